@@ -1,0 +1,162 @@
+"""The facts a run reports. Views (bars, JSON lines, a test's list) compute what they show from them.
+
+Positions are absolute: a restart is a smaller position, and nobody rolls a bar back. All events
+reach the observer on the caller's thread, one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hfclone.errors import HfcloneError
+from hfclone.names import Pin
+from hfclone.plan import Plan
+from hfclone.pointer import Oid, Pointer
+
+__all__ = [
+    "Demoted",
+    "EndpointTally",
+    "Event",
+    "Failed",
+    "Faulted",
+    "Finished",
+    "OnEvent",
+    "Pinned",
+    "Planned",
+    "Position",
+    "Report",
+    "Started",
+    "Verified",
+    "Waiting",
+    "Working",
+    "ignore",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The revision is a commit now. ``endpoint`` said so; empty where the user gave the commit."""
+
+    pin: Pin
+    revision: str | None
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """Local or git work that may take long. ``total`` is 0 where it is not known; units by ``what``."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What will be done; comes before the first large byte."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An endpoint began to send bytes of an object."""
+
+    oid: Oid
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """``received`` bytes of the object lie in its partial."""
+
+    oid: Oid
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The object's sha256 and size are its pointer's, and it is at its paths."""
+
+    pointer: Pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The object is given up for this run; its partial is kept."""
+
+    pointer: Pointer
+    error: HfcloneError
+
+
+@dataclass(frozen=True, slots=True)
+class Faulted:
+    """One request failed; the run goes on. For ``-v``."""
+
+    endpoint: str
+    error: HfcloneError
+
+
+@dataclass(frozen=True, slots=True)
+class Demoted:
+    """An endpoint is not asked for ``what`` for a while."""
+
+    endpoint: str
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing moves for ``seconds`` from now, unless something comes earlier; Ctrl-C is safe.
+
+    ``gives_up_in``: seconds until the run ends if nothing comes; ``None`` is never.
+    """
+
+    seconds: float
+    reason: str
+    gives_up_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointTally:
+    """What one endpoint did in a run. ``sent`` is in bytes of object content."""
+
+    endpoint: str
+    sent: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a run ended well. Sizes in bytes, ``seconds`` of wall time."""
+
+    pin: Pin
+    path: Path
+    objects: int
+    """Objects in place, verified."""
+    fetched_bytes: int
+    reused_bytes: int
+    unselected: int
+    """Objects that stay as pointers because they were not asked for."""
+    seconds: float
+    endpoints: tuple[EndpointTally, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event of a run that ended well."""
+
+    report: Report
+
+
+Event = (
+    Pinned | Working | Planned | Started | Position | Verified | Failed | Faulted | Demoted | Waiting | Finished
+)
+OnEvent = Callable[[Event], None]
+
+
+def ignore(_event: Event) -> None:
+    """The observer that does not look."""

@@ -1,0 +1,197 @@
+"""How a user names a repo, and what that name resolves to.
+
+Pure. The rules of repo ids are huggingface_hub's (``utils/_validators.py``); unlike its own
+URL parser, one-part names (``gpt2``) and any host's pages are read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from enum import Enum
+from urllib.parse import unquote, urlsplit
+
+from hfclone.errors import BadRepoSpec
+
+__all__ = ["Pin", "Repo", "RepoSpec", "RepoType", "is_full_sha", "is_short_sha", "parse_repo_spec"]
+
+_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
+_FULL_SHA = re.compile(r"[0-9a-f]{40}")
+_SHORT_SHA = re.compile(r"[0-9a-f]{4,39}")
+_VERBATIM_REF = re.compile(r"(refs/(?:pr/\d+|convert/[^/]+))(?:/(.*))?")
+_BAD_REVISION = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^[-/]|/$|//|\.lock$")
+_PAGES = ("tree", "blob", "resolve", "raw", "commit", "blame", "edit")
+_TABS = ("discussions", "commits", "settings", "viewer", "refs")
+
+
+class RepoType(Enum):
+    """The Hub's kinds of repos."""
+
+    MODEL = "model"
+    DATASET = "dataset"
+    SPACE = "space"
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the repo id in URLs."""
+        return "" if self is RepoType.MODEL else f"{self.value}s/"
+
+
+@dataclass(frozen=True, slots=True)
+class Repo:
+    """One repo of the Hub."""
+
+    repo_id: str
+    repo_type: RepoType = RepoType.MODEL
+
+    @property
+    def path(self) -> str:
+        """The repo's path on every endpoint: ``datasets/org/name``."""
+        return self.repo_type.prefix + self.repo_id
+
+    @property
+    def name(self) -> str:
+        """The last part of the id: the directory that git would make."""
+        return self.repo_id.rpartition("/")[2]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A repo at one commit (40 hex digits). All work below the first step needs one."""
+
+    repo: Repo
+    commit: str
+
+    def __str__(self) -> str:
+        return f"{self.repo.path}@{self.commit}"
+
+
+@dataclass(frozen=True, slots=True)
+class RepoSpec:
+    """What the user asked for."""
+
+    repo: Repo
+    revision: str | None = None
+    """As written: branch, tag, ``refs/pr/N`` or a commit; ``None`` is the default branch."""
+    file: str | None = None
+    """The only path to fetch; everything below it where it ends in ``/``."""
+    site: str | None = None
+    """Scheme and host of the pasted page, where a URL was given."""
+
+
+def is_full_sha(revision: str) -> bool:
+    """Whether ``revision`` is a commit as it stands."""
+    return bool(_FULL_SHA.fullmatch(revision))
+
+
+def is_short_sha(revision: str) -> bool:
+    """Whether ``revision`` may be the beginning of a commit (it may be a branch's name, too)."""
+    return bool(_SHORT_SHA.fullmatch(revision))
+
+
+def parse_repo_spec(text: str, *, repo_type: RepoType | None = None, revision: str | None = None) -> RepoSpec:
+    """Read what people paste: ``gpt2``, ``org/name@rev``, ``datasets/org/name``, ``hf://...``, a page's URL.
+
+    ``repo_type`` and ``revision`` are what was said beside it; they must not contradict it.
+
+    Raises:
+        BadRepoSpec: it names no repo.
+    """
+    given = text.strip()
+    spec = _from_url(given) if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", given) else _from_name(given, given)
+    if repo_type is not None and repo_type is not spec.repo.repo_type:
+        if spec.repo.repo_type is not RepoType.MODEL or spec.site:
+            raise BadRepoSpec(given, f"it is a {spec.repo.repo_type.value}, but --repo-type says {repo_type.value}")
+        spec = replace(spec, repo=replace(spec.repo, repo_type=repo_type))
+    if revision is not None:
+        if spec.revision not in (None, revision):
+            raise BadRepoSpec(given, f"it says revision {spec.revision!r}, but --revision says {revision!r}")
+        spec = replace(spec, revision=_check_revision(revision, given))
+    return spec
+
+
+def _from_name(name: str, given: str) -> RepoSpec:
+    """``[datasets/|spaces/|models/]id[@revision]``."""
+    path, at, revision = name.partition("@")
+    if at and not revision:
+        raise BadRepoSpec(given, "nothing follows the @")
+    repo, rest = _split_repo(path.removesuffix("/").split("/"), given)
+    if rest:
+        raise BadRepoSpec(given, "a repo id has at most two parts")
+    return RepoSpec(repo, _check_revision(revision, given) if at else None)
+
+
+def _from_url(given: str) -> RepoSpec:
+    """``hf://...``, ``https://host/...`` or ``http://host/...``."""
+    url = urlsplit(given)
+    if url.scheme.lower() == "hf":
+        return _from_hf_uri(given)
+    if url.scheme.lower() not in ("http", "https") or not url.hostname:
+        raise BadRepoSpec(given, f"{url.scheme}: is not a scheme that a hub has")
+    if "@" in url.netloc:
+        raise BadRepoSpec("the URL", "it holds a user name or a token; leave that out")
+    parts = [part for part in url.path.split("/") if part]
+    repo, rest = _split_repo([unquote(part) for part in parts[:1]] + parts[1:], given)
+    spec = RepoSpec(repo, site=f"{url.scheme.lower()}://{url.netloc}")
+    if not rest or rest[0] in _TABS:
+        return spec
+    if rest[0] not in _PAGES or len(rest) < 2:
+        raise BadRepoSpec(given, f"/{rest[0]} is not a page that hfclone knows")
+    revision, path = _split_revision(rest[1:])
+    folder = rest[0] == "tree" and path
+    return replace(spec, revision=_check_revision(revision, given), file=(path + "/" if folder else path) or None)
+
+
+def _from_hf_uri(given: str) -> RepoSpec:
+    """``hf://[datasets/|spaces/]org/name[@revision][/path]``, as fsspec and huggingface_hub write it."""
+    body = given[5:]
+    head, at, tail = body.partition("@")
+    repo, rest = _split_repo([part for part in head.split("/") if part], given)
+    if not at:
+        return RepoSpec(repo, file="/".join(rest) or None)
+    if rest:
+        raise BadRepoSpec(given, "the revision belongs behind the repo's name")
+    revision, path = _split_revision(tail.split("/"))
+    return RepoSpec(repo, _check_revision(revision, given), file=path or None)
+
+
+def _split_repo(parts: list[str], given: str) -> tuple[Repo, list[str]]:
+    """The repo that ``parts`` begin with, and what follows it."""
+    repo_type = RepoType.MODEL
+    for kind in RepoType:
+        if len(parts) > 1 and parts[0] == f"{kind.value}s":
+            repo_type, parts = kind, parts[1:]
+            break
+    one_part = len(parts) == 1 or (len(parts) > 2 and parts[1] in _PAGES)
+    count = 1 if one_part else 2
+    names = parts[:count]
+    if len(names) == 2:
+        names[1] = names[1].removesuffix(".git")
+    for name in names or [""]:
+        _check_part(name, given)
+    return Repo("/".join(names), repo_type), parts[count:]
+
+
+def _check_part(part: str, given: str) -> None:
+    if not part:
+        raise BadRepoSpec(given, "a part of the name is empty")
+    if not _PART.fullmatch(part) or "--" in part or ".." in part or part.endswith(".git"):
+        raise BadRepoSpec(given, f"{part!r} is not a name the hub allows")
+
+
+def _split_revision(parts: list[str]) -> tuple[str, str]:
+    """Revision and path of a page's URL; a slash inside a branch stands there as ``%2F``."""
+    joined = "/".join(parts)
+    verbatim = _VERBATIM_REF.fullmatch(joined)
+    if verbatim:
+        return verbatim[1], unquote(verbatim[2] or "")
+    return unquote(parts[0]), unquote("/".join(parts[1:]))
+
+
+def _check_revision(revision: str, given: str) -> str:
+    if not revision or _BAD_REVISION.search(revision):
+        raise BadRepoSpec(given, f"{revision!r} cannot be a revision")
+    return revision

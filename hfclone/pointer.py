@@ -1,0 +1,86 @@
+"""A Git LFS pointer: the small text that stands in git for a large object.
+
+Rules: git-lfs ``docs/spec.md`` ("The Pointer") and what ``git lfs pointer --check`` really
+accepts; the lenient forms are read too, since git-lfs would fetch them, but marked.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NewType
+
+from hfclone.errors import BadPointer
+
+__all__ = ["MAX_POINTER_BYTES", "Oid", "Pointer", "format_pointer", "parse_pointer"]
+
+Oid = NewType("Oid", str)
+"""sha256 of an object: 64 lower-case hex digits."""
+
+MAX_POINTER_BYTES = 1024
+"""git-lfs looks for pointers only in blobs of fewer bytes than this."""
+
+MAX_SIZE = 2**63 - 1
+"""git-lfs reads the size as an int64."""
+
+_VERSIONS = (
+    b"https://git-lfs.github.com/spec/v1",
+    b"https://hawser.github.com/spec/v1",
+    b"http://git-media.io/v/2",
+)
+_CLAIM = re.compile(
+    rb"\s*(?:ext-\S+ [^\n]*\n\s*)*version (?:" + b"|".join(map(re.escape, _VERSIONS)) + rb")\r?(?:\n|\Z)"
+)
+_OID = re.compile(rb"sha256:([0-9a-f]{64})")
+_SIZE = re.compile(rb"\+?[0-9]+")
+_EXT = re.compile(rb"ext-[0-9]-\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """What a pointer file says: the object's sha256 and its size in bytes."""
+
+    oid: Oid
+    size: int
+
+
+def format_pointer(pointer: Pointer) -> bytes:
+    """The canonical text of ``pointer``; an empty object is its own pointer."""
+    if pointer.size == 0:
+        return b""
+    return b"version %s\noid sha256:%s\nsize %d\n" % (_VERSIONS[0], pointer.oid.encode(), pointer.size)
+
+
+def parse_pointer(text: bytes, path: str = "") -> Pointer | None:
+    """Read a pointer; ``None`` if ``text`` is ordinary content (as is all of 1,024 bytes or more).
+
+    ``path`` only names the file in an error.
+
+    Raises:
+        BadPointer: ``text`` is a pointer that cannot be materialised: it needs a git-lfs
+            extension, which would have to run a program of the user's.
+    """
+    if len(text) >= MAX_POINTER_BYTES or not _CLAIM.match(text):
+        return None
+    lines = [line.removesuffix(b"\r") for line in text.strip().split(b"\n")]
+    pairs = [line.partition(b" ")[::2] for line in lines if line]
+    extensions = [key for key, _ in pairs if key.startswith(b"ext-")]
+    pairs = [(key, value) for key, value in pairs if not key.startswith(b"ext-")]
+    pointer = _from_pairs(pairs)
+    if pointer is None or not all(_EXT.fullmatch(key) for key in extensions):
+        return None
+    if extensions:
+        raise BadPointer(path, "it uses the git-lfs extension " + extensions[0].decode("ascii", "replace"))
+    return pointer
+
+
+def _from_pairs(pairs: list[tuple[bytes, bytes]]) -> Pointer | None:
+    """The pointer that these key-value pairs make; ``None`` where git-lfs sees no pointer."""
+    if [key for key, _ in pairs] != [b"version", b"oid", b"size"]:
+        return None
+    (_, version), (_, oid), (_, size) = pairs
+    matched = _OID.fullmatch(oid)
+    digits = size.rstrip(b" ")
+    if version not in _VERSIONS or not matched or not _SIZE.fullmatch(digits) or int(digits) > MAX_SIZE:
+        return None
+    return Pointer(Oid(matched[1].decode()), int(digits))
