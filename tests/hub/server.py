@@ -1,0 +1,200 @@
+"""The hub: a front and a CDN on two ports, and mirrors in front of the same repos."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from .access import admit, page_not_found
+from .api import serve_api, serve_general
+from .batch import serve_batch
+from .faults import Faults
+from .git_http import serve_git
+from .limits import Limits
+from .log import Log
+from .messages import Request, Response, redirect
+from .repos import Files, LivingRepo
+from .resolve import serve_cache, serve_cdn, serve_file
+from .routes import route
+from .site import Hosted, Manners, RepoType, Site
+from .wire import Listener, Outage
+
+EXPOSED = (
+    "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,Content-Range,"
+    "X-Linked-Size,X-Linked-ETag,X-Xet-Hash"
+)
+SEND_BUFFER = 64 * 1024
+
+
+class Front:
+    """A port that speaks the hub's language in its own manner: the hub itself, or a mirror of it."""
+
+    def __init__(self, name: str, site: Site, log: Log, manners: Manners, send_buffer: int | None) -> None:
+        """Listen at once."""
+        self.name, self.site, self.log, self.manners = name, site, log, manners
+        self.faults = Faults()
+        self.limits = Limits(site.clock)
+        self._ids = itertools.count(1)
+        self.listener = Listener(name, self._answer, classify, log, send_buffer=send_buffer)
+
+    @property
+    def url(self) -> str:
+        """The endpoint, as for HF_ENDPOINT."""
+        return self.listener.url
+
+    def close(self) -> None:
+        """Stop; whatever a fault holds is let go."""
+        self.faults.clear()
+        self.listener.close()
+
+    def _answer(self, request: Request) -> Response:
+        limits, refused = self.limits.count(request)
+        response = refused or self.faults.around(request, self._serve)
+        common = {
+            "X-Request-Id": f"Root=1-{self.name}-{next(self._ids)}",
+            "Access-Control-Expose-Headers": EXPOSED,
+            "X-Powered-By": "huggingface-moon",
+            **limits,
+        }
+        response.headers = {**common, **response.headers}
+        return response
+
+    def _serve(self, request: Request) -> Response:
+        if self.manners.redirect_all is not None:
+            return redirect(308, self.manners.redirect_all + request.target)
+        if self.manners.rewrite_location and request.path.startswith("/repos/"):
+            return serve_cdn(request, self.site)
+        found = route(request.path)
+        if found.kind == "other" or not getattr(self.manners, found.kind, True):
+            return page_not_found()
+        if found.kind == "api" and not found.repo_id:
+            return serve_general(request, found, self.site)
+        hosted = admit(self.site, request, found)
+        if isinstance(hosted, Response):
+            return hosted
+        match found.kind:
+            case "git":
+                return serve_git(request, found, hosted, self.manners)
+            case "batch":
+                return serve_batch(request, hosted, self.site, self.manners, self.site.cdn_url)
+            case "cache":
+                return serve_cache(request, found, hosted, self.manners)
+            case "api":
+                return serve_api(request, found, hosted, self.site, self.manners)
+            case _:
+                return serve_file(request, found, hosted, self.site, self.manners)
+
+
+class Hub:
+    """A whole hub on 127.0.0.1: ``url`` for clients, ``cdn_url`` where LFS redirects lead, ``log``, ``faults``.
+
+    Faults are for both ports; say ``on="hub"`` or ``on="cdn"`` (or a kind) to mean one. A context manager.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, *, manners: Manners | None = None, send_buffer: int | None = SEND_BUFFER
+    ) -> None:
+        """Listen at once. Repos made by `repo` go below ``folder`` (a temporary one if not given)."""
+        self._temporary = tempfile.TemporaryDirectory(prefix="hub-") if folder is None else None
+        self.folder = folder or Path(self._temporary.name if self._temporary else "")
+        self._send_buffer = send_buffer
+        self._numbers = itertools.count(1)
+        self._repos: list[LivingRepo] = []
+        self.site, self.log = Site(), Log()
+        self.front = Front("hub", self.site, self.log, manners or Manners(), send_buffer)
+        self.manners, self.faults, self.limits = self.front.manners, self.front.faults, self.front.limits
+        self.cdn = Listener("cdn", self._answer_cdn, classify_cdn, self.log, send_buffer=send_buffer)
+        self.mirrors: list[Front] = []
+        self.site.hub_url, self.site.cdn_url = self.front.url, self.cdn.url
+
+    @property
+    def url(self) -> str:
+        """The endpoint, as for HF_ENDPOINT."""
+        return self.front.url
+
+    @property
+    def cdn_url(self) -> str:
+        """The CDN's origin."""
+        return self.cdn.url
+
+    @property
+    def tokens(self) -> set[str]:
+        """The tokens that are valid."""
+        return self.site.tokens
+
+    def add(
+        self,
+        repo_id: str,
+        repo: LivingRepo,
+        *,
+        repo_type: RepoType = "model",
+        private: bool = False,
+        gated: Literal["auto", "manual"] | None = None,
+    ) -> Hosted:
+        """Offer a repo; more can be set on what is returned (``members``, ``approved``, ``disabled``)."""
+        return self.site.add(Hosted(repo_id, repo_type, repo, private=private, gated=gated))
+
+    def repo(self, repo_id: str, files: Files, *, repo_type: RepoType = "model") -> LivingRepo:
+        """Make a repo with a first commit and offer it."""
+        repo = LivingRepo(self.folder / f"repo-{next(self._numbers)}", files)
+        self._repos.append(repo)
+        self.add(repo_id, repo, repo_type=repo_type)
+        return repo
+
+    def mirror(self, name: str = "mirror", manners: Manners | None = None) -> Front:
+        """Start another front on the same repos, with faults of its own."""
+        front = Front(name, self.site, self.log, manners or Manners(), self._send_buffer)
+        self.mirrors.append(front)
+        return front
+
+    def down(self, how: Outage = Outage.REFUSE, *, cdn_only: bool = False) -> None:
+        """Take the ports away, connections included."""
+        for listener in self._listeners(cdn_only=cdn_only):
+            listener.down(how)
+
+    def up(self) -> None:
+        """Bring them back."""
+        for listener in self._listeners():
+            listener.up()
+
+    def close(self) -> None:
+        """Stop all fronts and remove what was temporary."""
+        for front in (self.front, *self.mirrors):
+            front.close()
+        self.cdn.close()
+        for repo in self._repos:
+            repo.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def __enter__(self) -> Hub:
+        """Listening already."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def _listeners(self, *, cdn_only: bool = False) -> list[Listener]:
+        return [self.cdn] if cdn_only else [self.front.listener, self.cdn]
+
+    def _answer_cdn(self, request: Request) -> Response:
+        serve: Callable[[Request], Response] = lambda wanted: serve_cdn(wanted, self.site)  # noqa: E731
+        response = self.faults.around(request, serve)
+        response.headers = {"Server": "CloudFront", "X-Amz-Cf-Id": "test-hub", **response.headers}
+        return response
+
+
+def classify(path: str) -> tuple[str, str]:
+    """Return a path's kind on a front."""
+    if path.startswith("/repos/"):
+        return classify_cdn(path)
+    return route(path).kind, ""
+
+
+def classify_cdn(path: str) -> tuple[str, str]:
+    """Return a path's kind and object on the CDN."""
+    return "cdn", path.rpartition("/")[2]
