@@ -29,11 +29,10 @@ _VERSIONS = (
     b"http://git-media.io/v/2",
 )
 _CLAIM = re.compile(
-    rb"\s*(?:ext-\S+ [^\n]*\n\s*)*version (?:" + b"|".join(map(re.escape, _VERSIONS)) + rb")\r?(?:\n|\Z)"
+    rb"\s*(?:ext-[^\n]*\n\s*)*version (?:" + b"|".join(map(re.escape, _VERSIONS)) + rb")\r?\n(?:.*\n)*\s*oid "
 )
 _OID = re.compile(rb"sha256:([0-9a-f]{64})")
 _SIZE = re.compile(rb"\+?[0-9]+")
-_EXT = re.compile(rb"ext-[0-9]-\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,33 +53,35 @@ def format_pointer(pointer: Pointer) -> bytes:
 def parse_pointer(text: bytes, path: str = "") -> Pointer | None:
     """Read a pointer; ``None`` if ``text`` is ordinary content (as is all of 1,024 bytes or more).
 
-    ``path`` only names the file in an error.
+    ``path`` only names the file in an error. Text that names another spec version is ordinary,
+    as git-lfs has it; text that claims a known one and an oid, but cannot be read, is not: silence
+    would leave a file that looks fetched.
 
     Raises:
-        BadPointer: ``text`` is a pointer that cannot be materialised: it needs a git-lfs
-            extension, which would have to run a program of the user's.
+        BadPointer: ``text`` claims to be a pointer and is malformed, or needs a git-lfs extension
+            (a program of the user's).
     """
     if len(text) >= MAX_POINTER_BYTES or not _CLAIM.match(text):
         return None
     lines = [line.removesuffix(b"\r") for line in text.strip().split(b"\n")]
     pairs = [line.partition(b" ")[::2] for line in lines if line]
     extensions = [key for key, _ in pairs if key.startswith(b"ext-")]
-    pairs = [(key, value) for key, value in pairs if not key.startswith(b"ext-")]
-    pointer = _from_pairs(pairs)
-    if pointer is None or not all(_EXT.fullmatch(key) for key in extensions):
-        return None
     if extensions:
         raise BadPointer(path, "it uses the git-lfs extension " + extensions[0].decode("ascii", "replace"))
-    return pointer
-
-
-def _from_pairs(pairs: list[tuple[bytes, bytes]]) -> Pointer | None:
-    """The pointer that these key-value pairs make; ``None`` where git-lfs sees no pointer."""
     if [key for key, _ in pairs] != [b"version", b"oid", b"size"]:
-        return None
-    (_, version), (_, oid), (_, size) = pairs
-    matched = _OID.fullmatch(oid)
-    digits = size.rstrip(b" ")
-    if version not in _VERSIONS or not matched or not _SIZE.fullmatch(digits) or int(digits) > MAX_SIZE:
-        return None
-    return Pointer(Oid(matched[1].decode()), int(digits))
+        raise BadPointer(path, "its keys are not version, oid and size, in this order")
+    return Pointer(_read_oid(pairs[1][1], path), _read_size(pairs[2][1], path))
+
+
+def _read_oid(value: bytes, path: str) -> Oid:
+    matched = _OID.fullmatch(value)
+    if not matched:
+        raise BadPointer(path, "its oid is not sha256: and 64 lower-case hex digits")
+    return Oid(matched[1].decode())
+
+
+def _read_size(value: bytes, path: str) -> int:
+    digits = value.rstrip(b" ")
+    if not _SIZE.fullmatch(digits) or int(digits) > MAX_SIZE:
+        raise BadPointer(path, "its size is not a number of bytes")
+    return int(digits)

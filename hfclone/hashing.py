@@ -1,0 +1,61 @@
+"""Digests: sha256 for the truth, XXH3 for the journal (only user of xxhash).
+
+Why two: a journal's digest only has to find what a crash or a torn write left behind, on our own
+disk; a second sha256 of every byte would double the CPU of a download. What decides about an
+object is its sha256, always.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import xxhash
+
+from hfclone.pointer import Oid
+
+__all__ = ["READ_BYTES", "RangeDigest", "blocks", "range_digest", "sha256_of"]
+
+READ_BYTES = 512 * 1024
+"""One read of a file to be hashed; larger ones fall out of the processor's cache."""
+
+RangeDigest = xxhash.xxh3_64
+"""Running digest of one range: ``update(bytes)``, ``hexdigest()`` of 16 digits."""
+
+
+def blocks(descriptor: int, start: int, stop: int) -> Iterator[memoryview]:
+    """The bytes ``[start, stop)`` of an open file, in views that are valid until the next one.
+
+    Ends early where the file does. Reads at absolute positions: several may run on one descriptor.
+    """
+    buffer = bytearray(READ_BYTES)
+    view = memoryview(buffer)
+    while start < stop:
+        got = os.preadv(descriptor, [view[: min(READ_BYTES, stop - start)]], start)
+        if got == 0:
+            return
+        yield view[:got]
+        start += got
+
+
+def range_digest(descriptor: int, start: int, stop: int) -> str:
+    """The journal's digest of ``[start, stop)`` of an open file."""
+    digest = RangeDigest()
+    for block in blocks(descriptor, start, stop):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_of(path: Path, on_bytes: Callable[[int], None] = lambda _count: None) -> Oid:
+    """The sha256 of a file's content. ``on_bytes`` hears the size of each block; raises ``OSError``."""
+    digest = hashlib.sha256()
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        for block in blocks(descriptor, 0, os.fstat(descriptor).st_size):
+            digest.update(block)
+            on_bytes(len(block))
+    finally:
+        os.close(descriptor)
+    return Oid(digest.hexdigest())

@@ -1,0 +1,384 @@
+"""One HTTP exchange at a time, by our own rules (only user of requests and urllib3).
+
+The rules, and where they come from:
+
+* Redirects are followed here, hop by hop: http and https only, never from https down to http, five
+  at most. The token is attached to a hop only if that hop's origin is the token's own.
+* ``trust_env`` is off: requests would put a ``.netrc`` password in place of our token, and send it
+  to redirect targets, too. Proxies and certificates are handed in.
+* ``Accept-Encoding: identity`` is sent, and an answer with another ``Content-Encoding`` is refused:
+  a compressed body has no ranges, and inflating it is a bomb's way in.
+* A body is read with ``read1``: each call gives what one receive brought, so that a connection
+  that is reset loses no byte that had arrived.
+* No retries: ``patience`` and the pool decide about those.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from hfclone.endpoints import origin_of
+from hfclone.errors import BadRedirect, HfcloneError, NotTheObject, Stalled, Truncated, Unreachable
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["Answer", "Authority", "Limits", "Web"]
+
+MAX_HOPS = 5
+SMALL_BODY_BYTES = 32 * 1024 * 1024
+"""No API answer that we ask for is longer; an endless one must not fill the memory."""
+READ_BYTES = 256 * 1024
+"""At most so much a receive; perf-facts: 256 KiB suits http and https alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A secret and the only origin it may be sent to (that of ``url``)."""
+
+    url: str
+    secret: str = field(repr=False)
+
+    def header_for(self, url: str) -> dict[str, str]:
+        """The Authorization header for a request to ``url``: none unless the origins are equal."""
+        return {"Authorization": f"Bearer {self.secret}"} if origin_of(url) == origin_of(self.url) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds until a connection must stand, and between two receives."""
+
+    connect: float = 10.0
+    silence: float = 20.0
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer whose body has not been read. Belongs to the thread that asked; close it."""
+
+    label: str
+    """Who was asked, for messages."""
+    url: str
+    """Where the answer came from, after redirects."""
+    status: int
+    headers: Mapping[str, str]
+    hops: tuple[str, ...]
+    _response: requests.Response
+    _web: Web
+
+    def __enter__(self) -> Answer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._web.release(self._response)
+
+    @property
+    def length(self) -> int | None:
+        """Content-Length in bytes; ``None`` where the server does not say."""
+        value = self.headers.get("Content-Length", "")
+        return int(value) if value.isdecimal() else None
+
+    @property
+    def content_type(self) -> str:
+        """The media type without parameters, in lower case."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        """The body as it arrives; ends with it, or when ``limit`` bytes have come.
+
+        The connection is kept for the next request only where the body was read to its end.
+
+        Raises:
+            Truncated: the connection broke; everything before it has been yielded.
+            Stalled: nothing came for ``Limits.silence`` seconds.
+        """
+        got = 0
+        raw = self._response.raw
+        while got < limit:
+            try:
+                data: bytes = raw.read1(min(READ_BYTES, limit - got), decode_content=False)
+            except Exception as error:
+                raise _body_error(error, self.label, got, limit, self._web.limits) from error
+            if not data:
+                return
+            got += len(data)
+            yield data
+
+    def text(self) -> bytes:
+        """A small body, whole.
+
+        Raises:
+            NotTheObject: it is longer than any answer should be.
+            Truncated, Stalled: as ``chunks``.
+        """
+        body = b"".join(self.chunks(SMALL_BODY_BYTES + 1))
+        if len(body) > SMALL_BODY_BYTES:
+            raise NotTheObject(self.label, "the answer does not end")
+        if self.length is not None and len(body) < self.length:
+            raise Truncated(self.label, len(body), self.length)
+        return body
+
+    def json(self) -> Any:
+        """A small JSON body. Raises as ``text``, and NotTheObject where it is no JSON."""
+        body = self.text()
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise NotTheObject(self.label, f"{self.content_type or 'something'} in place of JSON") from None
+
+    def retry_after(self, wall_clock: float) -> float | None:
+        """Seconds this answer asks us to wait (Retry-After as seconds or date, or RateLimit with ``r=0``).
+
+        ``wall_clock`` is the time as ``time.time()`` has it. A RateLimit header with requests left
+        asks for nothing: it comes on every answer.
+        """
+        waits = [_retry_after(self.headers.get("Retry-After", ""), wall_clock)]
+        waits.append(_rate_limit_reset(self.headers.get("RateLimit", "")))
+        return max((wait for wait in waits if wait is not None), default=None)
+
+
+class Web:
+    """Connections to everyone, kept alive per thread. Its methods may be called from any thread."""
+
+    def __init__(
+        self, *, user_agent: str, proxies: Mapping[str, str], ca_bundle: str | None, limits: Limits | None = None
+    ) -> None:
+        self.limits = limits or Limits()
+        self._user_agent = user_agent
+        self._proxies = dict(proxies)
+        self._ca_bundle = ca_bundle
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._sessions: list[requests.Session] = []
+        self._open: dict[int, requests.Response] = {}
+        self._aborted = False
+
+    def __enter__(self) -> Web:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Break every exchange at once, from whichever thread; blocked readers raise Truncated."""
+        with self._lock:
+            self._aborted = True
+            opened, sessions = list(self._open.values()), self._sessions
+        for response in opened:
+            _shut_down(response)
+        for session in sessions:
+            session.close()
+
+    def interrupt(self, answer: Answer) -> None:
+        """Break one exchange that another thread is reading."""
+        _shut_down(answer._response)
+
+    def ask(
+        self,
+        url: str,
+        *,
+        label: str,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        authority: Authority | None = None,
+    ) -> Answer:
+        """Send a request and follow its redirects; the answer's body is still to be read.
+
+        Raises:
+            Unreachable: no connection, or none that TLS accepts.
+            Stalled: connected, but no answer in time.
+            BadRedirect: a redirect that we do not follow.
+            NotTheObject: the answer is compressed though identity was asked for.
+        """
+        hops: list[str] = []
+        while True:
+            response = self._send(method, url, label, headers or {}, body, authority)
+            target = response.headers.get("Location")
+            if response.status_code not in (301, 302, 303, 307, 308) or target is None:
+                break
+            self.release(response)
+            hops.append(url)
+            url = _next_hop(url, target, label, len(hops))
+        answer = Answer(label, url, response.status_code, response.headers, tuple(hops), response, self)
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in ("", "identity"):
+            self.release(response)
+            raise NotTheObject(label, f"a body compressed with {encoding[:20]}, which was not asked for")
+        return answer
+
+    def release(self, response: requests.Response) -> None:
+        """Done with a response: its connection is kept if the body was read to the end or is tiny."""
+        with self._lock:
+            self._open.pop(id(response), None)
+        with contextlib.suppress(Exception):  # whatever happens while letting go harms nobody
+            if _small_rest(response):
+                response.raw.drain_conn()
+            response.close()
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        label: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        authority: Authority | None,
+    ) -> requests.Response:
+        import requests
+
+        request = requests.Request(method, url, data=body)
+        prepared = self._session().prepare_request(request)
+        prepared.url = url  # requests would requote a signed URL's path
+        prepared.headers.update({"User-Agent": self._user_agent, "Accept-Encoding": "identity", "Accept": "*/*"})
+        prepared.headers.update(headers)
+        prepared.headers.update(authority.header_for(url) if authority else {})
+        try:
+            response = self._session().send(
+                prepared,
+                stream=True,
+                allow_redirects=False,
+                timeout=(self.limits.connect, self.limits.silence),
+                proxies=_proxies_for(url, self._proxies),
+                verify=self._ca_bundle or True,
+            )
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise _connect_error(error, label, self.limits) from error
+        with self._lock:
+            self._open[id(response)] = response
+            aborted = self._aborted
+        if aborted:
+            self.release(response)
+            raise Unreachable(label, "the run was stopped")
+        return response
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            import requests
+
+            session = requests.Session()
+            session.trust_env = False
+            session.headers.clear()
+            self._local.session = session
+            with self._lock:
+                self._sessions.append(session)
+        return session
+
+
+def _next_hop(url: str, target: str, label: str, hops: int) -> str:
+    """Where a redirect leads, if it may lead there."""
+    following = urljoin(url, target)
+    shown = _without_query(following)
+    scheme = urlsplit(following).scheme.lower()
+    if scheme not in ("http", "https") or not urlsplit(following).hostname:
+        raise BadRedirect(label, shown, "that is not http or https")
+    if urlsplit(url).scheme == "https" and scheme == "http":
+        raise BadRedirect(label, shown, "from https down to http")
+    if "@" in urlsplit(following).netloc:
+        raise BadRedirect(label, shown, "a URL with a user name")
+    if hops > MAX_HOPS:
+        raise BadRedirect(label, shown, f"more than {MAX_HOPS} redirects")
+    return following
+
+
+def _without_query(url: str) -> str:
+    """``url`` for a message: a signed URL's query is a secret of its own."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _proxies_for(url: str, proxies: Mapping[str, str]) -> dict[str, str]:
+    """The proxies for ``url`` (keys as requests has them, and ``no_proxy``)."""
+    from requests.utils import should_bypass_proxies
+
+    rest = {scheme: proxy for scheme, proxy in proxies.items() if scheme != "no_proxy"}
+    if rest and should_bypass_proxies(url, no_proxy=proxies.get("no_proxy") or " "):
+        return {}
+    return rest
+
+
+def _small_rest(response: requests.Response) -> bool:
+    """Whether reading the rest of the body is cheaper than a new connection."""
+    rest = getattr(response.raw, "length_remaining", None)
+    return rest is not None and rest <= 16 * 1024
+
+
+def _shut_down(response: requests.Response) -> None:
+    """Wake whoever is blocked in reading ``response``: no public call of urllib3 does that."""
+    with contextlib.suppress(AttributeError, OSError):
+        sock = getattr(response.raw, "_fp").fp.raw._sock  # noqa: B009  # private, so untyped
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # the base class: SSLSocket's own drops its state
+
+
+def _connect_error(error: Exception, label: str, limits: Limits) -> HfcloneError:
+    """What a failed request means, in our words."""
+    import requests
+
+    if isinstance(error, requests.ReadTimeout):
+        return Stalled(label, limits.silence)
+    return Unreachable(label, _reason(error))
+
+
+def _body_error(error: Exception, label: str, got: int, want: int, limits: Limits) -> HfcloneError:
+    import urllib3.exceptions
+
+    if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
+        return Stalled(label, limits.silence)
+    if isinstance(error, (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError)):
+        return Truncated(label, got, want)  # ValueError, AttributeError: the response was closed under us
+    raise error
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in a few words; requests wraps it four times over."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    innermost = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        innermost = cause
+        inner = getattr(cause, "reason", None)
+        nested = next((arg for arg in getattr(cause, "args", ()) if isinstance(arg, BaseException)), None)
+        cause = inner if isinstance(inner, BaseException) else nested or cause.__cause__ or cause.__context__
+    if isinstance(innermost, socket.gaierror):
+        return "its name does not resolve"
+    if isinstance(innermost, TimeoutError):
+        return "no connection in time"
+    text = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
+    return str(text)[:200]
+
+
+def _retry_after(value: str, wall_clock: float) -> float | None:
+    value = value.strip()
+    if not value:
+        return None
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - wall_clock)
+    except (ValueError, TypeError):
+        return None
+
+
+def _rate_limit_reset(value: str) -> float | None:
+    """Seconds until the window ends, if it is used up: ``"resolvers";r=0;t=172`` (IETF draft 9)."""
+    fields = dict(part.strip().partition("=")[::2] for part in value.split(";"))
+    if fields.get("r") != "0" or not fields.get("t", "").isdecimal():
+        return None
+    return float(fields["t"])
+
+
+def wall_clock() -> float:
+    """Seconds since the epoch, for dates in headers."""
+    return time.time()

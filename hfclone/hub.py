@@ -1,0 +1,106 @@
+"""The Hub's metadata: what a revision is, and what its errors mean (only user of huggingface_hub).
+
+From huggingface_hub come the token's look-up and the rule of patterns, which users know from there.
+Its HTTP client is not used, since it sends the token wherever ``HF_ENDPOINT`` points and follows
+redirects by its own list of hosts; one GET is all that hfclone needs of the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hfclone import errors
+from hfclone.endpoints import Endpoint, EndpointKind
+from hfclone.errors import HfcloneError
+from hfclone.http import Answer, Authority, Web, wall_clock
+from hfclone.names import Pin, Repo, RepoSpec, is_full_sha
+
+__all__ = ["explain", "find_token", "resolve", "select"]
+
+
+def find_token() -> str | None:
+    """The user's token, from wherever huggingface_hub looks for one."""
+    from huggingface_hub import get_token
+
+    return get_token()
+
+
+def select(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], bool]:
+    """Which paths are wanted, by huggingface_hub's rule of patterns (``*`` crosses ``/``)."""
+    if not include and not exclude:
+        return lambda _path: True
+    from huggingface_hub.utils import filter_repo_objects
+
+    def wanted(path: str) -> bool:
+        allowed = filter_repo_objects([path], allow_patterns=list(include) or None, ignore_patterns=list(exclude))
+        return any(True for _ in allowed)
+
+    return wanted
+
+
+def resolve(spec: RepoSpec, endpoints: Sequence[Endpoint], web: Web, authorities: Sequence[Authority]) -> tuple[Pin, str]:
+    """The commit that ``spec``'s revision is now, and who said so.
+
+    The hub is asked first: a mirror may be behind, or lie. One pass; trying again is patience's.
+
+    Raises:
+        RemoteError: the hub's answer is no, or that of every endpoint that could be reached.
+        TransferError: nobody could be reached.
+    """
+    if spec.revision is not None and is_full_sha(spec.revision):
+        return Pin(spec.repo, spec.revision), ""
+    failures: list[tuple[Endpoint, HfcloneError]] = []
+    for endpoint in sorted(endpoints, key=lambda e: e.kind is not EndpointKind.HUB):
+        try:
+            return _ask_revision(spec, endpoint, web, authority_for(endpoint, authorities)), str(endpoint)
+        except HfcloneError as error:
+            failures.append((endpoint, error))
+            if endpoint.kind is EndpointKind.HUB and isinstance(error, errors.RemoteError):
+                if not isinstance(error, errors.NotServed):
+                    raise
+    raise next((e for _, e in failures if isinstance(e, errors.RemoteError)), failures[-1][1])
+
+
+def authority_for(endpoint: Endpoint, authorities: Sequence[Authority]) -> Authority | None:
+    """The token for an endpoint, if the user named it as one to be trusted with it."""
+    return next((a for a in authorities if a.url == endpoint.url), None)
+
+
+def _ask_revision(spec: RepoSpec, endpoint: Endpoint, web: Web, authority: Authority | None) -> Pin:
+    url = endpoint.revision_url(spec.repo, spec.revision)
+    with web.ask(url, label=str(endpoint), authority=authority) as answer:
+        if answer.status != 200:
+            raise explain(answer, endpoint, spec.repo, spec.revision, authority)
+        info = answer.json()
+    commit = info.get("sha") if isinstance(info, dict) else None
+    if not isinstance(commit, str) or not is_full_sha(commit):
+        raise errors.NotTheObject(str(endpoint), "its API names no commit")
+    return Pin(spec.repo, commit)
+
+
+def explain(
+    answer: Answer, endpoint: Endpoint, repo: Repo, revision: str | None, authority: Authority | None
+) -> HfcloneError:
+    """What a status other than 200 means: the hub's table of errors (hub-facts 3).
+
+    A 401 or 403 without the hub's own headers is a mirror's or a proxy's, and says nothing of the repo.
+    """
+    code = answer.headers.get("X-Error-Code", "")
+    message = answer.headers.get("X-Error-Message", "")
+    request_id = answer.headers.get("X-Request-Id") or answer.headers.get("X-Amzn-Trace-Id", "")
+    label, page, status = str(endpoint), endpoint.page(repo), answer.status
+    if status == 429:
+        return errors.RateLimited(label, answer.retry_after(wall_clock()))
+    if code == "GatedRepo":
+        return errors.AccessDenied(str(repo), label, page, authority is not None, request_id)
+    if "credentials in Authorization header" in message:
+        return errors.BadToken(label)
+    if status == 403 and "disabled" in message:
+        return errors.RepoDisabled(str(repo), label, page)
+    if code == "RevisionNotFound":
+        return errors.RevisionNotFound(str(repo), revision or "the default branch", label, page)
+    if code == "RepoNotFound" or (status == 401 and endpoint.kind is EndpointKind.HUB):
+        return errors.RepoNotFound(str(repo), label, page, request_id)
+    if status in (404, 405, 410, 501, 401, 403, 451):
+        return errors.NotServed("this", label, status)
+    return errors.ServerFault(label, status, answer.retry_after(wall_clock()))

@@ -1,0 +1,200 @@
+"""Objects that are not whole yet: their bytes, and a journal of what is provably among them.
+
+An object's partial is ``<oid>.part``, of full size from its first byte on, and ``<oid>.journal``.
+A journal line is ``start stop endpoint digest``, appended after the bytes it speaks of were
+written. Lines are claims: a range counts only if its digest is found again in the part, so a torn
+line, a lost page or a half-written range costs that range and nothing else. Both names are stable
+and follow from the oid: nothing has to be remembered for a resume, whoever was killed, and however.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hfclone.errors import CannotWrite, DiskFull, LocalError
+from hfclone.hashing import range_digest
+from hfclone.pointer import Pointer
+from hfclone.ranges import RangeSet
+
+__all__ = ["Partial", "Partials", "Record"]
+
+_HEADER = "hfclone-journal 1"
+_DIGEST_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of a journal: ``endpoint`` sent the bytes ``[start, stop)``."""
+
+    start: int
+    stop: int
+    endpoint: str
+    digest: str
+
+    def line(self) -> str:
+        """The record as the journal has it. The digest comes last, so that a torn line is seen."""
+        return f"{self.start} {self.stop} {self.endpoint} {self.digest}\n"
+
+
+class Partials:
+    """The directory of a checkout's partials. Its methods may be called from any thread."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def part_path(self, pointer: Pointer) -> Path:
+        """Where the bytes of an unfinished object lie."""
+        return self.directory / f"{pointer.oid}.part"
+
+    def journal_path(self, pointer: Pointer) -> Path:
+        """Where its journal lies."""
+        return self.directory / f"{pointer.oid}.journal"
+
+    def claimed_bytes(self, pointer: Pointer) -> int:
+        """Bytes that the journal claims; for a plan, which need not be exact. Reads no content."""
+        if not self.part_path(pointer).exists():
+            return 0
+        return RangeSet((r.start, r.stop) for r in _read_journal(self.journal_path(pointer), pointer)).size
+
+    def open(self, pointer: Pointer, on_bytes: Callable[[int], None] = lambda _count: None) -> Partial:
+        """The object's partial, begun if there is none; what it holds has been checked by digest.
+
+        ``on_bytes`` hears how many bytes were checked.
+
+        Raises:
+            DiskFull, CannotWrite: this machine cannot.
+        """
+        path = self.part_path(pointer)
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+            try:
+                records = list(self._provable(pointer, descriptor, on_bytes))
+                _reserve(descriptor, pointer.size)
+                journal = _begin_journal(self.journal_path(pointer), pointer, records)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        except OSError as error:
+            raise local_error(error, path, pointer.size) from error
+        return Partial(pointer, path, descriptor, journal, records)
+
+    def discard(self, pointer: Pointer) -> None:
+        """Forget an object's partial: it has been placed, or nothing of it is right."""
+        self.journal_path(pointer).unlink(missing_ok=True)
+        self.part_path(pointer).unlink(missing_ok=True)
+
+    def _provable(self, pointer: Pointer, descriptor: int, on_bytes: Callable[[int], None]) -> Iterator[Record]:
+        for record in _read_journal(self.journal_path(pointer), pointer):
+            if range_digest(descriptor, record.start, record.stop) == record.digest:
+                yield record
+            on_bytes(record.stop - record.start)
+
+
+class Partial:
+    """One unfinished object, open for writing. ``write`` and ``record`` may run in several threads
+    at once as long as their ranges are disjoint; ``records`` is what was provable at the start."""
+
+    def __init__(self, pointer: Pointer, path: Path, descriptor: int, journal: int, records: list[Record]) -> None:
+        self.pointer = pointer
+        self.path = path
+        self.descriptor = descriptor
+        self.records = records
+        self._journal = journal
+
+    def held(self) -> RangeSet:
+        """What was provably here when it was opened."""
+        return RangeSet((record.start, record.stop) for record in self.records)
+
+    def write(self, data: memoryview | bytes, offset: int) -> None:
+        """Put ``data`` at ``offset``.
+
+        Raises:
+            DiskFull, CannotWrite: this machine cannot.
+        """
+        view = memoryview(data)
+        try:
+            while view:
+                done = os.pwrite(self.descriptor, view, offset)
+                view, offset = view[done:], offset + done
+        except OSError as error:
+            raise local_error(error, self.path, self.pointer.size) from error
+
+    def record(self, record: Record) -> None:
+        """Append to the journal; the bytes must have been written before. Raises as ``write`` does."""
+        try:
+            os.write(self._journal, record.line().encode())
+        except OSError as error:
+            raise local_error(error, self.path, self.pointer.size) from error
+
+    def close(self) -> None:
+        """Let the files go; what they hold stays."""
+        os.close(self.descriptor)
+        os.close(self._journal)
+
+
+def local_error(error: OSError, path: Path, need: int) -> LocalError:
+    """What an ``OSError`` on a partial means to the user."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(str(path.parent), need, shutil.disk_usage(path.parent).free)
+    return CannotWrite(str(path), error.strerror or str(error))
+
+
+def _read_journal(path: Path, pointer: Pointer) -> list[Record]:
+    """The well-formed lines of a journal; none if there is no journal, or it is another format's."""
+    try:
+        lines = path.read_text("utf-8", errors="replace").split("\n")
+    except OSError:
+        return []
+    if lines[0] != _HEADER:
+        return []
+    return [record for record in map(_parse_record, lines[1:]) if record and record.stop <= pointer.size]
+
+
+def _parse_record(line: str) -> Record | None:
+    fields = line.split(" ")
+    if len(fields) != 4 or len(fields[3]) != _DIGEST_DIGITS or not (fields[0].isdecimal() and fields[1].isdecimal()):
+        return None
+    start, stop = int(fields[0]), int(fields[1])
+    return Record(start, stop, fields[2], fields[3]) if start < stop else None
+
+
+def _begin_journal(path: Path, pointer: Pointer, records: list[Record]) -> int:
+    """A journal that says just what was proven, open for appending; replaces the old one at once."""
+    fresh = path.with_suffix(".journal-new")
+    text = f"{_HEADER}\n" + "".join(record.line() for record in records)
+    fresh.write_text(text, "utf-8")
+    os.replace(fresh, path)
+    return os.open(path, os.O_WRONLY | os.O_APPEND)
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Make the file ``size`` long, its blocks reserved where the file system can do that quickly.
+
+    Not ``posix_fallocate``: where the file system cannot, glibc writes every block instead.
+    """
+    if os.fstat(descriptor).st_size > size:
+        os.ftruncate(descriptor, size)
+    if os.fstat(descriptor).st_size == size:
+        return
+    fallocate = getattr(_libc(), "fallocate", None)
+    if fallocate is not None and size:
+        offsets = (ctypes.c_int64(0), ctypes.c_int64(size))
+        if fallocate(descriptor, 0, *offsets) == 0:
+            return
+        if ctypes.get_errno() == errno.ENOSPC:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.ftruncate(descriptor, size)
+
+
+def _libc() -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(None, use_errno=True)
+    except (OSError, TypeError):
+        return None
