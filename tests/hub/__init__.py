@@ -1,4 +1,8 @@
-"""A faithful Hugging Face hub for tests, with a CDN, mirrors, faults and a request log; standard library and git only."""
+"""A faithful Hugging Face hub for tests, with a CDN, mirrors, faults and a request log; standard library and git only.
+
+Faults to give to ``hub.faults.add`` are in `answers` and `streams`, manners for ``hub.mirror`` in `mirror`.
+"""
+
 
 from .log import Entry, Log
 from .repos import Executable, Lfs, LfsBytes, LivingRepo, Lost, Symlink, pointer_text

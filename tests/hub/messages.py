@@ -73,6 +73,7 @@ class Response:
     """An answer. ``length`` is what Content-Length will claim; ``None`` means chunked, or until the connection closes.
 
     ``start`` is the offset of the first body byte in the whole object, so that faults can speak of object offsets.
+    A ``bare`` answer gets none of the headers that a front adds to all.
     """
 
     status: int
@@ -81,6 +82,7 @@ class Response:
     length: int | None = None
     start: int = 0
     until_close: bool = False
+    bare: bool = False
     wraps: list[Wrap] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -23,9 +23,9 @@ def commit_for(hosted: Hosted, revision: str, manners: Manners) -> str | Respons
     for ref in (f"refs/heads/{name}", f"refs/tags/{name}", name if name.startswith("refs/") else ""):
         if ref and (commit := hosted.repo.commit_of(ref)):
             return commit
-    if FULL.fullmatch(name) or (manners.short_shas and SHORT.fullmatch(name)):
-        if commit := hosted.repo.commit_of(name):
-            return commit
+    is_sha = FULL.fullmatch(name) or (manners.short_shas and SHORT.fullmatch(name))
+    if is_sha and (commit := hosted.repo.commit_of(name)):
+        return commit
     return error(404, "RevisionNotFound", f"Invalid rev id: {name}")
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .access import admit, page_not_found
 from .api import serve_api, serve_general
@@ -21,6 +20,9 @@ from .resolve import serve_cache, serve_cdn, serve_file
 from .routes import route
 from .site import Hosted, Manners, RepoType, Site
 from .wire import Listener, Outage
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # Python 3.10 has it nowhere else
 
 EXPOSED = (
     "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,Content-Range,"
@@ -53,6 +55,8 @@ class Front:
     def _answer(self, request: Request) -> Response:
         limits, refused = self.limits.count(request)
         response = refused or self.faults.around(request, self._serve)
+        if response.bare:
+            return response
         common = {
             "X-Request-Id": f"Root=1-{self.name}-{next(self._ids)}",
             "Access-Control-Expose-Headers": EXPOSED,
@@ -170,7 +174,7 @@ class Hub:
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def __enter__(self) -> Hub:
+    def __enter__(self) -> Self:
         """Listening already."""
         return self
 
@@ -182,9 +186,9 @@ class Hub:
         return [self.cdn] if cdn_only else [self.front.listener, self.cdn]
 
     def _answer_cdn(self, request: Request) -> Response:
-        serve: Callable[[Request], Response] = lambda wanted: serve_cdn(wanted, self.site)  # noqa: E731
-        response = self.faults.around(request, serve)
-        response.headers = {"Server": "CloudFront", "X-Amz-Cf-Id": "test-hub", **response.headers}
+        response = self.faults.around(request, lambda wanted: serve_cdn(wanted, self.site))
+        if not response.bare:
+            response.headers = {"Server": "CloudFront", "X-Amz-Cf-Id": "test-hub", **response.headers}
         return response
 
 

@@ -24,6 +24,7 @@ from .messages import FileBody, Request, Response, text
 BODY_LIMIT = 64 * 1024 * 1024  # bytes of a request body; git's want lists stay far below
 LINE_LIMIT = 64 * 1024
 BACKLOG = 256
+SENDFILE_BYTES = 1024 * 1024  # handed over at once; the log is brought up to date in between
 DRAIN_SECONDS = 1.0  # how long a reset waits for the bytes sent before it to arrive
 SILENT = (204, 304)  # statuses without a body
 
@@ -31,11 +32,11 @@ Handler = Callable[[Request], Response]
 Classify = Callable[[str], tuple[str, str]]  # path -> kind, oid
 
 
-class Reset(Exception):  # noqa: N818
+class Reset(Exception):
     """Raised by a fault: end the connection with a TCP reset now."""
 
 
-class Close(Exception):  # noqa: N818
+class Close(Exception):
     """Raised by a fault: end the connection with an orderly close now."""
 
 
@@ -76,7 +77,7 @@ class Listener:
             return len(self._live)
 
     def down(self, how: Outage = Outage.REFUSE) -> None:
-        """Reset every connection and meet new ones as ``how`` says, until `up`."""
+        """End every connection and meet new ones as ``how`` says, until `up`."""
         self._outage = how
         if how is Outage.REFUSE:
             self._unlisten()
@@ -84,7 +85,7 @@ class Listener:
         self.cut()
 
     def up(self) -> None:
-        """End an outage; connections that were left hanging are reset."""
+        """End an outage; connections that were left hanging end."""
         how, self._outage = self._outage, None
         if how is Outage.REFUSE:
             self._listen()
@@ -92,7 +93,7 @@ class Listener:
             self.cut()
 
     def cut(self) -> None:
-        """Reset every open connection."""
+        """End every open connection; the client sees a reset or an early end."""
         with self._lock:
             live = list(self._live)
         for connection in live:
@@ -229,7 +230,7 @@ class Connection:
         with body.path.open("rb") as file:
             at, stop = body.start, body.start + body.length
             while at < stop:
-                sent = os.sendfile(self._socket.fileno(), file.fileno(), at, min(stop - at, 8 * 1024 * 1024))
+                sent = os.sendfile(self._socket.fileno(), file.fileno(), at, min(stop - at, SENDFILE_BYTES))
                 if sent == 0:
                     raise Close
                 at += sent

@@ -1,0 +1,32 @@
+"""Manners of fronts that were seen in the world (facts 9.1 to 9.12)."""
+
+from __future__ import annotations
+
+from .site import Manners
+
+
+def files_only() -> Manners:
+    """API and resolve as on the hub, but neither git nor LFS batch."""
+    return Manners(git=False, batch=False)
+
+
+def olah_proxy() -> Manners:
+    """Olah 0.5.4 as a proxy: bytes in place of a redirect, no blobs=true, no revisions with a slash (facts 9.10, 9.11)."""
+    return Manners(git=False, batch=False, resolve_bytes=True, resolve_cache=False, slash_revisions=False, blobs=False)
+
+
+def olah_local() -> Manners:
+    """Olah 0.5.4 on its own: as its proxy, and chunked with bare ETags (facts 9.12); add `IgnoreRange` for all of it."""
+    manners = olah_proxy()
+    manners.content_length = manners.quoted_etag = False
+    return manners
+
+
+def reverse_proxy() -> Manners:
+    """A proxy of everything that serves the LFS bytes from its own origin, but leaves Link alone (facts 9.2)."""
+    return Manners(rewrite_location=True)
+
+
+def moved(origin: str) -> Manners:
+    """308 to another origin for everything (facts 9.3)."""
+    return Manners(redirect_all=origin)
