@@ -89,12 +89,16 @@ class HfcloneError(Exception):
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def __str__(self) -> str:
-        return self.text.format(**self.fields())
+        return self.text.format(**self._words())
+
+    def _words(self) -> dict[str, object]:
+        """The fields as a sentence wants them: no tuple's brackets."""
+        return {k: ", ".join(map(str, v)) if isinstance(v, tuple) else v for k, v in self.fields().items()}
 
     @property
     def hint(self) -> str:
         """What the user can do about it, in one line; empty where there is nothing to say."""
-        return self.advice.format(**self.fields())
+        return self.advice.format(**self._words())
 
 
 # --- the request -------------------------------------------------------------------------------

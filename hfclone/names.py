@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from hfclone.errors import BadRepoSpec
 
-__all__ = ["Pin", "Repo", "RepoSpec", "RepoType", "is_full_sha", "is_short_sha", "parse_repo_spec"]
+__all__ = ["History", "Pin", "Repo", "RepoSpec", "RepoType", "Token", "is_full_sha", "is_short_sha", "parse_repo_spec"]
 
 _PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
 _FULL_SHA = re.compile(r"[0-9a-f]{40}")
@@ -35,6 +35,39 @@ class RepoType(Enum):
     def prefix(self) -> str:
         """What stands before the repo id in URLs."""
         return "" if self is RepoType.MODEL else f"{self.value}s/"
+
+
+class History(Enum):
+    """How much of the past a checkout holds."""
+
+    SHALLOW = "shallow"
+    """The commit alone."""
+    FULL = "full"
+
+
+class Token:
+    """A secret that no log, traceback or ``dataclasses.asdict`` shows.
+
+    Why so: a plain class and not a dataclass, since ``asdict`` walks into dataclasses.
+    """
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Token) and self._secret == other._secret
+
+    def __hash__(self) -> int:
+        return hash(self._secret)
+
+    def reveal(self) -> str:
+        """The secret itself; for the header of a request and nothing else."""
+        return self._secret
 
 
 @dataclass(frozen=True, slots=True)
