@@ -138,7 +138,10 @@ VARIABLES = (
     Variable("all_proxy ALL_PROXY", "all-proxy", "", "the proxy for whatever has none of its own"),
     Variable("no_proxy NO_PROXY", "no-proxy", "", "hosts that are reached without a proxy", many=True),
     Variable(
-        "REQUESTS_CA_BUNDLE CURL_CA_BUNDLE SSL_CERT_FILE", "ca-bundle", "", "certificates to trust, in place of certifi's"
+        "REQUESTS_CA_BUNDLE CURL_CA_BUNDLE SSL_CERT_FILE",
+        "ca-bundle",
+        "",
+        "certificates to trust, in place of certifi's",
     ),
 )
 

@@ -1,0 +1,215 @@
+"""The command line. The only user of click; what does the work is imported when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar  # Any: click hands over options by name
+
+import click
+
+from hfclone.__main__ import version, version_line
+from hfclone.cli.messages import EXIT_CODES, EXIT_INTERRUPTED, EXIT_USAGE, usage_lines
+from hfclone.cli.session import Session, fail_early, make_streams_safe, say
+from hfclone.errors import BadOption, HfcloneError
+from hfclone.events import OnEvent
+from hfclone.names import History, RepoSpec, RepoType, parse_repo_spec
+from hfclone.settings import VARIABLES, Fetcher, Progress, Settings, Verbosity, narrowed, read_settings
+
+__all__ = ["program", "run"]
+
+Job = Callable[[], int]
+"""What a command line asks for; done after click has returned, since click has its own idea of Ctrl-C."""
+
+DEFAULT_COMMAND = "clone"
+
+EXAMPLES = (
+    ("hfclone gpt2", "the whole repo, into ./gpt2"),
+    ("hfclone org/name@v1.0 models/name", "a tag, into that directory"),
+    ("hfclone org/name --mirror hf-mirror.com", "a mirror first, the hub last"),
+    ("hfclone datasets/org/name --include 'data/*.parquet'", "some files; the rest stay as pointers"),
+    ("hfclone org/name --window 23:00-07:00 --limit-rate 5M", "at night, and gently"),
+)
+
+
+def run(args: Sequence[str]) -> int:
+    """Do what ``args`` ask for; returns the exit code."""
+    make_streams_safe()
+    if not args:
+        return _tell(_help_lines(), EXIT_USAGE)
+    try:
+        job = program.main(list(args), prog_name="hfclone", standalone_mode=False)
+        return job() if callable(job) else int(job or 0)
+    except click.UsageError as error:
+        return _tell(usage_lines(error.format_message(), _usage_hint(error)), EXIT_USAGE)
+    except click.ClickException as error:
+        return _tell(usage_lines(error.format_message(), ""), EXIT_USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+
+
+def _help_lines() -> Sequence[str]:
+    with click.Context(program, info_name="hfclone") as ctx:
+        return program.get_help(ctx).splitlines()
+
+
+def _tell(lines: Sequence[str], code: int) -> int:
+    for line in lines:
+        say(line)
+    return code
+
+
+def _usage_hint(error: click.UsageError) -> str:
+    return f"see {error.ctx.command_path if error.ctx else 'hfclone'} --help"
+
+
+class _Program(click.Group):
+    """A group in which ``clone`` may be left out: ``hfclone REPO`` is ``hfclone clone REPO``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in ("-h", "--help", "--version"):
+            index = self._first_word(ctx, args)
+            named = index is not None and args[index] in self.commands
+            command = args.pop(index) if named and index is not None else DEFAULT_COMMAND
+            args = [command, *args]
+        return super().parse_args(ctx, args)
+
+    def _first_word(self, ctx: click.Context, args: Sequence[str]) -> int | None:
+        """Where the first argument stands that is neither an option nor an option's value."""
+        options = {name: option for option in self._clone_options(ctx) for name in option.opts}
+        index = 0
+        while index < len(args):
+            word = args[index]
+            if not word.startswith("-") or word in ("-", "--"):
+                return index if word != "--" else None
+            option = options.get(word)
+            index += 2 if option is not None and not option.is_flag else 1
+        return None
+
+    def _clone_options(self, ctx: click.Context) -> list[click.Option]:
+        return [param for param in self.commands[DEFAULT_COMMAND].get_params(ctx) if isinstance(param, click.Option)]
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage("hfclone", "REPO [DIR] [OPTIONS]")
+        formatter.write_usage("hfclone", "COMMAND ...", prefix="       ")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.commands[DEFAULT_COMMAND].format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        _write_epilog(formatter)
+
+
+class _Command(click.Command):
+    """A command whose help ends with examples and exit codes."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        _write_epilog(formatter)
+
+
+def _write_epilog(formatter: click.HelpFormatter) -> None:
+    with formatter.section("Examples"):
+        for command, meaning in EXAMPLES:
+            formatter.write_text(command)
+            with formatter.indentation():
+                formatter.write_text(meaning)
+    with formatter.section("Exit codes"):
+        formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES])
+    with formatter.section("Environment"):
+        formatter.write_dl([(v.name.replace(" ", ", "), v.help) for v in VARIABLES if v.name])
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001  # click's
+    if value and not ctx.resilient_parsing:
+        click.echo(version_line())
+        ctx.exit()
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
+def program() -> None:
+    """Make a directory an exact, verified git checkout of a Hugging Face repo at one commit.
+
+    REPO is org/name, datasets/org/name, org/name@revision, an hf:// address or a page's URL. Run the
+    same command again after whatever stopped it: it goes on from what is on disk.
+    """
+
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+def _setting(option: str, *, choices: Sequence[str] = (), metavar: str = "") -> Callable[[_Function], _Function]:
+    """An option of the table in ``settings``; its value stays a text, which ``settings`` alone reads."""
+    variable = next(variable for variable in VARIABLES if variable.option == option)
+    help_text = variable.help + (f"  [default: {variable.default}]" if variable.default else "")
+    name = option.lstrip("-").replace("-", "_")
+    if choices:
+        return click.option(option, name, metavar="|".join(choices), help=help_text)
+    return click.option(option, name, metavar=metavar, multiple=variable.many, help=help_text)
+
+
+@program.command(cls=_Command, no_args_is_help=False)
+@click.argument("repo")
+@click.argument("directory", metavar="[DIR]", required=False)
+@_setting("--mirror", metavar="ENDPOINT")
+@_setting("--endpoint", metavar="ENDPOINT")
+@click.option("--only-mirrors", is_flag=True, help="never ask the hub")
+@_setting("--trust-mirror", metavar="ENDPOINT")
+@click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit")
+@click.option("--repo-type", type=click.Choice([kind.value for kind in RepoType]), help="what REPO is")
+@_setting("--include", metavar="GLOB")
+@_setting("--exclude", metavar="GLOB")
+@_setting("--history", choices=[kind.value for kind in History])
+@_setting("--fetcher", choices=[kind.value for kind in Fetcher])
+@_setting("--connections", metavar="N")
+@_setting("--limit-rate", metavar="SIZE")
+@_setting("--window", metavar="FROM-TO")
+@_setting("--stall-after", metavar="TIME")
+@_setting("--give-up-after", metavar="TIME")
+@_setting("--progress", choices=[kind.value for kind in Progress])
+@click.option("-q", "--quiet", is_flag=True, help="errors only")
+@click.option("-v", "--verbose", is_flag=True, help="every failure and every verified object")
+@click.option("--dry-run", is_flag=True, help="show the plan and stop there")
+def clone(repo: str, directory: str | None, **options: Any) -> Job:
+    """Make DIR (default: the repo's name) a verified checkout of REPO."""
+    try:
+        return _clone_job(repo, directory, options)
+    except HfcloneError as error:
+        failure = error
+    return lambda: fail_early(failure, options["progress"])
+
+
+def _clone_job(repo: str, directory: str | None, options: dict[str, Any]) -> Job:
+    repo_type = options["repo_type"] and RepoType(options["repo_type"])
+    spec = parse_repo_spec(repo, repo_type=repo_type, revision=options["revision"])
+    settings = narrowed(_settings(options), spec)
+    if directory == "":
+        raise BadOption("DIR", directory, "it is empty")
+    dest = Path(directory or spec.repo.name)
+    work = _plan_work if options["dry_run"] else _clone_work
+    return lambda: Session(settings).run(lambda on_event: work(spec, dest, settings, on_event))
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    flags: dict[str, tuple[str, ...]] = {}
+    for variable in VARIABLES:
+        value = options.get(variable.option.lstrip("-").replace("-", "_"))
+        if variable.option.startswith("--") and value not in (None, (), False):
+            flags[variable.option] = ("1",) if value is True else value if isinstance(value, tuple) else (value,)
+    if options["quiet"] and options["verbose"]:
+        raise BadOption("--quiet", "", "it contradicts --verbose")
+    verbosity = Verbosity.QUIET if options["quiet"] else Verbosity.VERBOSE if options["verbose"] else Verbosity.NORMAL
+    return read_settings(flags, verbosity=verbosity, user_agent=f"hfclone/{version()}")
+
+
+def _clone_work(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent) -> None:
+    from hfclone import flows
+
+    flows.clone(spec, dest, settings, on_event)
+
+
+def _plan_work(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent) -> None:
+    from hfclone import flows
+
+    flows.plan(spec, dest, settings, on_event)

@@ -1,0 +1,99 @@
+"""Plain lines on stderr: for logs, pipes and terminals that cannot move the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from hfclone.cli.tally import Tally
+from hfclone.cli.words import pinned_line, plan_lines, report_lines, show_size, show_text, waiting_line
+from hfclone.events import Demoted, Event, Failed, Faulted, Finished, Pinned, Planned, Verified, Waiting, Working
+from hfclone.settings import Verbosity
+
+__all__ = ["Lines", "View", "spoken", "working_line"]
+
+INTERVAL_SECONDS = 5.0
+"""Between two lines of progress: a night's log stays readable."""
+
+
+class View(Protocol):
+    """Someone who looks at a run."""
+
+    def __call__(self, event: Event) -> None: ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was; called once, however the run ended."""
+
+
+def spoken(event: Event, tally: Tally, verbosity: Verbosity) -> tuple[str, ...]:
+    """The lines that an event is worth by itself, whatever shows the progress."""
+    loud = verbosity >= Verbosity.VERBOSE
+    match event:
+        case Pinned():
+            return (pinned_line(event),)
+        case Planned(plan):
+            return plan_lines(plan)
+        case Waiting():
+            return (waiting_line(event),)
+        case Failed(pointer, error):
+            return (show_text(f"gave up {tally.name(pointer.oid)}: {error}"),)
+        case Faulted(endpoint, error) if loud:
+            return (show_text(f"{endpoint}: {error}"),)
+        case Demoted(endpoint, what, reason) if loud:
+            return (show_text(f"{endpoint} is not asked for {what} for a while: {reason}"),)
+        case Verified(pointer) if loud:
+            return (f"verified {tally.name(pointer.oid)} ({show_size(pointer.size)})",)
+        case Finished(report):
+            return report_lines(report)
+        case _:
+            return ()
+
+
+class Lines:
+    """Says what happens, and every ``interval`` seconds how far it is; ``None`` leaves that out.
+
+    Lines come only with events: there is no thread, and ``clock`` is read when something happens.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        *,
+        clock: Callable[[], float],
+        verbosity: Verbosity = Verbosity.NORMAL,
+        interval: float | None = INTERVAL_SECONDS,
+    ) -> None:
+        self._say = say
+        self._clock = clock
+        self._verbosity = verbosity
+        self._interval = interval
+        self._tally = Tally()
+        self._last = clock()
+
+    def __call__(self, event: Event) -> None:
+        now = self._clock()
+        again = isinstance(event, Planned) and self._tally.plan is not None
+        self._tally.note(event, now)
+        for line in () if again else spoken(event, self._tally, self._verbosity):
+            self._say(line)
+        if self._interval is not None and now - self._last >= self._interval:
+            self._tell_progress(event, now)
+
+    def _tell_progress(self, event: Event, now: float) -> None:
+        tally = self._tally
+        if isinstance(event, Working):
+            self._say(working_line(event))
+        elif tally.plan is not None and not isinstance(event, Waiting | Finished):
+            self._say(f"{tally.summary(now)}  {tally.done:,} of {tally.plan.objects:,} objects")
+        else:
+            return
+        self._last = now
+
+    def close(self) -> None:
+        """Nothing to put right."""
+
+
+def working_line(event: Working) -> str:
+    """Local or git work, with its end where it is known."""
+    of = f" {event.done:,} of {event.total:,}" if event.total else f" {event.done:,}" if event.done else ""
+    return show_text(f"{event.what}{of}")

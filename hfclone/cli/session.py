@@ -1,0 +1,174 @@
+"""One run as a terminal or a program sees it: its view, its signals, its end as text and exit code."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from signal import Signals
+from typing import TextIO
+
+from hfclone.cli.jsonlines import JsonLines, error_data
+from hfclone.cli.lines import Lines, View
+from hfclone.cli.messages import (
+    EXIT_BROKEN_PIPE,
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    bug_lines,
+    error_lines,
+    exit_code,
+    interrupted_lines,
+)
+from hfclone.cli.signals import Ended, ending_signals
+from hfclone.cli.tally import Tally
+from hfclone.errors import HfcloneError
+from hfclone.events import Event, Failed, OnEvent
+from hfclone.settings import Progress, Settings, Verbosity
+
+__all__ = ["Session", "fail_early", "make_streams_safe", "say"]
+
+DEFAULT_WIDTH = 80
+
+
+class OutputClosed(BaseException):
+    """Whoever read our stdout is gone. Not an ``Exception``: it is no failure of an endpoint."""
+
+
+class Session:
+    """Shows one run, and names its end. Not for use by several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._verbosity = settings.verbosity
+        self._json = JsonLines(_write_stdout) if settings.progress is Progress.JSON else None
+        self._view = self._json or _terminal_view(settings, sys.stderr)
+        self._tally = Tally()
+        self._names: dict[int, str] = {}
+
+    def run(self, work: Callable[[OnEvent], object]) -> int:
+        """Do ``work``; whatever ends it is told, and its exit code returned."""
+        try:
+            with ending_signals():
+                try:
+                    work(self._on_event)
+                finally:
+                    self._view.close()
+        except OutputClosed:
+            return EXIT_BROKEN_PIPE
+        except KeyboardInterrupt:
+            return self._interrupted("interrupted", EXIT_INTERRUPTED)
+        except Ended as end:
+            return self._interrupted(Signals(end.number).name, end.exit_code)
+        except HfcloneError as error:
+            return self.fail(error)
+        except Exception as error:  # noqa: BLE001  # the last line: a bug must end with words, too
+            return self._bug(error)
+        return EXIT_OK
+
+    def _on_event(self, event: Event) -> None:
+        self._tally.note(event, 0.0)
+        if isinstance(event, Failed):
+            self._names[id(event.error)] = self._tally.name(event.pointer.oid)
+        self._view(event)
+
+    def fail(self, error: HfcloneError) -> int:
+        """Tell ``error``; returns its exit code."""
+        code = exit_code(error)
+        if self._json:
+            self._tell_json({**error_data(error), "exit": code})
+        for line in error_lines(error, self._name):
+            say(line)
+        if self._verbosity >= Verbosity.VERBOSE and error.__cause__ is not None:
+            say(f"  cause: {error.__cause__!r}".encode("ascii", "backslashreplace").decode())
+        return code
+
+    def _name(self, error: HfcloneError) -> str:
+        oid = error.fields().get("oid")
+        known = self._names.get(id(error))
+        return known or (self._tally.name(oid) if isinstance(oid, str) else "")
+
+    def _interrupted(self, signal: str, code: int) -> int:
+        lines = interrupted_lines(signal)
+        if self._json:
+            self._tell_json({"code": "interrupted", "message": lines[0], "hint": "", "fields": {}, "exit": code})
+        for line in lines:
+            say(line)
+        return code
+
+    def _bug(self, error: Exception) -> int:
+        if self._json:
+            fields = {"type": type(error).__name__}
+            self._tell_json({"code": "bug", "message": str(error), "hint": "", "fields": fields, "exit": EXIT_BUG})
+        for line in bug_lines(error, with_traceback=self._verbosity >= Verbosity.VERBOSE):
+            say(line)
+        return EXIT_BUG
+
+    def _tell_json(self, data: dict[str, object]) -> None:
+        try:
+            JsonLines(_write_stdout).error(data)
+        except OutputClosed:
+            pass  # stderr still says it
+
+
+def fail_early(error: HfcloneError, progress: str | None) -> int:
+    """Tell an error of the request itself, before there are settings; ``progress`` as the user wrote it."""
+    shown = Progress.JSON if progress == Progress.JSON.value else Progress.NONE
+    return Session(Settings(progress=shown)).fail(error)
+
+
+def _terminal_view(settings: Settings, stream: TextIO) -> View:
+    """Bars where the cursor can move, lines elsewhere, silence if that was asked for."""
+    if settings.verbosity <= Verbosity.QUIET:
+        return Silence()
+    able = stream.isatty() and settings.environment.get("TERM") != "dumb"
+    if settings.progress is Progress.BAR or (settings.progress is Progress.AUTO and able):
+        from hfclone.cli.bars import Bars
+
+        return Bars(stream, clock=time.monotonic, width=_width, verbosity=settings.verbosity)
+    if settings.progress is Progress.NONE:
+        return Lines(say, clock=time.monotonic, verbosity=settings.verbosity, interval=None)
+    return Lines(say, clock=time.monotonic, verbosity=settings.verbosity)
+
+
+class Silence:
+    """The view of ``-q``."""
+
+    def __call__(self, event: Event) -> None:
+        """Say nothing."""
+
+    def close(self) -> None:
+        """Nothing to put right."""
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
+
+
+def make_streams_safe() -> None:
+    """A locale that cannot show a character gets its escape, never an exception."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(line: str) -> None:
+    """One line on stderr; if nobody can read it any more, the run still goes on."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        pass  # the terminal is gone (SIGHUP ignored by nohup, a closed pipe)
+
+
+def _write_stdout(line: str) -> None:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        _forget_stdout()
+        raise OutputClosed from None
+
+
+def _forget_stdout() -> None:
+    """What is left in the buffer would be written again at exit, and complained about."""
+    sys.stdout = io.StringIO()
