@@ -1,0 +1,220 @@
+"""Git's index file: writing what ``stat`` says of a file into its entry, and nothing else.
+
+Why so: the index records the size of the pointer that git wrote. When the content takes its place,
+git calls the file modified without asking any filter (``ie_modified``), and ``git add`` would hash
+or even store all of it. With the entry's stat fields right, git believes the file unchanged and
+reads none of it. Format: git ``Documentation/gitformat-index.txt``, versions 2 to 4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from hfclone.errors import CannotWrite, CheckoutBusy
+
+__all__ = ["Fresh", "IndexEntry", "Patched", "SizeRule", "Unpatched", "index_entries", "patch_index"]
+
+_HEADER = struct.Struct(">4sLL")
+_STAT = struct.Struct(">10L")
+_OID_BYTES = 20
+_FIXED = _STAT.size + _OID_BYTES + 2
+_EXTENDED = 0x4000
+_STAGE = 0x3000
+_TRAILER = 20
+_WORD = 0xFFFFFFFF
+_MUNGED = 0x80000000
+
+
+class SizeRule(Enum):
+    """What git records for a size that is a multiple of 4 GiB, of which 32 bits show 0 ("not known")."""
+
+    ZERO = "zero"
+    """Git before 2.43: such a file is hashed at every status, whatever we write."""
+    MUNGED = "munged"
+    """Git 2.43 and later (``munge_st_size``): 0x80000000 stands there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """``stat`` of a file whose content is that of the entry with git id ``oid``."""
+
+    oid: str
+    stat: os.stat_result
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """One entry: where its stat fields begin in the file, and what it says."""
+
+    offset: int
+    path: bytes
+    oid: str
+    mode: int
+    stage: int
+
+
+@dataclass(frozen=True, slots=True)
+class Patched:
+    """The index says now what the files are. ``entries`` were changed."""
+
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unpatched:
+    """The index has a form that is not patched; nothing was written."""
+
+    reason: str
+
+
+def patch_index(index: Path, fresh: Mapping[bytes, Fresh], size_rule: SizeRule = SizeRule.ZERO) -> Patched | Unpatched:
+    """Write the stat fields of ``fresh`` (by path) into ``index``, under git's own ``index.lock``.
+
+    An entry whose git id is not the one given is left alone: the user staged something else.
+    The files' mtimes must be older than this call, or git will read them again ("racily clean").
+
+    Raises:
+        CheckoutBusy: a git command holds the lock.
+        CannotWrite: the index cannot be read or replaced.
+    """
+    lock = index.with_name(index.name + ".lock")
+    try:
+        descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        raise CheckoutBusy(str(index.parent.parent), "a git command (index.lock)") from None
+    except OSError as error:
+        raise CannotWrite(str(lock), error.strerror or str(error)) from error
+    try:
+        with os.fdopen(descriptor, "wb") as new:
+            done = _patched(data := bytearray(index.read_bytes()), fresh, size_rule)
+            if isinstance(done, Patched) and done.entries:
+                new.write(data)
+                new.flush()
+                os.fsync(new.fileno())
+        if isinstance(done, Patched) and done.entries:
+            os.replace(lock, index)
+    except OSError as error:
+        raise CannotWrite(str(index), error.strerror or str(error)) from error
+    finally:
+        lock.unlink(missing_ok=True)
+    return done
+
+
+def index_entries(data: bytes | bytearray) -> Iterator[IndexEntry]:
+    """The entries of an index file, in its order.
+
+    Raises:
+        ValueError: it is no index of version 2, 3 or 4 with sha1 ids, or it is cut short.
+    """
+    yield from (entry for entry, _ in _walk(data))
+
+
+def _patched(data: bytearray, fresh: Mapping[bytes, Fresh], size_rule: SizeRule) -> Patched | Unpatched:
+    count, end = 0, _HEADER.size
+    changes: list[tuple[IndexEntry, os.stat_result]] = []
+    try:
+        for entry, end in _walk(data):  # the last end is where the extensions begin
+            known = fresh.get(entry.path)
+            if known is not None and not entry.stage and known.oid == entry.oid:
+                changes.append((entry, known.stat))
+        reason = _unusual(data, end)
+        stored = bytes(data[-_TRAILER:])
+        if not reason and any(stored) and stored != _digest(data):
+            reason = "its checksum is not sha1, or wrong"
+    except (ValueError, struct.error, IndexError) as error:
+        return Unpatched(f"git's index cannot be read: {error}")
+    if reason:
+        return Unpatched(reason)
+    for entry, stat in changes:
+        count += _write_stat(data, entry, stat, size_rule)
+    if count and any(data[-_TRAILER:]):
+        # An all-zero trailer is index.skipHash: it stays.
+        data[-_TRAILER:] = _digest(data)
+    return Patched(count)
+
+
+def _digest(data: bytearray) -> bytes:
+    return hashlib.sha1(bytes(data[:-_TRAILER]), usedforsecurity=False).digest()
+
+
+def _walk(data: bytes | bytearray) -> Iterator[tuple[IndexEntry, int]]:
+    """Every entry with the offset behind it."""
+    signature, version, count = _HEADER.unpack_from(data)
+    if signature != b"DIRC" or version not in (2, 3, 4):
+        raise ValueError(f"version {version} is not known")
+    offset, path, limit = _HEADER.size, b"", len(data) - _TRAILER
+    for _ in range(count):
+        name_at = offset + _FIXED
+        flags = int.from_bytes(data[name_at - 2 : name_at], "big")
+        if flags & _EXTENDED:
+            name_at += 2
+        stripped = 0
+        if version == 4:
+            stripped, name_at = _varint(data, name_at)
+        stop = data.index(b"\0", name_at)
+        name = bytes(data[name_at:stop])
+        path = path[: len(path) - stripped] + name if version == 4 else name
+        oid = bytes(data[offset + _STAT.size : offset + _STAT.size + _OID_BYTES]).hex()
+        mode = int.from_bytes(data[offset + 24 : offset + 28], "big")
+        entry = IndexEntry(offset, path, oid, mode, (flags & _STAGE) >> 12)
+        # Versions 2 and 3 pad with one to eight NULs to a multiple of eight bytes.
+        offset = stop + 1 if version == 4 else offset + (stop - offset + 8) // 8 * 8
+        if offset > limit:
+            raise ValueError("it is cut short")
+        yield entry, offset
+
+
+def _varint(data: bytes | bytearray, offset: int) -> tuple[int, int]:
+    """Git's ``decode_varint``: how many bytes of the previous path to drop."""
+    byte = data[offset]
+    value = byte & 0x7F
+    while byte & 0x80:
+        offset += 1
+        byte = data[offset]
+        value = ((value + 1) << 7) | (byte & 0x7F)
+    return value, offset + 1
+
+
+def _unusual(data: bytearray, offset: int) -> str | None:
+    """Why the index must not be patched, judged by its extensions."""
+    limit = len(data) - _TRAILER
+    while offset < limit:
+        if offset + 8 > limit:
+            return "its extensions are cut short"
+        name, size = bytes(data[offset : offset + 4]), int.from_bytes(data[offset + 4 : offset + 8], "big")
+        if name == b"link":
+            return "it is a split index"
+        if name == b"sdir":
+            return "it is a sparse index"
+        if not name[:1].isupper() and name != b"link":
+            return f"its extension {name!r} is not known"
+        offset += 8 + size
+    return None if offset == limit else "its ids are not sha1"
+
+
+def _write_stat(data: bytearray, entry: IndexEntry, stat: os.stat_result, size_rule: SizeRule) -> int:
+    """Write one entry's fields; 1 if that changed anything."""
+    old = _STAT.unpack_from(data, entry.offset)
+    size = stat.st_size & _WORD
+    if size == 0 and stat.st_size and size_rule is SizeRule.MUNGED:
+        size = _MUNGED
+    new = (
+        *(part & _WORD for part in divmod(stat.st_ctime_ns, 10**9)),
+        *(part & _WORD for part in divmod(stat.st_mtime_ns, 10**9)),
+        stat.st_dev & _WORD,
+        stat.st_ino & _WORD,
+        entry.mode,
+        stat.st_uid & _WORD,
+        stat.st_gid & _WORD,
+        size,
+    )
+    if new == old:
+        return 0
+    _STAT.pack_into(data, entry.offset, *new)
+    return 1

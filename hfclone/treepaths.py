@@ -1,0 +1,119 @@
+"""Which paths of a commit's tree may be written here. Pure; paths are bytes, as git has them.
+
+Why so: a tree is data from a stranger. Git's own check refuses some of these paths at checkout,
+others only with ``core.protectHFS`` and ``protectNTFS``, and duplicates not at all; since hfclone
+places files itself and late (the pattern of CVE-2021-21300), the whole tree is judged first.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from enum import Enum
+
+from hfclone.errors import UnsafePath
+
+__all__ = ["Folding", "Platform", "check_tree", "show_path"]
+
+
+class Platform(Enum):
+    """Whose rules for file names hold."""
+
+    POSIX = "posix"
+    WINDOWS = "windows"
+
+
+class Folding(Enum):
+    """Whether the file system takes ``A`` and ``a`` (or NFC and NFD forms) for one name."""
+
+    DISTINCT = "distinct"
+    FOLDED = "folded"
+
+
+_HFS_IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+_GIT_ALIKE = re.compile(rb"\.git|git~[0-9]+", re.IGNORECASE)
+_WINDOWS_BAD = re.compile(rb"[\x00-\x1f<>:\"|?*\\]|[. ]$")
+_WINDOWS_DEVICE = re.compile(
+    rb"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)(?:[0-9]|\xc2[\xb9\xb2\xb3]))", re.IGNORECASE
+)
+
+
+def show_path(path: bytes) -> str:
+    """``path`` for a message: what is not printable UTF-8 is shown as ``\\xNN`` or ``\\uNNNN``."""
+    text = path.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def check_tree(
+    paths: Iterable[bytes], *, platform: Platform = Platform.POSIX, folding: Folding = Folding.DISTINCT
+) -> None:
+    """Judge all files, links and submodules of a tree together.
+
+    Raises:
+        UnsafePath: the first that must not be written.
+    """
+    files: set[bytes] = set()
+    folders: dict[bytes, bytes] = {}
+    for path in paths:
+        _check_parts(path, platform)
+        key = _fold(path) if folding is Folding.FOLDED else path
+        if key in files:
+            raise UnsafePath(show_path(path), "it stands there twice")
+        files.add(key)
+        _note_folders(path, key, folders)
+    for key in files & folders.keys():
+        raise UnsafePath(show_path(folders[key]), "it is a file and a directory")
+
+
+def _check_parts(path: bytes, platform: Platform) -> None:
+    if path.startswith(b"/"):
+        raise UnsafePath(show_path(path), "it is absolute")
+    for part in path.split(b"/"):
+        reason = _why_bad(part) or (_why_bad_on_windows(part) if platform is Platform.WINDOWS else None)
+        if reason:
+            raise UnsafePath(show_path(path), reason)
+
+
+def _why_bad(part: bytes) -> str | None:
+    if not part:
+        return "a part of it is empty"
+    if part in (b".", b".."):
+        return "it leaves its directory"
+    if b"\0" in part:
+        return "it holds a NUL"
+    if _is_git_alike(part):
+        return "it is git's own directory"
+    return None
+
+
+def _is_git_alike(part: bytes) -> bool:
+    """What HFS+ or NTFS would open as ``.git``: ignored characters, short names, streams, dots behind."""
+    name = re.split(rb"[:\\]", part, maxsplit=1)[0].rstrip(b". ")
+    if name.isascii():
+        return bool(_GIT_ALIKE.fullmatch(name))
+    text = _HFS_IGNORED.sub("", name.decode("utf-8", "surrogateescape"))
+    folded = unicodedata.normalize("NFC", text).casefold().rstrip(". ")
+    return bool(_GIT_ALIKE.fullmatch(folded.encode("utf-8", "surrogateescape")))
+
+
+def _why_bad_on_windows(part: bytes) -> str | None:
+    if _WINDOWS_BAD.search(part):
+        return "Windows does not allow such a name"
+    if _WINDOWS_DEVICE.fullmatch(part.split(b".")[0].rstrip(b" ")):
+        return "Windows takes it for a device"
+    return None
+
+
+def _fold(path: bytes) -> bytes:
+    text = path.decode("utf-8", "surrogateescape")
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return folded.encode("utf-8", "surrogateescape")
+
+
+def _note_folders(path: bytes, key: bytes, folders: dict[bytes, bytes]) -> None:
+    """Remember every directory that ``path`` needs (by its ``key``), nearest first."""
+    end = key.rfind(b"/")
+    while end > 0 and key[:end] not in folders:
+        folders[key[:end]] = path
+        end = key.rfind(b"/", 0, end)
