@@ -69,7 +69,10 @@ class Rule:
 
 
 class Faults:
-    """The rules of a front, in order: the first is outermost, so it sees (and may spoil) what the others leave."""
+    """The rules of a front, in order: the first is outermost, so it sees (and may spoil) what the others leave.
+
+    A rule whose turn does not come, since one before it answered in the server's place, is not used up.
+    """
 
     def __init__(self) -> None:
         """Nothing goes wrong at first."""
@@ -119,10 +122,10 @@ class Faults:
         """Answer a request through all the faults it meets."""
         with self._lock:
             rules = list(self._rules)
-        for rule in reversed([rule for rule in rules if rule.takes(request)]):
-            serve = _through(rule.fault, serve)
+        for rule in reversed(rules):
+            serve = _through(rule, serve)
         return serve(request)
 
 
-def _through(fault: Fault, serve: Serve) -> Serve:
-    return lambda request: fault.answer(request, serve)
+def _through(rule: Rule, serve: Serve) -> Serve:
+    return lambda request: rule.fault.answer(request, serve) if rule.takes(request) else serve(request)

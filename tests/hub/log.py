@@ -92,8 +92,7 @@ class Log:
                 oid=old.oid if oid is None else oid,
                 done=old.done or done,
             )
-            if sent == 0:
-                self._changed.notify_all()
+            self._changed.notify_all()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -138,7 +137,7 @@ class Log:
         )
 
     def wait(self, condition: Callable[[Log], bool], timeout: float = 30.0) -> bool:
-        """Wait until ``condition`` holds, looking again whenever a request comes, is answered or ends."""
+        """Wait until ``condition`` holds, looking again whenever a request comes or goes on."""
         with self._changed:
             return self._changed.wait_for(lambda: condition(self), timeout)
 

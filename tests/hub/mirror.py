@@ -23,8 +23,8 @@ def olah_local() -> Manners:
 
 
 def reverse_proxy() -> Manners:
-    """A proxy of everything that serves the LFS bytes from its own origin, but leaves Link alone (facts 9.2)."""
-    return Manners(rewrite_location=True)
+    """A proxy of everything, the CDN's host too (listener ``mirror-cdn``), that leaves Link alone (facts 9.2)."""
+    return Manners(own_cdn=True)
 
 
 def moved(origin: str) -> Manners:

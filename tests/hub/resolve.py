@@ -15,7 +15,7 @@ from .site import PREFIX, Hosted, Manners, Site
 TYPES = {single: plural for plural, single in PLURAL.items()}
 
 
-def serve_file(request: Request, route: Route, hosted: Hosted, site: Site, manners: Manners) -> Response:
+def serve_file(request: Request, route: Route, hosted: Hosted, site: Site, manners: Manners, cdn_url: str) -> Response:
     """Answer resolve and raw: 307 for a regular file, 302 for an LFS file, bytes for raw (facts 2.1 to 2.6, 1.6)."""
     if request.method not in ("GET", "HEAD"):
         return error(405, "", "Method not allowed")
@@ -30,7 +30,9 @@ def serve_file(request: Request, route: Route, hosted: Hosted, site: Site, manne
         return Response(200, content, {"X-Repo-Commit": commit, "Content-Type": "text/plain; charset=utf-8"})
     if row.lfs:
         request.oid = row.lfs[0]
-        return _lfs(request, hosted, row, commit, site, manners)
+        if manners.resolve_bytes:
+            return _direct(request, hosted, row, commit, manners)
+        return _elsewhere(hosted, row, commit, site, cdn_url)
     if not manners.resolve_cache:
         return _plain(request, hosted, row, commit, manners)
     return redirect(307, _cache_url(route, hosted, row, commit), {"X-Repo-Commit": commit, **_linked(row)})
@@ -71,19 +73,21 @@ def serve_cdn(request: Request, site: Site) -> Response:
     return with_ranges(request, _object(hosted, oid), {"ETag": _etag(f"{opaque}-3")})
 
 
-def _lfs(request: Request, hosted: Hosted, row: Row, commit: str, site: Site, manners: Manners) -> Response:
+def _direct(request: Request, hosted: Hosted, row: Row, commit: str, manners: Manners) -> Response:
     oid = request.oid
-    linked = {"X-Repo-Commit": commit, **_linked(row)}
-    if manners.resolve_bytes:
-        if not hosted.repo.has(oid):
-            return no_entry(commit)
-        etag = _etag(oid) if manners.quoted_etag else oid
-        return _framed(with_ranges(request, _object(hosted, oid), {**linked, "ETag": etag}), manners)
-    origin = f"http://{request.headers['host']}" if manners.rewrite_location else site.cdn_url
+    if not hosted.repo.has(oid):
+        return no_entry(commit)
+    headers = {"X-Repo-Commit": commit, **_linked(row), "ETag": _etag(oid) if manners.quoted_etag else oid}
+    return _framed(with_ranges(request, _object(hosted, oid), headers), manners)
+
+
+def _elsewhere(hosted: Hosted, row: Row, commit: str, site: Site, cdn_url: str) -> Response:
+    oid = row.lfs[0] if row.lfs else ""
     name = row.name.rpartition("/")[2]
     api = f"{site.hub_url}/api/{TYPES[hosted.repo_type]}/{hosted.repo_id}/xet-read-token/{commit}"
     extra = {"Accept-Ranges": "bytes", "Link": f'<{api}>; rel="xet-auth"', "Vary": "Origin, Accept"}
-    return redirect(302, site.sign(hosted, oid, origin=origin, filename=name), {**linked, **extra})
+    location = site.sign(hosted, oid, origin=cdn_url, filename=name)
+    return redirect(302, location, {"X-Repo-Commit": commit, **_linked(row), **extra})
 
 
 def _linked(row: Row) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import tempfile
 from pathlib import Path
@@ -41,6 +42,10 @@ class Front:
         self.limits = Limits(site.clock)
         self._ids = itertools.count(1)
         self.listener = Listener(name, self._answer, classify, log, send_buffer=send_buffer)
+        self.cdn: Listener | None = None
+        if manners.own_cdn:
+            cdn_name = "cdn" if name == "hub" else f"{name}-cdn"
+            self.cdn = Listener(cdn_name, self._answer_cdn, classify_cdn, log, send_buffer=send_buffer)
 
     @property
     def url(self) -> str:
@@ -50,7 +55,23 @@ class Front:
     def close(self) -> None:
         """Stop; whatever a fault holds is let go."""
         self.faults.clear()
-        self.listener.close()
+        for listener in self.listeners():
+            listener.close()
+
+    def listeners(self) -> list[Listener]:
+        """Return its ports: its own, and its CDN's if it has one."""
+        return [self.listener] if self.cdn is None else [self.listener, self.cdn]
+
+    def down(self, how: Outage = Outage.REFUSE, *, only: str | None = None) -> None:
+        """Take the ports away (or the one of that name), connections included, until `up`."""
+        for listener in self.listeners():
+            if only in (None, listener.name):
+                listener.down(how)
+
+    def up(self) -> None:
+        """Bring the ports back."""
+        for listener in self.listeners():
+            listener.up()
 
     def _answer(self, request: Request) -> Response:
         limits, refused = self.limits.count(request)
@@ -69,8 +90,6 @@ class Front:
     def _serve(self, request: Request) -> Response:
         if self.manners.redirect_all is not None:
             return redirect(308, self.manners.redirect_all + request.target)
-        if self.manners.rewrite_location and request.path.startswith("/repos/"):
-            return serve_cdn(request, self.site)
         found = route(request.path)
         if found.kind == "other" or not getattr(self.manners, found.kind, True):
             return page_not_found()
@@ -83,13 +102,23 @@ class Front:
             case "git":
                 return serve_git(request, found, hosted, self.manners)
             case "batch":
-                return serve_batch(request, hosted, self.site, self.manners, self.site.cdn_url)
+                return serve_batch(request, hosted, self.site, self.manners, self._cdn_url)
             case "cache":
                 return serve_cache(request, found, hosted, self.manners)
             case "api":
                 return serve_api(request, found, hosted, self.site, self.manners)
             case _:
-                return serve_file(request, found, hosted, self.site, self.manners)
+                return serve_file(request, found, hosted, self.site, self.manners, self._cdn_url)
+
+    @property
+    def _cdn_url(self) -> str:
+        return self.site.cdn_url if self.cdn is None else self.cdn.url
+
+    def _answer_cdn(self, request: Request) -> Response:
+        response = self.faults.around(request, lambda wanted: serve_cdn(wanted, self.site))
+        if not response.bare:
+            response.headers = {"Server": "CloudFront", "X-Amz-Cf-Id": "test-hub", **response.headers}
+        return response
 
 
 class Hub:
@@ -108,11 +137,12 @@ class Hub:
         self._numbers = itertools.count(1)
         self._repos: list[LivingRepo] = []
         self.site, self.log = Site(), Log()
-        self.front = Front("hub", self.site, self.log, manners or Manners(), send_buffer)
+        manners = dataclasses.replace(manners or Manners(), own_cdn=True)
+        self.front = Front("hub", self.site, self.log, manners, send_buffer)
         self.manners, self.faults, self.limits = self.front.manners, self.front.faults, self.front.limits
-        self.cdn = Listener("cdn", self._answer_cdn, classify_cdn, self.log, send_buffer=send_buffer)
         self.mirrors: list[Front] = []
-        self.site.hub_url, self.site.cdn_url = self.front.url, self.cdn.url
+        self.site.hub_url = self.front.url
+        self.site.cdn_url = self.front.cdn.url if self.front.cdn else ""
 
     @property
     def url(self) -> str:
@@ -122,7 +152,12 @@ class Hub:
     @property
     def cdn_url(self) -> str:
         """The CDN's origin."""
-        return self.cdn.url
+        return self.site.cdn_url
+
+    @property
+    def cdn_port(self) -> int:
+        """The CDN's port."""
+        return self.front.cdn.port if self.front.cdn else 0
 
     @property
     def tokens(self) -> set[str]:
@@ -154,21 +189,18 @@ class Hub:
         self.mirrors.append(front)
         return front
 
-    def down(self, how: Outage = Outage.REFUSE, *, cdn_only: bool = False) -> None:
-        """Take the ports away, connections included."""
-        for listener in self._listeners(cdn_only=cdn_only):
-            listener.down(how)
+    def down(self, how: Outage = Outage.REFUSE, *, only: str | None = None) -> None:
+        """Take both ports away (or ``only`` "hub" or "cdn"), connections included, until `up`."""
+        self.front.down(how, only=only)
 
     def up(self) -> None:
-        """Bring them back."""
-        for listener in self._listeners():
-            listener.up()
+        """Bring the ports back."""
+        self.front.up()
 
     def close(self) -> None:
         """Stop all fronts and remove what was temporary."""
         for front in (self.front, *self.mirrors):
             front.close()
-        self.cdn.close()
         for repo in self._repos:
             repo.close()
         if self._temporary is not None:
@@ -182,20 +214,9 @@ class Hub:
         """Close."""
         self.close()
 
-    def _listeners(self, *, cdn_only: bool = False) -> list[Listener]:
-        return [self.cdn] if cdn_only else [self.front.listener, self.cdn]
-
-    def _answer_cdn(self, request: Request) -> Response:
-        response = self.faults.around(request, lambda wanted: serve_cdn(wanted, self.site))
-        if not response.bare:
-            response.headers = {"Server": "CloudFront", "X-Amz-Cf-Id": "test-hub", **response.headers}
-        return response
-
 
 def classify(path: str) -> tuple[str, str]:
     """Return a path's kind on a front."""
-    if path.startswith("/repos/"):
-        return classify_cdn(path)
     return route(path).kind, ""
 
 

@@ -73,7 +73,7 @@ class Manners:
     short_shas: bool = False
     page_size: int = 1000
     link_origin: str | None = None  # origin that Link next names; None is the hub's own
-    rewrite_location: bool = False  # LFS redirects stay on this front, which then serves as its own CDN
+    own_cdn: bool = False  # LFS redirects lead to a CDN of this front's own (read when the front starts)
     redirect_all: str | None = None  # origin that gets every request by 308
     blobs: bool = True  # whether ?blobs=true is heard
 

@@ -59,19 +59,24 @@ class CloseShort(ResetAfter):
 
 @dataclass
 class Stall(Waiting):
-    """Silence, for ever or until released: after ``after`` bytes, or with ``None`` before the status line."""
+    """Silence, for ever or until released: after ``after`` bytes, or with ``None`` before the status line.
+
+    ``stalled`` is set when the first answer has come to a stop.
+    """
 
     after: int | None = None
+    stalled: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, request: Request, serve: Serve) -> Response:
         """Stop at the place."""
         if self.after is None:
-            self._free.wait()
+            self._stop()
             return serve(request)
         after = self.after
         return serve(request).wrap(lambda pieces: at_byte(pieces, after, self._stop))
 
     def _stop(self) -> None:
+        self.stalled.set()
         self._free.wait()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import enum
 import fcntl
-import gzip
 import http
 import io
 import os
@@ -14,15 +13,13 @@ import struct
 import termios
 import threading
 import time
-import zlib
 from collections.abc import Callable
 from email.utils import formatdate
 
+from .incoming import LINE_LIMIT, read_body, read_headers
 from .log import Entry, Log
 from .messages import FileBody, Request, Response, text
 
-BODY_LIMIT = 64 * 1024 * 1024  # bytes of a request body; git's want lists stay far below
-LINE_LIMIT = 64 * 1024
 BACKLOG = 256
 SENDFILE_BYTES = 1024 * 1024  # handed over at once; the log is brought up to date in between
 DRAIN_SECONDS = 1.0  # how long a reset waits for the bytes sent before it to arrive
@@ -59,6 +56,7 @@ class Listener:
         self._send_buffer = send_buffer
         self._outage: Outage | None = None
         self._live: set[socket.socket] = set()
+        self._hanging: list[socket.socket] = []
         self._lock = threading.Lock()
         self._closed = False
         self._socket = self._bind(0)
@@ -78,6 +76,7 @@ class Listener:
 
     def down(self, how: Outage = Outage.REFUSE) -> None:
         """End every connection and meet new ones as ``how`` says, until `up`."""
+        self.up()
         self._outage = how
         if how is Outage.REFUSE:
             self._unlisten()
@@ -100,6 +99,8 @@ class Listener:
             with contextlib.suppress(OSError):
                 _arm_reset(connection)
                 connection.shutdown(socket.SHUT_RDWR)
+        while self._hanging:  # these have no thread that would close them
+            self.forget(self._hanging.pop())
 
     def close(self) -> None:
         """Stop for good."""
@@ -133,9 +134,11 @@ class Listener:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._live.add(connection)
-            if self._outage is Outage.CLOSE or self._closed:
+            if self._outage in (Outage.CLOSE, Outage.REFUSE) or self._closed:
                 self.forget(connection)
-            elif self._outage is None:
+            elif self._outage is Outage.HANG:
+                self._hanging.append(connection)
+            else:
                 threading.Thread(target=Connection(self, connection).serve, name=self.name, daemon=True).start()
 
     def forget(self, connection: socket.socket) -> None:
@@ -176,12 +179,12 @@ class Connection:
         if not line:
             return None
         method, target, _version = line.decode("latin-1").split(" ", 2)
-        headers = _read_headers(self._reader)
+        headers = read_headers(self._reader)
         if headers.get("expect", "").lower() == "100-continue":
             self._socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         path, _, query = target.partition("?")
         kind, oid = self._listener.classify(path)
-        body = _read_body(self._reader, headers)
+        body = read_body(self._reader, headers)
         name = self._listener.name
         self._entry = self._listener.log.begin(
             Entry(0, name, kind, method, path, query, headers=dict(headers), oid=oid)
@@ -249,39 +252,6 @@ def _head(response: Response, *, keep: bool, silent: bool) -> bytes:
         reason = "Unknown"
     lines = [f"HTTP/1.1 {response.status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
-
-
-def _read_headers(reader: io.BufferedReader) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    while line := reader.readline(LINE_LIMIT).strip():
-        name, _, value = line.decode("latin-1").partition(":")
-        headers[name.strip().lower()] = value.strip()
-    return headers
-
-
-def _read_body(reader: io.BufferedReader, headers: dict[str, str]) -> bytes:
-    if "chunked" in headers.get("transfer-encoding", "").lower():
-        body = _read_chunks(reader)
-    else:
-        length = int(headers.get("content-length", "0"))
-        if length > BODY_LIMIT:
-            raise ValueError(length)
-        body = reader.read(length)
-    if body and headers.get("content-encoding", "").lower() in ("gzip", "x-gzip"):
-        try:
-            return gzip.decompress(body)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(error) from error
-    return body
-
-
-def _read_chunks(reader: io.BufferedReader) -> bytes:
-    parts: list[bytes] = []
-    while size := int(reader.readline(LINE_LIMIT).split(b";")[0], 16):
-        parts.append(reader.read(size))
-        reader.readline(LINE_LIMIT)
-    _read_headers(reader)  # trailers
-    return b"".join(parts)
 
 
 def _arm_reset(connection: socket.socket) -> None:
