@@ -73,6 +73,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     hops: tuple[str, ...]
+    hold: float
+    """Seconds for which the limits on its way ask for no further request: used up, though this one went through."""
     _response: requests.Response
     _web: Web
 
@@ -202,15 +204,17 @@ class Web:
             NotTheObject: the answer is compressed though identity was asked for.
         """
         hops: list[str] = []
+        holds: list[float] = []
         while True:
             response = self._send(method, url, label, headers or {}, body, authority)
+            holds.append(_rate_limit_reset(response.headers.get("RateLimit", "")) or 0.0)
             target = response.headers.get("Location")
             if response.status_code not in (301, 302, 303, 307, 308) or target is None:
                 break
             self.release(response)
             hops.append(url)
             url = _next_hop(url, target, label, len(hops))
-        answer = Answer(label, url, response.status_code, response.headers, tuple(hops), response, self)
+        answer = Answer(label, url, response.status_code, response.headers, tuple(hops), max(holds), response, self)
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in ("", "identity"):
             self.release(response)

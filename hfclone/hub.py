@@ -29,7 +29,7 @@ def select(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], bo
     """Which paths are wanted, by huggingface_hub's rule of patterns (``*`` crosses ``/``)."""
     if not include and not exclude:
         return lambda _path: True
-    from huggingface_hub.utils import filter_repo_objects
+    from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # exported late
 
     def wanted(path: str) -> bool:
         allowed = filter_repo_objects([path], allow_patterns=list(include) or None, ignore_patterns=list(exclude))

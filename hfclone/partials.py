@@ -13,6 +13,7 @@ import ctypes
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,13 +78,12 @@ class Partials:
             try:
                 records = list(self._provable(pointer, descriptor, on_bytes))
                 _reserve(descriptor, pointer.size)
-                journal = _begin_journal(self.journal_path(pointer), pointer, records)
             except BaseException:
                 os.close(descriptor)
                 raise
         except OSError as error:
             raise local_error(error, path, pointer.size) from error
-        return Partial(pointer, path, descriptor, journal, records)
+        return Partial(pointer, path, self.journal_path(pointer), descriptor, records)
 
     def discard(self, pointer: Pointer) -> None:
         """Forget an object's partial: it has been placed, or nothing of it is right."""
@@ -101,12 +101,16 @@ class Partial:
     """One unfinished object, open for writing. ``write`` and ``record`` may run in several threads
     at once as long as their ranges are disjoint; ``records`` is what was provable at the start."""
 
-    def __init__(self, pointer: Pointer, path: Path, descriptor: int, journal: int, records: list[Record]) -> None:
+    def __init__(
+        self, pointer: Pointer, path: Path, journal_path: Path, descriptor: int, records: list[Record]
+    ) -> None:
         self.pointer = pointer
         self.path = path
         self.descriptor = descriptor
         self.records = records
-        self._journal = journal
+        self._journal_path = journal_path
+        self._journal: int | None = None
+        self._journal_lock = threading.Lock()
 
     def held(self) -> RangeSet:
         """What was provably here when it was opened."""
@@ -129,14 +133,18 @@ class Partial:
     def record(self, record: Record) -> None:
         """Append to the journal; the bytes must have been written before. Raises as ``write`` does."""
         try:
-            os.write(self._journal, record.line().encode())
+            with self._journal_lock:
+                if self._journal is None:
+                    self._journal = _append_to_journal(self._journal_path)
+                os.write(self._journal, record.line().encode())
         except OSError as error:
-            raise local_error(error, self.path, self.pointer.size) from error
+            raise local_error(error, self._journal_path, self.pointer.size) from error
 
     def close(self) -> None:
         """Let the files go; what they hold stays."""
         os.close(self.descriptor)
-        os.close(self._journal)
+        if self._journal is not None:
+            os.close(self._journal)
 
 
 def local_error(error: OSError, path: Path, need: int) -> LocalError:
@@ -165,13 +173,15 @@ def _parse_record(line: str) -> Record | None:
     return Record(start, stop, fields[2], fields[3]) if start < stop else None
 
 
-def _begin_journal(path: Path, pointer: Pointer, records: list[Record]) -> int:
-    """A journal that says just what was proven, open for appending; replaces the old one at once."""
-    fresh = path.with_suffix(".journal-new")
-    text = f"{_HEADER}\n" + "".join(record.line() for record in records)
-    fresh.write_text(text, "utf-8")
-    os.replace(fresh, path)
-    return os.open(path, os.O_WRONLY | os.O_APPEND)
+def _append_to_journal(path: Path) -> int:
+    """The journal, open for appending; what it said before stays, since every claim is proven anew.
+
+    Begun by the first record: an object that comes whole in one piece never has a journal.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    # Behind a torn line the next one must begin on its own.
+    os.write(descriptor, b"\n" if os.fstat(descriptor).st_size else f"{_HEADER}\n".encode())
+    return descriptor
 
 
 def _reserve(descriptor: int, size: int) -> None:

@@ -1,0 +1,99 @@
+"""One request for a range of an object: asked, and the answer recognised for what it is.
+
+Nothing that this module lets through is believed to be right, the sha256 decides that; but what
+plainly is something else (a login page, another length, another range) is never written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hfclone import errors
+from hfclone.errors import HfcloneError
+from hfclone.health import RangeSupport
+from hfclone.http import Answer, Web, wall_clock
+from hfclone.hub import explain
+from hfclone.names import Pin
+from hfclone.pointer import Pointer
+from hfclone.ranges import format_range, parse_content_range
+from hfclone.transfer.sources import Source
+
+__all__ = ["Body", "request_range"]
+
+FRESH = 2.0
+"""Seconds for which a signed URL is too young to have expired: a 403 then is a refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The answer's body is ``[start, stop)`` of the object; ``ranges`` is what the answer taught."""
+
+    answer: Answer
+    start: int
+    stop: int
+    ranges: RangeSupport
+
+
+def request_range(web: Web, source: Source, pin: Pin, pointer: Pointer, start: int, stop: int, now: float) -> Body:
+    """Ask for ``[start, stop)`` of ``pointer``; close the body's answer when done.
+
+    An answer with the whole object in place of the range is returned as such (``ranges`` is NO).
+
+    Raises:
+        RemoteError, TransferError: by what the answer is; nothing of it may be written.
+    """
+    headers = dict(source.headers)
+    whole = start == 0 and stop == pointer.size
+    if not whole:
+        headers["Range"] = format_range(start, stop)
+    answer = web.ask(source.url, label=str(source.endpoint), headers=headers, authority=source.authority)
+    try:
+        if answer.status == 206:
+            return _partial_body(answer, pointer, start, stop)
+        if answer.status == 200:
+            _check_whole(answer, pointer)
+            return Body(answer, 0, pointer.size, RangeSupport.UNKNOWN if whole else RangeSupport.NO)
+        raise _refusal(answer, source, pin, pointer, now)
+    except BaseException:
+        answer.__exit__(None, None, None)
+        raise
+
+
+def _partial_body(answer: Answer, pointer: Pointer, start: int, stop: int) -> Body:
+    """A 206: it must say that it is the range that was asked for, of an object of this size."""
+    asked = f"{start}-{stop - 1}"
+    stated = answer.headers.get("Content-Range", "")
+    given = parse_content_range(stated)
+    if given is None or given.start != start or given.stop > pointer.size:
+        raise errors.RangeRefused(answer.label, asked, f"206 with Content-Range {stated[:60]!r}")
+    if given.total not in (None, pointer.size):
+        raise errors.NotTheObject(answer.label, f"a file of {given.total} bytes; the object has {pointer.size}")
+    return Body(answer, start, min(given.stop, stop), RangeSupport.YES)
+
+
+def _check_whole(answer: Answer, pointer: Pointer) -> None:
+    """A 200: its length must be the object's; where it has none, it must not be a page for people."""
+    page = "an HTML page" if answer.content_type in ("text/html", "application/xhtml+xml") else ""
+    if answer.length is None and page:
+        raise errors.NotTheObject(answer.label, page)
+    if answer.length not in (None, pointer.size):
+        what = page or "a file"
+        raise errors.NotTheObject(answer.label, f"{what} of {answer.length} bytes; the object has {pointer.size}")
+
+
+def _refusal(answer: Answer, source: Source, pin: Pin, pointer: Pointer, now: float) -> HfcloneError:
+    """What a status other than 200 and 206 means for this object on this endpoint."""
+    status, label = answer.status, answer.label
+    if status in (404, 410):
+        return errors.ObjectMissing(pointer.oid, label)
+    if status == 416:
+        return errors.RangeRefused(label, "of the object", "416: it has no such bytes")
+    if status == 429 or status >= 500:
+        wait = answer.retry_after(wall_clock())
+        return errors.RateLimited(label, wait) if status == 429 else errors.ServerFault(label, status, wait)
+    if source.signed or answer.hops:
+        young = not source.signed or now - source.born < FRESH
+        return errors.ServerFault(label, status) if young else errors.UrlExpired(label, status)
+    error = explain(answer, source.endpoint, pin.repo, pin.commit, source.authority)
+    # A bare 401, 403 or 451 is a mirror's or a proxy's mood: it may pass.
+    return errors.ServerFault(label, status) if isinstance(error, errors.NotServed) else error

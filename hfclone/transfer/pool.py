@@ -1,0 +1,204 @@
+"""The ranges still to fetch, over all objects: who takes what next. Pure, and not thread-safe.
+
+The unit of work and of retry is a lease on a range. A lease whose connection died gives its rest
+back at once, so nothing waits for another object's end. Ranges are handed out from the front of
+each object, so that contiguous prefixes grow and the hash can follow them; when nothing is left to
+hand out, the largest lease is split, so that no slow connection holds the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from hfclone.endpoints import Endpoint
+from hfclone.errors import HfcloneError
+from hfclone.pointer import Oid, Pointer
+from hfclone.ranges import RangeSet
+
+__all__ = ["Lease", "Pool", "Task"]
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+"""One request's range: large enough that requests do not count, small enough to share out."""
+SPREAD = 4
+"""Large objects begun at once before a second connection joins one of them: each is hashed on its own."""
+MIN_SPLIT_BYTES = 1024 * 1024
+"""A lease is not split below this: a new request would cost more than it wins."""
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """``[start, stop)`` of an object, being fetched; ``position`` is the next byte to arrive."""
+
+    task: Task
+    endpoint: Endpoint
+    start: int
+    stop: int
+    position: int
+    began: float
+    heard: float
+    """Clock time of the last byte (or of the beginning)."""
+    gaps: RangeSet | None = None
+    """For a lease over all the rest: which of its bytes are really missing."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it covers the whole object, so that no Range is needed."""
+        return self.start == 0 and self.stop == self.task.pointer.size
+
+    @property
+    def rest(self) -> list[tuple[int, int]]:
+        """What it has still to bring."""
+        ranges = [(self.start, self.stop)] if self.gaps is None else list(self.gaps)
+        return [(max(start, self.position), stop) for start, stop in ranges if stop > self.position]
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """One object on its way."""
+
+    pointer: Pointer
+    todo: RangeSet = field(default_factory=RangeSet)
+    leases: list[Lease] = field(default_factory=list)
+    barred: dict[Endpoint, HfcloneError] = field(default_factory=dict)
+    """Who is not asked for this object again, and why."""
+    alone: Endpoint | None = None
+    """After wrong bytes from several senders: the only one asked, so that the next time names the liar."""
+    wrong: Counter[Endpoint] = field(default_factory=Counter)
+    """How often an endpoint that sent all of it sent it wrong."""
+    ready_at: float = 0.0
+    """Clock time before which it is not begun and no lease of it is handed out."""
+
+    @property
+    def prefix(self) -> int:
+        """How many bytes from the front have arrived without a gap."""
+        ends = [lease.position for lease in self.leases]
+        first = next(iter(self.todo), None)
+        if first:
+            ends.append(first[0])
+        return min(ends, default=self.pointer.size)
+
+    @property
+    def received(self) -> int:
+        """How many bytes have arrived."""
+        due = sum(stop - start for lease in self.leases for start, stop in lease.rest)
+        return self.pointer.size - self.todo.size - due
+
+    @property
+    def arrived(self) -> bool:
+        """Whether every byte is here."""
+        return not self.todo and not self.leases
+
+
+class Pool:
+    """All objects of a transfer, from waiting over active to settled."""
+
+    def __init__(self, objects: Iterable[Pointer]) -> None:
+        self._waiting = deque(Task(pointer) for pointer in objects)
+        self.active: dict[Oid, Task] = {}
+
+    @property
+    def unsettled(self) -> int:
+        """Objects that are not settled yet."""
+        return len(self._waiting) + len(self.active)
+
+    @property
+    def waiting(self) -> int:
+        """Objects that have not been begun."""
+        return len(self._waiting)
+
+    def upcoming(self) -> Iterator[Pointer]:
+        """Objects that will be wanted next, in order."""
+        return (task.pointer for task in self._waiting)
+
+    def leases(self) -> Iterator[Lease]:
+        """Everything that is being fetched."""
+        return (lease for task in self.active.values() for lease in task.leases)
+
+    def begin(self, now: float) -> Task | None:
+        """Make the next waiting object active, if more should be begun; its bytes are to be ``opened``."""
+        if not self._waiting or self._waiting[0].ready_at > now:
+            return None
+        if sum(1 for task in self.active.values() if task.todo) >= SPREAD:
+            return None
+        task = self._waiting.popleft()
+        task.todo.add(0, task.pointer.size)
+        task.ready_at = math.inf
+        self.active[task.pointer.oid] = task
+        return task
+
+    def opened(self, task: Task, held: RangeSet) -> None:
+        """``held`` is what lies on disk: the rest of the object is to be fetched."""
+        task.todo = RangeSet(held.gaps(task.pointer.size))
+        task.ready_at = 0.0
+
+    def take(self, now: float, choose: Callable[[Task], Endpoint | None], *, limit: int = SEGMENT_BYTES) -> Lease | None:
+        """A lease on the next range, or ``None`` where nothing can be handed out now.
+
+        ``choose`` names the endpoint to ask for a task, ``None`` where nobody can be asked now.
+        """
+        ready = [task for task in self.active.values() if task.todo and task.ready_at <= now]
+        for task in sorted(ready, key=lambda task: len(task.leases)):
+            endpoint = choose(task)
+            taken = task.todo.take_first(limit) if endpoint else None
+            if endpoint and taken:
+                return self._lease(task, endpoint, *taken, now)
+        return None
+
+    def widen(self, lease: Lease) -> None:
+        """Make ``lease`` cover all that its object still lacks: its endpoint sends only whole bodies."""
+        task = lease.task
+        gaps = RangeSet([(lease.position, lease.stop), *task.todo])
+        lease.gaps = gaps
+        lease.start = lease.position = min(start for start, _ in gaps)
+        lease.stop = task.pointer.size
+        task.todo = RangeSet()
+
+    def split(self, now: float, choose: Callable[[Task], Endpoint | None], worth: Callable[[Lease], bool]) -> Lease | None:
+        """Take over the second half of the largest lease that is ``worth`` it; for the end of the work."""
+        for victim in sorted(self.leases(), key=lambda lease: lease.position - lease.stop):
+            middle = victim.position + (victim.stop - victim.position + 1) // 2
+            if victim.stop - middle < MIN_SPLIT_BYTES:
+                return None
+            endpoint = choose(victim.task) if victim.gaps is None and worth(victim) else None
+            if endpoint:
+                stop, victim.stop = victim.stop, middle
+                return self._lease(victim.task, endpoint, middle, stop, now)
+        return None
+
+    def advance(self, lease: Lease, position: int, now: float) -> int:
+        """All of the lease below ``position`` is here (nothing beyond its end counts); how many bytes were new."""
+        before = sum(stop - start for start, stop in lease.rest)
+        lease.position = max(lease.position, min(position, lease.stop))
+        lease.heard = now
+        return before - sum(stop - start for start, stop in lease.rest)
+
+    def give_back(self, lease: Lease) -> None:
+        """The lease has ended; what it did not bring is to be fetched by whoever comes next."""
+        lease.task.leases.remove(lease)
+        for start, stop in lease.rest:
+            lease.task.todo.add(start, stop)
+
+    def shelve(self, task: Task) -> None:
+        """Put an active object without leases back behind the waiting ones, to be begun anew."""
+        del self.active[task.pointer.oid]
+        task.todo = RangeSet()
+        self._waiting.append(task)
+
+    def settle(self, task: Task) -> None:
+        """The object is done with, well or not."""
+        self.active.pop(task.pointer.oid, None)
+
+    def drain(self) -> list[Task]:
+        """Settle everything that is left, and return it."""
+        left = [*self.active.values(), *self._waiting]
+        self.active.clear()
+        self._waiting.clear()
+        return left
+
+    def _lease(self, task: Task, endpoint: Endpoint, start: int, stop: int, now: float) -> Lease:
+        lease = Lease(task, endpoint, start, stop, start, began=now, heard=now)
+        task.leases.append(lease)
+        return lease

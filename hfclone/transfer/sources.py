@@ -1,0 +1,236 @@
+"""Where the bytes of an object can be had right now: URLs, and how long they live.
+
+Many objects are asked for at once by the LFS batch API, since 5,000 small objects would otherwise
+cost 10,000 requests of a limit of 3,000 in five minutes. Where an endpoint has no batch API, its
+``/resolve/`` URL is used, and the signed URL it redirects to is remembered for the next range.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from hfclone import errors
+from hfclone.endpoints import Endpoint
+from hfclone.errors import HfcloneError
+from hfclone.health import Board
+from hfclone.http import Answer, Authority, Web, wall_clock
+from hfclone.hub import explain
+from hfclone.names import Pin
+from hfclone.pointer import Oid, Pointer
+
+__all__ = ["Source", "Sources"]
+
+BATCH = "LFS batch"
+BATCH_OBJECTS = 100
+"""Objects a batch request asks for; the size git-lfs uses."""
+_MEDIA_TYPE = "application/vnd.git-lfs+json"
+_UNKNOWN_LIFE = 900.0
+"""Seconds a signed URL is used where its end is not known; the hub's live an hour."""
+_MARGIN = 5.0
+"""Seconds before its end from which a URL is not used for a new request (git-lfs has the same)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A URL that serves an object. ``dies_at`` is on the run's clock; ``None`` lives as long as the run."""
+
+    endpoint: Endpoint
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    authority: Authority | None = None
+    born: float = 0.0
+    dies_at: float | None = None
+    signed: bool = False
+
+    def usable(self, now: float) -> bool:
+        """Whether a request may begin with it: not within ``_MARGIN`` of its end, or a fifth of a short life."""
+        if self.dies_at is None:
+            return True
+        return now < self.dies_at - min(_MARGIN, (self.dies_at - self.born) / 5)
+
+
+class Sources:
+    """The URLs of one pin's objects. Its methods may be called from any thread."""
+
+    def __init__(
+        self,
+        pin: Pin,
+        paths: Mapping[Oid, tuple[bytes, ...]],
+        *,
+        web: Web,
+        board: Board,
+        authorities: Sequence[Authority],
+        now: Callable[[], float],
+    ) -> None:
+        self._pin = pin
+        self._paths = paths
+        self._web = web
+        self._board = board
+        self._authorities = {authority.url: authority for authority in authorities}
+        self._now = now
+        self._known: dict[tuple[Endpoint, Oid], Source | HfcloneError] = {}
+        self._batch_sizes = {endpoint: BATCH_OBJECTS for endpoint in board.endpoints}
+        self._asking = {endpoint: threading.Lock() for endpoint in board.endpoints}
+
+    def find(self, pointer: Pointer, endpoint: Endpoint, next_up: Callable[[], Iterable[Pointer]]) -> Source:
+        """A usable source of ``pointer`` on ``endpoint``; asks the batch API where that is needed.
+
+        ``next_up`` names the objects that will be wanted soon, for the same request.
+
+        Raises:
+            ObjectMissing, AccessDenied and other RemoteErrors: the endpoint's answer is no.
+            TransferError: it did not answer properly.
+        """
+        if self._board.lacks(endpoint, BATCH):
+            return self._resolve_source(pointer, endpoint)
+        known = self._usable(pointer, endpoint)
+        if known is None:
+            with self._asking[endpoint]:  # one request brings what all who wait here need
+                known = self._usable(pointer, endpoint)
+                if known is None and not self._board.lacks(endpoint, BATCH):
+                    self._ask_batch(endpoint, self._group(pointer, endpoint, next_up))
+                    known = self._usable(pointer, endpoint)
+        if isinstance(known, HfcloneError):
+            self._known.pop((endpoint, pointer.oid), None)
+            raise known
+        return known or self._resolve_source(pointer, endpoint)
+
+    def forget(self, pointer: Pointer, endpoint: Endpoint) -> None:
+        """Its URL does not work any more."""
+        self._known.pop((endpoint, pointer.oid), None)
+
+    def learn(self, pointer: Pointer, source: Source, answer: Answer) -> None:
+        """Remember where a redirect led: the next range need not ask the endpoint again."""
+        if answer.hops and not source.signed:
+            now = self._now()
+            life = _life_of(answer.url) or _UNKNOWN_LIFE
+            signed = Source(source.endpoint, answer.url, born=now, dies_at=now + life, signed=True)
+            self._known[source.endpoint, pointer.oid] = signed
+
+    def _resolve_source(self, pointer: Pointer, endpoint: Endpoint) -> Source:
+        """The ``/resolve/`` URL itself, or the signed one that it led to before."""
+        known = self._usable(pointer, endpoint)
+        if isinstance(known, Source):
+            return known
+        url = endpoint.file_url(self._pin, self._paths[pointer.oid][0])
+        return Source(endpoint, url, authority=self._authorities.get(endpoint.url), born=self._now())
+
+    def _usable(self, pointer: Pointer, endpoint: Endpoint) -> Source | HfcloneError | None:
+        known = self._known.get((endpoint, pointer.oid))
+        return None if isinstance(known, Source) and not known.usable(self._now()) else known
+
+    def _group(
+        self, pointer: Pointer, endpoint: Endpoint, next_up: Callable[[], Iterable[Pointer]]
+    ) -> list[Pointer]:
+        """The object itself and others that will be wanted soon and have no usable URL."""
+        group = {pointer.oid: pointer}
+        for other in next_up():
+            if len(group) >= self._batch_sizes[endpoint]:
+                break
+            if self._usable(other, endpoint) is None:
+                group[other.oid] = other
+        return list(group.values())
+
+    def _ask_batch(self, endpoint: Endpoint, group: list[Pointer]) -> None:
+        """One batch request; its answers become known, each a source or an error."""
+        authority = self._authorities.get(endpoint.url)
+        request = {
+            "operation": "download",
+            "transfers": ["basic"],
+            "hash_algo": "sha256",
+            "objects": [{"oid": pointer.oid, "size": pointer.size} for pointer in group],
+        }
+        headers = {"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE}
+        with self._web.ask(
+            endpoint.batch_url(self._pin.repo),
+            label=str(endpoint),
+            method="POST",
+            headers=headers,
+            body=json.dumps(request).encode(),
+            authority=authority,
+        ) as answer:
+            self._board.hold(endpoint, answer.hold)
+            if answer.status == 413 and len(group) > 1:
+                self._batch_sizes[endpoint] = max(1, len(group) // 2)
+                raise errors.ServerFault(str(endpoint), 413, 0.0)
+            if answer.status != 200:
+                self._refused(endpoint, answer, authority)
+                return
+            if not answer.content_type.endswith("json"):
+                self._board.note_lack(endpoint, BATCH)
+                return
+            listed = answer.json()
+        self._learn_batch(endpoint, group, listed, authority)
+
+    def _refused(self, endpoint: Endpoint, answer: Answer, authority: Authority | None) -> None:
+        """A batch request was answered no: raise what may pass or is final, else do without the batch API."""
+        error = explain(answer, endpoint, self._pin.repo, self._pin.commit, authority)
+        if isinstance(error, errors.NotServed) or not answer.headers.get("X-Error-Code") and answer.status < 429:
+            self._board.note_lack(endpoint, BATCH)
+            return
+        raise error
+
+    def _learn_batch(self, endpoint: Endpoint, group: list[Pointer], listed: Any, authority: Authority | None) -> None:
+        rows = listed.get("objects") if isinstance(listed, dict) else None
+        by_oid = {row.get("oid"): row for row in rows or () if isinstance(row, dict)}
+        for pointer in group:
+            self._known[endpoint, pointer.oid] = self._read_row(endpoint, pointer, by_oid.get(pointer.oid), authority)
+
+    def _read_row(
+        self, endpoint: Endpoint, pointer: Pointer, row: Any, authority: Authority | None
+    ) -> Source | HfcloneError:
+        """What a batch answer says about one object."""
+        label = str(endpoint)
+        if row is None:
+            return errors.NotTheObject(label, "its batch answer leaves out an object that was asked for")
+        error = row.get("error")
+        if isinstance(error, dict):
+            code = error.get("code")
+            missing = code in (404, 410)
+            return errors.ObjectMissing(pointer.oid, label) if missing else errors.ServerFault(label, int(code or 500))
+        action = (row.get("actions") or {}).get("download") or {}
+        href, headers = action.get("href"), action.get("header") or {}
+        if not isinstance(href, str) or urlsplit(href).scheme not in ("http", "https"):
+            return errors.ObjectMissing(pointer.oid, label)
+        if urlsplit(endpoint.url).scheme == "https" and urlsplit(href).scheme == "http":
+            return errors.BadRedirect(label, urlsplit(href).netloc, "from https down to http")
+        now = self._now()
+        # The API's words on authentication go before our own (git-lfs docs/api/batch.md).
+        own = None if row.get("authenticated") or headers else authority
+        life = _life_of_action(action) or _life_of(href) or _UNKNOWN_LIFE
+        return Source(endpoint, href, dict(headers), own, now, now + life, signed=True)
+
+
+def _life_of_action(action: Mapping[str, Any]) -> float | None:
+    """Seconds that a batch action says it lives."""
+    expires_in, expires_at = action.get("expires_in"), action.get("expires_at")
+    if isinstance(expires_in, (int, float)) and expires_in > 0:
+        return float(expires_in)
+    if isinstance(expires_at, str):
+        try:
+            end = datetime.fromisoformat(expires_at.replace("Z", "+00:00"))
+        except ValueError:
+            return None
+        return max(0.001, (end - datetime.now(timezone.utc)).total_seconds()) if end.tzinfo else None
+    return None
+
+
+def _life_of(url: str) -> float | None:
+    """Seconds that a signed URL lives by its own query (SigV4, or CloudFront's ``Expires``)."""
+    query = {key: values[0] for key, values in parse_qs(urlsplit(url).query).items()}
+    try:
+        if "X-Amz-Expires" in query and "X-Amz-Date" in query:
+            signed = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+            end = signed + timedelta(seconds=int(query["X-Amz-Expires"]))
+            return max(0.001, end.timestamp() - wall_clock())
+        if "Expires" in query:
+            return max(0.001, float(query["Expires"]) - wall_clock())
+    except ValueError:
+        return None
+    return None
