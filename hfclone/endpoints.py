@@ -74,11 +74,11 @@ def parse_endpoint(text: str, option: str) -> str:
         BadOption: it is no http(s) URL of a host, or it holds a user name, a query or a fragment.
     """
     given = text.strip()
-    url = urlsplit(given if "://" in given else f"https://{given}")
     try:
+        url = urlsplit(given if "://" in given else f"https://{given}")
         port = url.port
-    except ValueError:
-        raise BadOption(option, given, "its port is not a number") from None
+    except ValueError as error:  # a port that is no number, brackets that hold no IPv6 address
+        raise BadOption(option, given, f"it is no URL: {error}") from None
     if url.scheme not in ("http", "https"):
         raise BadOption(option, given, f"{url.scheme}: is not http or https")
     if not url.hostname or any(c.isspace() or c in "\\\"'<>" or ord(c) < 32 for c in url.netloc):

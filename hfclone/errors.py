@@ -125,8 +125,11 @@ class BadOption(UsageError):
     given: str
     reason: str
     code = "bad-option"
-    text = "{option} {given!r}: {reason}"
     advice = "see hfclone --help"
+
+    @property
+    def text(self) -> str:  # type: ignore[override]  # a switch has no value to show
+        return "{option} {given!r}: {reason}" if self.given else "{option}: {reason}"
 
 
 # --- the far side says no ----------------------------------------------------------------------

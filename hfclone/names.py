@@ -18,8 +18,13 @@ __all__ = ["History", "Pin", "Repo", "RepoSpec", "RepoType", "Token", "is_full_s
 _PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
 _FULL_SHA = re.compile(r"[0-9a-f]{40}")
 _SHORT_SHA = re.compile(r"[0-9a-f]{4,39}")
-_VERBATIM_REF = re.compile(r"(refs/(?:pr/\d+|convert/[^/]+))(?:/(.*))?")
-_BAD_REVISION = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^[-/]|/$|//|\.lock$")
+_VERBATIM_REF = re.compile(r"(refs/(?:pr/[0-9]+|convert/[^/]+))(?:/(.*))?")
+_BAD_REVISION = re.compile(
+    r"[\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]|\.\.|@\{|^[-/]|/$|//|\.lock(?:/|$)|(?:^|/)\.|\.$|^@$"
+)
+"""git's rules (git-check-ref-format), and what would not be one argument or one part of a URL."""
+_BARE_HOST = re.compile(r"(?:(?:www\.)?(?:huggingface\.co|hf-mirror\.com)|hf\.co)/")
+"""Hosts whose pages people copy without the scheme; no account has such a name."""
 _PAGES = ("tree", "blob", "resolve", "raw", "commit", "blame", "edit")
 _TABS = ("discussions", "commits", "settings", "viewer", "refs")
 
@@ -134,6 +139,8 @@ def parse_repo_spec(text: str, *, repo_type: RepoType | None = None, revision: s
         BadRepoSpec: it names no repo.
     """
     given = text.strip()
+    if _BARE_HOST.match(given):
+        given = f"https://{given}"
     spec = _from_url(given) if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", given) else _from_name(given, given)
     if repo_type is not None and repo_type is not spec.repo.repo_type:
         if spec.repo.repo_type is not RepoType.MODEL or spec.site:
@@ -159,7 +166,10 @@ def _from_name(name: str, given: str) -> RepoSpec:
 
 def _from_url(given: str) -> RepoSpec:
     """``hf://...``, ``https://host/...`` or ``http://host/...``."""
-    url = urlsplit(given)
+    try:
+        url = urlsplit(given)
+    except ValueError:  # brackets that hold no IPv6 address, and the like
+        raise BadRepoSpec(given, "it is no URL") from None
     if url.scheme.lower() == "hf":
         return _from_hf_uri(given)
     if url.scheme.lower() not in ("http", "https") or not url.hostname:
@@ -174,6 +184,7 @@ def _from_url(given: str) -> RepoSpec:
     if rest[0] not in _PAGES or len(rest) < 2:
         raise BadRepoSpec(given, f"/{rest[0]} is not a page that hfclone knows")
     revision, path = _split_revision(rest[1:])
+    path = unquote(path, errors="surrogateescape")
     folder = rest[0] == "tree" and path
     return replace(spec, revision=_check_revision(revision, given), file=(path + "/" if folder else path) or None)
 
@@ -201,8 +212,8 @@ def _split_repo(parts: list[str], given: str) -> tuple[Repo, list[str]]:
     one_part = len(parts) == 1 or (len(parts) > 2 and parts[1] in _PAGES)
     count = 1 if one_part else 2
     names = parts[:count]
-    if len(names) == 2:
-        names[1] = names[1].removesuffix(".git")
+    if names:
+        names[-1] = names[-1].removesuffix(".git")
     for name in names or [""]:
         _check_part(name, given)
     return Repo("/".join(names), repo_type), parts[count:]
@@ -216,12 +227,12 @@ def _check_part(part: str, given: str) -> None:
 
 
 def _split_revision(parts: list[str]) -> tuple[str, str]:
-    """Revision and path of a page's URL; a slash inside a branch stands there as ``%2F``."""
+    """Revision and (still quoted) path of a page's URL; a slash inside a branch stands there as ``%2F``."""
     joined = "/".join(parts)
     verbatim = _VERBATIM_REF.fullmatch(joined)
     if verbatim:
-        return verbatim[1], unquote(verbatim[2] or "")
-    return unquote(parts[0]), unquote("/".join(parts[1:]))
+        return verbatim[1], verbatim[2] or ""
+    return unquote(parts[0]), "/".join(parts[1:])
 
 
 def _check_revision(revision: str, given: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 __all__ = ["ContentRange", "RangeSet", "format_range", "parse_content_range"]
 
-_CONTENT_RANGE = re.compile(r"\s*bytes\s+(\d+)-(\d+)/(\d+|\*)\s*", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"\s*bytes\s+([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

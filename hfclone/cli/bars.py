@@ -137,7 +137,7 @@ class Bars:
         tally = self._tally
         received, size = tally.received.get(oid, 0), tally.sizes.get(oid, 0)
         name = fit(tally.name(oid), max(12, width // 3))
-        return _meter(f"{name} ", received, size, f"{show_size(received)} of {show_size(size)}", width)
+        return _meter(f"{name} ", received, size, f"{show_size(received):>7} of {show_size(size):>7}", width)
 
 
 def _meter(left: str, done: int, total: int, right: str, width: int) -> str:

@@ -185,7 +185,7 @@ def _clone_job(repo: str, directory: str | None, options: dict[str, Any]) -> Job
     spec = parse_repo_spec(repo, repo_type=repo_type, revision=options["revision"])
     settings = narrowed(_settings(options), spec)
     if directory == "":
-        raise BadOption("DIR", directory, "it is empty")
+        raise BadOption("DIR", "", "it is empty")
     dest = Path(directory or spec.repo.name)
     work = _plan_work if options["dry_run"] else _clone_work
     return lambda: Session(settings).run(lambda on_event: work(spec, dest, settings, on_event))
