@@ -3,7 +3,6 @@
 Faults to give to ``hub.faults.add`` are in `answers` and `streams`, manners for ``hub.mirror`` in `mirror`.
 """
 
-
 from .log import Entry, Log
 from .repos import Executable, Lfs, LfsBytes, LivingRepo, Lost, Symlink, pointer_text
 from .server import Front, Hub

@@ -102,4 +102,3 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             return
         pause.wait(0.02)  # nginx does not tell when it is ready
     raise TimeoutError("nginx does not listen")
-

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .blobs import Blobs, Row, read_tree
 
@@ -42,10 +43,11 @@ class Lfs:
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the content in blocks."""
-        base = bytes(min(BLOCK, self.size)) if self.sparse else random.Random(self.seed).randbytes(min(BLOCK, self.size))
+        length = min(BLOCK, self.size)
+        base = bytes(length) if self.sparse else random.Random(self.seed).randbytes(length)
         for at in range(0, self.size, BLOCK):
             mark = b"" if self.sparse and at else at.to_bytes(8, "big") + self.seed.to_bytes(8, "big")
-            yield (mark + base[len(mark) :])[: self.size - at] if at + BLOCK > self.size else mark + base[len(mark) :]
+            yield (mark + base[len(mark) :])[: self.size - at]
 
     @property
     def content(self) -> bytes:
@@ -92,7 +94,7 @@ class Symlink:
 
 
 Content = bytes | str | Lfs | LfsBytes | Lost | Executable | Symlink
-Files = Mapping[str | bytes, Content | None]  # None removes the path
+Files = Mapping[Any, Content | None]  # keys are str or bytes (mappings are invariant in them); None removes the path
 
 
 def pointer_text(oid: str, size: int) -> bytes:
@@ -214,7 +216,7 @@ class LivingRepo:
         return done.stdout
 
     def close(self) -> None:
-        """End the helper process."""
+        """End the helper process; it comes back when a blob is wanted."""
         self.blobs.close()
 
     def _script(self, ref: str, parent: str | None, files: Files, message: str) -> Iterator[bytes]:
@@ -266,5 +268,7 @@ def _data(content: bytes) -> bytes:
 
 
 def _quote(path: bytes) -> bytes:
-    plain = b"".join(b"\\%03o" % byte if byte < 0x20 or byte > 0x7E or byte in b'"\\' else bytes([byte]) for byte in path)
+    plain = b"".join(
+        b"\\%03o" % byte if byte < 0x20 or byte > 0x7E or byte in b'"\\' else bytes([byte]) for byte in path
+    )
     return b'"' + plain + b'"'

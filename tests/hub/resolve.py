@@ -56,7 +56,9 @@ def serve_cdn(request: Request, site: Site) -> Response:
     """Answer as the CDN does: signature or nothing, and no second way of proving oneself (facts 2.9 to 2.12)."""
     if "authorization" in request.headers:
         why = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
-        body = f"<Error><Code>InvalidArgument</Code><Message>{why}parameter or the Authorization header</Message></Error>"
+        body = (
+            f"<Error><Code>InvalidArgument</Code><Message>{why}parameter or the Authorization header</Message></Error>"
+        )
         return text(400, body, {"Content-Type": "application/xml"})
     if request.method == "HEAD" and not site.cdn_head:
         return text(403, "", {"Content-Type": "application/xml"})

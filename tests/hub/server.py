@@ -174,12 +174,12 @@ class Hub:
         gated: Literal["auto", "manual"] | None = None,
     ) -> Hosted:
         """Offer a repo; more can be set on what is returned (``members``, ``approved``, ``disabled``)."""
+        self._repos.append(repo)
         return self.site.add(Hosted(repo_id, repo_type, repo, private=private, gated=gated))
 
     def repo(self, repo_id: str, files: Files, *, repo_type: RepoType = "model") -> LivingRepo:
         """Make a repo with a first commit and offer it."""
         repo = LivingRepo(self.folder / f"repo-{next(self._numbers)}", files)
-        self._repos.append(repo)
         self.add(repo_id, repo, repo_type=repo_type)
         return repo
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.hub import Executable, Hub, Lfs, LfsBytes, LivingRepo, Lost, Symlink, mirror, nginx
+from tests.hub import Executable, Hub, Lfs, LfsBytes, LivingRepo, Lost, Manners, Symlink, mirror, nginx
 from tests.hub.fixtures import make_tiny
 from tests.hub.repos import git_env
 
@@ -104,9 +104,7 @@ class TestHuggingfaceHub:
     """huggingface_hub's own client."""
 
     @pytest.mark.parametrize("revision", ["main", "v1.0", "feat/slash", "refs/pr/1"])
-    def test_downloads_every_revision(
-        self, hub: Hub, tiny_repo: LivingRepo, download: Download, revision: str
-    ) -> None:
+    def test_downloads_every_revision(self, hub: Hub, tiny_repo: LivingRepo, download: Download, revision: str) -> None:
         """All files come with the right content, over several pages of the tree."""
         hub.manners.page_size = 3
         ref = {"v1.0": "refs/tags/v1.0", "refs/pr/1": "refs/pr/1"}.get(revision, f"refs/heads/{revision}")
@@ -171,9 +169,7 @@ class TestHuggingfaceHub:
         assert not hub.log.saw_token(TOKEN, listener="cdn")
 
     @pytest.mark.parametrize("manners", [mirror.files_only, mirror.olah_proxy, mirror.reverse_proxy])
-    def test_mirrors(
-        self, hub: Hub, tiny_repo: LivingRepo, download: Download, manners: Callable[[], mirror.Manners]
-    ) -> None:
+    def test_mirrors(self, hub: Hub, tiny_repo: LivingRepo, download: Download, manners: Callable[[], Manners]) -> None:
         """The client is content with mirrors of several manners."""
         front = hub.mirror("mirror", manners())
         wanted = expected(tiny_repo, tiny_repo.commit)
@@ -195,7 +191,9 @@ class TestGit:
 
     @pytest.mark.parametrize("version", ["0", "2"])
     @pytest.mark.parametrize("suffix", ["", ".git"])
-    def test_clone_and_lfs(self, hub: Hub, tiny_repo: LivingRepo, git: Git, tmp_path: Path, version: str, suffix: str) -> None:
+    def test_clone_and_lfs(
+        self, hub: Hub, tiny_repo: LivingRepo, git: Git, tmp_path: Path, version: str, suffix: str
+    ) -> None:
         """A clone has every file; git's protocol is the one asked for."""
         url = f"{hub.url}/acme/tiny{suffix}"
         git("-c", f"protocol.version={version}", "clone", url, "clone")
@@ -303,7 +301,9 @@ class TestResolve:
 
     def test_regular_file(self, hub: Hub, tiny_repo: LivingRepo) -> None:
         """A relative 307 with a query that must be kept; the answer has the git id as its ETag."""
-        first = requests.get(f"{hub.url}/acme/tiny/resolve/main/sub/100%25%20%231%3F.txt", timeout=30, allow_redirects=False)
+        first = requests.get(
+            f"{hub.url}/acme/tiny/resolve/main/sub/100%25%20%231%3F.txt", timeout=30, allow_redirects=False
+        )
         location = first.headers["Location"]
         assert first.status_code == 307
         assert location.startswith("/api/resolve-cache/models/acme/tiny/")
@@ -394,7 +394,12 @@ class TestResolve:
     def test_bad_token_on_a_public_repo(self, hub: Hub, tiny_repo: LivingRepo) -> None:
         """A token that is not valid is refused everywhere, Basic or Bearer."""
         basic = base64.b64encode(b"user:hf_bad").decode()
-        for path in ("/api/models/acme/tiny", "/acme/tiny/resolve/main/README.md", "/acme/tiny/info/refs", "/api/whoami-v2"):
+        for path in (
+            "/api/models/acme/tiny",
+            "/acme/tiny/resolve/main/README.md",
+            "/acme/tiny/info/refs",
+            "/api/whoami-v2",
+        ):
             for header in (bearer("hf_bad"), {"Authorization": f"Basic {basic}"}):
                 reply = requests.get(hub.url + path, headers=header, timeout=30)
                 assert reply.status_code == 401
@@ -468,8 +473,12 @@ class TestRepos:
 
     def test_all_kinds_of_path_and_mode(self, tmp_path: Path) -> None:
         """Bytes that are no UTF-8, quotes, tabs, executables, links; a removed path."""
-        repo = LivingRepo(tmp_path / "a", {b"\xff\xfe.bin": Lfs(10), 'q"u\to.txt': "q", "x": Executable(b"x"), "gone": "g"})
-        repo.add_commit({"gone": None, "l": Symlink(b"x"), "lost.bin": Lost("0" * 64, 5), "bytes.bin": LfsBytes(b"abc")})
+        repo = LivingRepo(
+            tmp_path / "a", {b"\xff\xfe.bin": Lfs(10), 'q"u\to.txt': "q", "x": Executable(b"x"), "gone": "g"}
+        )
+        repo.add_commit(
+            {"gone": None, "l": Symlink(b"x"), "lost.bin": Lost("0" * 64, 5), "bytes.bin": LfsBytes(b"abc")}
+        )
         rows = {row.path: row for row in repo.rows(repo.commit)}
         assert set(rows) >= {b"\xff\xfe.bin", b'q"u\to.txt', b"l"}
         assert b"gone" not in rows
