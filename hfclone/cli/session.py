@@ -24,7 +24,7 @@ from hfclone.cli.messages import (
 )
 from hfclone.cli.signals import Ended, ending_signals
 from hfclone.cli.tally import Tally
-from hfclone.errors import HfcloneError
+from hfclone.errors import CannotWrite, HfcloneError
 from hfclone.events import Event, Failed, OnEvent
 from hfclone.settings import Progress, Settings, Verbosity
 
@@ -167,6 +167,9 @@ def _write_stdout(line: str) -> None:
     except BrokenPipeError:
         _forget_stdout()
         raise OutputClosed from None
+    except OSError as error:
+        _forget_stdout()
+        raise CannotWrite("stdout", error.strerror or str(error)) from error
 
 
 def _forget_stdout() -> None:

@@ -11,9 +11,7 @@ A, B, C = (Pointer(Oid(letter * 64), size) for letter, size in (("a", 10), ("b",
 HERE, THERE, NONE, EDIT = Presence.CONTENT, Presence.POINTER, Presence.ABSENT, Presence.FOREIGN
 
 
-def plan_of(
-    *files: tuple[bytes, Pointer, Presence], without: frozenset[bytes] = frozenset(), held: int = 0
-) -> Plan:
+def plan_of(*files: tuple[bytes, Pointer, Presence], without: frozenset[bytes] = frozenset(), held: int = 0) -> Plan:
     return make_plan(
         PIN,
         {path: pointer for path, pointer, _ in files},

@@ -47,7 +47,9 @@ def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text, "--x") == seconds
 
 
-@pytest.mark.parametrize("text", ["", " ", "s", "-5", "5x", "1.5h", "30m1h", "1h 30m", "inf", "nan", "1e9", "٣", "9" * 20])
+@pytest.mark.parametrize(
+    "text", ["", " ", "s", "-5", "5x", "1.5h", "30m1h", "1h 30m", "inf", "nan", "1e9", "٣", "9" * 20]
+)
 def test_no_durations(text: str) -> None:
     with pytest.raises(BadOption, match=r"--x.*write a duration"):
         parse_duration(text, "--x")
