@@ -1,7 +1,7 @@
 """``--progress json``: one object a line, each with ``v`` (the version of this form) and ``event``.
 
-Paths that are no UTF-8 stand in the form of ``os.fsdecode`` (lone surrogates, escaped by JSON), so
-that a program gets the exact bytes back with ``os.fsencode``. Fields are only ever added within a
+A path's bytes that are no UTF-8 stand as lone surrogates (PEP 383), escaped by JSON, so that a program
+gets the exact bytes back with ``.encode("utf-8", "surrogateescape")``, whatever the locale. Fields are only ever added within a
 version.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from os import fsdecode
 from typing import Any  # JSON values
 
 from hfclone.errors import HfcloneError, Incomplete
@@ -117,7 +116,7 @@ def _objects(plan: Plan, pointers: Iterable[Pointer]) -> list[dict[str, Any]]:
             "oid": pointer.oid,
             "size": pointer.size,
             "held": plan.held.get(pointer.oid, 0),
-            "paths": [fsdecode(path) for path in plan.paths[pointer.oid]],
+            "paths": [path.decode("utf-8", "surrogateescape") for path in plan.paths[pointer.oid]],
         }
         for pointer in pointers
     ]
@@ -126,7 +125,7 @@ def _objects(plan: Plan, pointers: Iterable[Pointer]) -> list[dict[str, Any]]:
 def _report(report: Report) -> dict[str, Any]:
     return {
         **_pin(report.pin),
-        "path": fsdecode(report.path),
+        "path": str(report.path),
         "objects": report.objects,
         "fetched_bytes": report.fetched_bytes,
         "reused_bytes": report.reused_bytes,

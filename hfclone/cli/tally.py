@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 
-from hfclone.cli.words import show_duration, show_path, show_rate, show_size
+from hfclone.cli.words import show_duration, show_rate, show_size
 from hfclone.events import Event, Failed, Planned, Position, Started, Verified
 from hfclone.plan import Plan
 from hfclone.pointer import Oid
+from hfclone.treepaths import show_path
 
 __all__ = ["Tally"]
 

@@ -1,4 +1,4 @@
-"""Facts as text for people: sizes, times, paths, and the lines that every view says alike. Pure.
+"""Facts as text for people: sizes, times, names, and the lines that every view says alike. Pure.
 
 Sizes are decimal (1 kB is 1000 bytes), as hubs and disk makers write them.
 """
@@ -6,7 +6,6 @@ Sizes are decimal (1 kB is 1000 bytes), as hubs and disk makers write them.
 from __future__ import annotations
 
 import unicodedata
-from os import PathLike, fsdecode
 
 from hfclone.events import Pinned, Report, Waiting
 from hfclone.plan import Plan
@@ -19,7 +18,6 @@ __all__ = [
     "plan_lines",
     "report_lines",
     "show_duration",
-    "show_path",
     "show_rate",
     "show_size",
     "show_text",
@@ -53,11 +51,6 @@ def show_duration(seconds: float) -> str:
             rest = whole % size // part
             return f"{whole // size} {unit}" + (f" {rest} {lesser}" if rest else "")
     return f"{whole} s"
-
-
-def show_path(path: str | bytes | PathLike[str]) -> str:
-    """A path with any bytes, safe on a terminal: nothing in it moves the cursor or turns the text."""
-    return show_text(fsdecode(path))
 
 
 def show_text(text: str) -> str:
@@ -142,7 +135,7 @@ def report_lines(report: Report) -> tuple[str, ...]:
             show_text(f"  {tally.endpoint}: {show_size(tally.sent)}, {_count(tally.failures, 'failure')}")
             for tally in report.endpoints
         ),
-        f"checkout: {show_path(report.path)}",
+        f"checkout: {show_text(str(report.path))}",
     )
 
 
