@@ -1,5 +1,7 @@
 """RangeSet against a plain set of numbers; Content-Range there and back."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -50,7 +52,7 @@ class RangesAgainstNumbers(RuleBasedStateMachine):
     def is_sorted_and_apart(self) -> None:
         ranges = list(self.ranges)
         assert all(start < stop for start, stop in ranges)
-        assert all(stop < start for (_, stop), (start, _) in zip(ranges, ranges[1:], strict=False))
+        assert all(stop < start for (_, stop), (start, _) in pairwise(ranges))
 
     @invariant()
     def gaps_are_the_rest(self) -> None:

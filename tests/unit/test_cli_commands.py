@@ -10,7 +10,7 @@ from hfclone.cli.commands import run
 from hfclone.settings import VARIABLES
 
 
-def hfclone(*args: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
+def hfclone(*args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "hfclone", *args], capture_output=True, text=True, check=False, timeout=60
     )
