@@ -15,7 +15,7 @@
     │   └── HashMismatch · BadPointer · UnsafePath · BadTree
     ├── LocalError        this machine cannot                         exit 6
     │   └── DiskFull · CheckoutBusy · NotACheckout · OtherCheckout · Conflicts
-    │       · CannotWrite · GitFailed · ToolMissing
+    │       · OwnCommits · CannotWrite · GitFailed · ToolMissing
     └── Incomplete        patience ran out; carries every failure     exit 4
 
 Why so: an error is a value with fields, made where it happens; its text and its hint stand
@@ -52,6 +52,7 @@ __all__ = [
     "NotTheObject",
     "ObjectMissing",
     "OtherCheckout",
+    "OwnCommits",
     "RangeRefused",
     "RateLimited",
     "RemoteError",
@@ -444,6 +445,15 @@ class Conflicts(LocalError):
         return f"{{path}} holds files that are not the repo's: {shown}{more}"
 
     advice = "nothing was touched; move them away, or undo your changes, and run the command again"
+
+
+@dataclass(eq=False)
+class OwnCommits(LocalError):
+    path: str
+    branch: str
+    code = "own-commits"
+    text = "branch {branch!r} of {path} holds commits that are not the repo's"
+    advice = "nothing was touched; check out another branch, or name another directory"
 
 
 @dataclass(eq=False)

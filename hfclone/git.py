@@ -340,7 +340,7 @@ class GitRepo:
         for row in rows[:-1]:
             meta, _, path = row.partition(b"\t")
             mode, _kind, oid = meta.decode("ascii").split(" ")
-            entries.append(TreeEntry(mode, oid, path))
+            entries.append(TreeEntry(_plain_mode(mode), oid, path))
         return entries
 
     def blob_sizes(self, oids: Iterable[str]) -> dict[str, int | None]:
@@ -494,6 +494,13 @@ def _wrapping(path: str | None, inherited: Iterable[str], ours: Iterable[str]) -
     if setpriv and os.name == "posix":
         words += [setpriv, "--pdeathsig", "TERM"]
     return words
+
+
+def _plain_mode(mode: str) -> str:
+    """Old trees hold 100664 and the like; git takes them for 100644 everywhere else."""
+    if not mode.startswith("100"):
+        return mode
+    return "100755" if int(mode, 8) & 0o100 else "100644"
 
 
 def _gitpython() -> GitPython:

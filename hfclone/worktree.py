@@ -22,7 +22,7 @@ from pathlib import Path
 from hfclone.errors import CannotWrite, DiskFull, HfcloneError
 from hfclone.treepaths import show_path
 
-__all__ = ["FileMode", "Kind", "Standing", "WorkTree", "clone_file", "settle_mtime", "write_safely"]
+__all__ = ["FileMode", "Kind", "Standing", "WorkTree", "clone_file", "settle_mtime", "with_mode", "write_safely"]
 
 _HANDLES = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
 _NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
@@ -163,6 +163,15 @@ class WorkTree:
         finally:
             os.close(descriptor)
 
+    def set_executable(self, path: bytes, mode: FileMode) -> None:
+        """Give or take the regular file's executable bits, following who may read it."""
+        descriptor = self.open_file(path)
+        try:
+            if hasattr(os, "fchmod"):
+                os.fchmod(descriptor, with_mode(os.fstat(descriptor).st_mode, mode))
+        finally:
+            os.close(descriptor)
+
     def make_directory(self, path: bytes) -> None:
         """Make an (empty) directory: what git has for a submodule."""
         try:
@@ -270,6 +279,12 @@ def settle_mtime(path: Path) -> None:
         os.utime(path, (past, past), follow_symlinks=False)
     elif not path.is_symlink():
         os.utime(path, (past, past))
+
+
+def with_mode(permissions: int, mode: FileMode) -> int:
+    """``permissions`` as git would have them for ``mode``: who may read may execute, or nobody."""
+    plain = stat.S_IMODE(permissions) & 0o666
+    return plain | (plain & 0o444) >> 2 if mode is FileMode.EXECUTABLE else plain
 
 
 def clone_file(source: int, target: Path) -> None:

@@ -1,0 +1,151 @@
+"""How a directory becomes a checkout of ours, or is refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from enum import Enum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from hfclone.errors import CannotWrite, CheckoutBusy, NotACheckout, OtherCheckout, OwnCommits
+from hfclone.git import Git, GitRepo
+from hfclone.names import Pin
+
+__all__ = ["Found", "configure", "inspect", "prepare_directory", "refuse_own_commits", "refuse_unfinished"]
+
+_LOCAL_CONFIG = (
+    # Without these a copied checkout (other inodes, other ctimes) would be read whole by git status.
+    ("core.checkStat", "minimal"),
+    ("core.trustctime", "false"),
+    # A user's autocrlf would rewrite pointers.
+    ("core.autocrlf", "false"),
+)
+_UNFINISHED = {
+    "MERGE_HEAD": "merge",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "BISECT_LOG": "bisect",
+}
+
+
+class Found(Enum):
+    """What a directory is to us."""
+
+    FRESH = "fresh"
+    """New, empty, or with nothing but an unfinished ``.git`` of ours."""
+    CHECKOUT = "checkout"
+
+
+def prepare_directory(dest: Path) -> None:
+    """Make ``dest`` and our directory in it.
+
+    Raises:
+        CannotWrite: the system refuses.
+    """
+    try:
+        for folder in (dest, dest / ".git"):
+            folder.mkdir(parents=True, exist_ok=True)
+        (dest / ".git" / "hfclone").mkdir(mode=0o700, exist_ok=True)
+        (dest / ".git" / "hfclone" / "parts").mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(str(error.filename or dest), error.strerror or str(error)) from error
+    if not os.access(dest, os.W_OK | os.X_OK):
+        raise CannotWrite(str(dest), "permission denied")
+
+
+def inspect(pin: Pin, dest: Path, git: Git, *, origin: str, mirrors: Collection[str]) -> Found:
+    """Decide about ``dest``; reads only. ``origin`` and ``mirrors`` are the URLs under which the repo is known.
+
+    Raises:
+        NotACheckout, OtherCheckout: it must not be touched.
+        CannotWrite: it cannot even be read.
+    """
+    try:
+        names = {entry.name for entry in os.scandir(dest)}
+    except FileNotFoundError:
+        return Found.FRESH
+    except NotADirectoryError:
+        raise NotACheckout(str(dest), "it is no directory") from None
+    except OSError as error:
+        raise CannotWrite(str(dest), error.strerror or str(error)) from error
+    if not names:
+        return Found.FRESH
+    if ".git" not in names:
+        raise NotACheckout(str(dest), "it holds other files")
+    git_dir = dest / ".git"
+    if git_dir.is_symlink() or not git_dir.is_dir():
+        raise NotACheckout(str(dest), "its .git is a link, or it is a linked work tree")
+    holds = GitRepo(git, dest).config_get("remote.origin.url") if (git_dir / "HEAD").exists() else None
+    if holds is None:
+        if names == {".git"} and _is_blank(git_dir):
+            return Found.FRESH
+        raise NotACheckout(str(dest), "it is a git repo without an origin")
+    if _plain(holds) not in {_plain(url) for url in (origin, *mirrors)}:
+        raise OtherCheckout(str(dest), _without_secrets(holds), str(pin.repo))
+    return Found.CHECKOUT
+
+
+def configure(repo: GitRepo, origin: str) -> None:
+    """What a checkout of ours says in its own configuration; nothing else is changed.
+
+    Raises:
+        NotACheckout: the user made it a partial clone: git would fetch behind our back.
+    """
+    if repo.config_get("extensions.partialclone"):
+        raise NotACheckout(str(repo.path), "it is a partial clone (git clone --filter)")
+    for key, value in _LOCAL_CONFIG:
+        repo.config_set(key, value)
+    url = repo.config_get("remote.origin.url")
+    if url is None or _plain(url) != _plain(origin):
+        repo.config_set("remote.origin.url", origin)
+    if repo.config_get("remote.origin.fetch") is None:
+        repo.config_set("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
+
+
+def refuse_unfinished(repo: GitRepo) -> None:
+    """Refuse a checkout in which git waits for its user.
+
+    Raises:
+        CheckoutBusy: a merge, rebase or the like is under way, or a git command runs.
+    """
+    for name, what in _UNFINISHED.items():
+        if (repo.git_dir / name).exists():
+            raise CheckoutBusy(str(repo.path), f"an unfinished {what} of git's")
+    if (repo.git_dir / "index.lock").exists():
+        raise CheckoutBusy(str(repo.path), "a git command (index.lock)")
+
+
+def refuse_own_commits(repo: GitRepo, branch: str | None, commit: str) -> None:
+    """Refuse to move a branch that its user has committed to: its commits would be lost from it.
+
+    Raises:
+        OwnCommits: its tip is no commit that came from the repo's hub.
+    """
+    if branch is None:
+        return
+    tip = repo.refs(f"refs/heads/{branch}").get(f"refs/heads/{branch}")
+    theirs = {commit, *repo.refs("refs/hfclone").values(), *repo.refs("refs/remotes/origin").values()}
+    if tip is not None and tip not in theirs:
+        raise OwnCommits(str(repo.path), branch)
+
+
+def _is_blank(git_dir: Path) -> bool:
+    """Whether nobody has committed or fetched anything of their own here."""
+    refs = git_dir / "refs"
+    heads = (
+        [path for path in refs.rglob("*") if path.is_file() and "hfclone" not in path.parts] if refs.is_dir() else []
+    )
+    return not heads and not (git_dir / "packed-refs").exists()
+
+
+def _plain(url: str) -> str:
+    """A URL as far as it says which repo it is."""
+    return _without_secrets(url).rstrip("/").removesuffix(".git")
+
+
+def _without_secrets(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.scheme else url

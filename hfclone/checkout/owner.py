@@ -1,0 +1,82 @@
+"""The lock of a checkout: one run works on it, the next says who.
+
+The kernel holds it (``flock``), so that a dead owner's is free at once. What the file says is for
+people, and for the next run: a file that is not empty when the lock is got was left by a killed one.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+
+from hfclone.errors import CannotWrite, CheckoutBusy
+
+__all__ = ["LastRun", "owned"]
+
+
+class LastRun(Enum):
+    """How the run before this one left the checkout."""
+
+    ENDED = "ended"
+    KILLED = "killed"
+
+
+@contextmanager
+def owned(lock: Path, checkout: Path) -> Iterator[LastRun]:
+    """Hold ``lock`` for ``checkout``; its directory is there.
+
+    Raises:
+        CheckoutBusy: another run holds it.
+        CannotWrite: the file cannot be made.
+    """
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    except OSError as error:
+        raise CannotWrite(str(lock), error.strerror or str(error)) from error
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        if not _take(descriptor):
+            raise CheckoutBusy(str(checkout), _read(descriptor) or "another run of hfclone")
+        last = LastRun.KILLED if _read(descriptor) else LastRun.ENDED
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+        try:
+            yield last
+        finally:
+            file.truncate(0)
+
+
+def _read(descriptor: int) -> str:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    text = os.read(descriptor, 200).decode("utf-8", "replace")
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return "".join(c for c in text if c.isprintable())
+
+
+if sys.platform == "win32":
+
+    def _take(descriptor: int) -> bool:
+        import msvcrt
+
+        # One byte far behind the text: Windows would not let others read what is locked.
+        os.lseek(descriptor, 1 << 20, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+
+    def _take(descriptor: int) -> bool:
+        import fcntl
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -1,0 +1,88 @@
+"""Stamps: which files of a work tree were verified, and how they looked then. Only a cache.
+
+The file is a header and records that end in NUL, appended as objects are placed: a torn last one is
+dropped, a lost or unknown file means that contents are hashed again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hfclone.pointer import Oid, Pointer
+from hfclone.worktree import write_safely
+
+__all__ = ["Stamp", "Stamps"]
+
+_HEADER = b"hfclone-stamps 1\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A file that held object ``oid`` of ``size`` bytes when its mtime and inode were these."""
+
+    oid: Oid
+    size: int
+    mtime_ns: int
+    inode: int
+
+    def fits(self, pointer: Pointer, stat: os.stat_result) -> bool:
+        """Whether a file that looks like ``stat`` may be taken for ``pointer``'s object unread."""
+        return (self.oid, self.size) == (pointer.oid, pointer.size) and self.is_untouched(stat)
+
+    def is_untouched(self, stat: os.stat_result) -> bool:
+        """Whether the file looks as it did when it was verified."""
+        return (self.size, self.mtime_ns, self.inode) == (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+class Stamps(Mapping[bytes, Stamp]):
+    """The stamps of one checkout by path."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._stamps = dict(_read(file))
+
+    def __getitem__(self, path: bytes) -> Stamp:
+        return self._stamps[path]
+
+    def __iter__(self):  # type: ignore[no-untyped-def]  # Mapping's own type says it
+        return iter(self._stamps)
+
+    def __len__(self) -> int:
+        return len(self._stamps)
+
+    def add(self, path: bytes, pointer: Pointer, stat: os.stat_result) -> None:
+        """Remember that ``path`` holds the object now; on the disk at once, though not synced."""
+        stamp = Stamp(pointer.oid, pointer.size, stat.st_mtime_ns, stat.st_ino)
+        if self._stamps.get(path) == stamp:
+            return
+        self._stamps[path] = stamp
+        with open(self._file, "ab") as out:
+            if out.tell() == 0:
+                out.write(_HEADER)
+            out.write(_record(path, stamp))
+
+    def save(self, paths: Iterable[bytes]) -> None:
+        """Write the file anew with the stamps of ``paths`` alone."""
+        self._stamps = {path: self._stamps[path] for path in paths if path in self._stamps}
+        write_safely(self._file, _HEADER + b"".join(_record(path, stamp) for path, stamp in self._stamps.items()))
+
+
+def _record(path: bytes, stamp: Stamp) -> bytes:
+    return b"%s %d %d %d %s\0" % (stamp.oid.encode(), stamp.size, stamp.mtime_ns, stamp.inode, path)
+
+
+def _read(file: Path) -> Iterable[tuple[bytes, Stamp]]:
+    try:
+        data = file.read_bytes()
+    except OSError:
+        return
+    if not data.startswith(_HEADER):
+        return
+    for record in data[len(_HEADER) :].split(b"\0")[:-1]:
+        fields = record.split(b" ", 4)
+        if len(fields) == 5 and len(fields[0]) == 64 and all(field.lstrip(b"-").isdigit() for field in fields[1:4]):
+            size, mtime_ns, inode = map(int, fields[1:4])
+            yield fields[4], Stamp(Oid(fields[0].decode("ascii", "replace")), size, mtime_ns, inode)
