@@ -44,6 +44,7 @@ class _Health:
     """Service to the clock time when it may be probed again."""
     answered: bool = False
     failed_at: float = float("-inf")
+    latency: float | None = None
     sent: int = 0
     failures: int = 0
     last_error: HfcloneError | None = None
@@ -94,6 +95,17 @@ class Board:
         with self._lock:
             self._health[endpoint].answered = True
             self._health[endpoint].backoff.succeed()
+
+    def began(self, endpoint: Endpoint, seconds: float) -> None:
+        """An answer began ``seconds`` after it was asked for; a smoothed latency follows."""
+        with self._lock:
+            health = self._health[endpoint]
+            health.latency = seconds if health.latency is None else 0.8 * health.latency + 0.2 * seconds
+
+    def latency(self, endpoint: Endpoint) -> float | None:
+        """Seconds until an answer begins, as seen lately; ``None`` before the first one."""
+        with self._lock:
+            return self._health[endpoint].latency
 
     def sent(self, endpoint: Endpoint, count: int) -> None:
         """``count`` new bytes of objects came from it."""

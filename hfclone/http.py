@@ -20,8 +20,8 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from urllib.parse import urljoin, urlsplit
 
 from hfclone.endpoints import origin_of
 from hfclone.errors import BadRedirect, HfcloneError, NotTheObject, Stalled, Truncated, Unreachable
+from hfclone.names import Token
 
 if TYPE_CHECKING:
     import requests
@@ -47,11 +48,11 @@ class Authority:
     """A secret and the only origin it may be sent to (that of ``url``)."""
 
     url: str
-    secret: str = field(repr=False)
+    token: Token
 
     def header_for(self, url: str) -> dict[str, str]:
         """The Authorization header for a request to ``url``: none unless the origins are equal."""
-        return {"Authorization": f"Bearer {self.secret}"} if origin_of(url) == origin_of(self.url) else {}
+        return {"Authorization": f"Bearer {self.token.reveal()}"} if origin_of(url) == origin_of(self.url) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,10 @@ class Answer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Done with it; the connection is kept if little or nothing of the body is left."""
         self._web.release(self._response)
 
     @property
@@ -153,11 +158,18 @@ class Web:
     """Connections to everyone, kept alive per thread. Its methods may be called from any thread."""
 
     def __init__(
-        self, *, user_agent: str, proxies: Mapping[str, str], ca_bundle: str | None, limits: Limits | None = None
+        self,
+        *,
+        user_agent: str,
+        proxies: Mapping[str, str] | None = None,
+        no_proxy: Sequence[str] = (),
+        ca_bundle: str | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self._user_agent = user_agent
-        self._proxies = dict(proxies)
+        self._proxies = dict(proxies or {})
+        self._no_proxy = ",".join(no_proxy)
         self._ca_bundle = ca_bundle
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -253,7 +265,7 @@ class Web:
                 stream=True,
                 allow_redirects=False,
                 timeout=(self.limits.connect, self.limits.silence),
-                proxies=_proxies_for(url, self._proxies),
+                proxies=self._proxies_for(url),
                 verify=self._ca_bundle or True,
             )
         except (requests.RequestException, OSError, ValueError) as error:
@@ -265,6 +277,14 @@ class Web:
             self.release(response)
             raise Unreachable(label, "the run was stopped")
         return response
+
+    def _proxies_for(self, url: str) -> dict[str, str]:
+        from requests.utils import should_bypass_proxies
+
+        # An empty no_proxy would make requests look into the environment.
+        if self._proxies and should_bypass_proxies(url, no_proxy=self._no_proxy or " "):
+            return {}
+        return self._proxies
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -300,16 +320,6 @@ def _without_query(url: str) -> str:
     """``url`` for a message: a signed URL's query is a secret of its own."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _proxies_for(url: str, proxies: Mapping[str, str]) -> dict[str, str]:
-    """The proxies for ``url`` (keys as requests has them, and ``no_proxy``)."""
-    from requests.utils import should_bypass_proxies
-
-    rest = {scheme: proxy for scheme, proxy in proxies.items() if scheme != "no_proxy"}
-    if rest and should_bypass_proxies(url, no_proxy=proxies.get("no_proxy") or " "):
-        return {}
-    return rest
 
 
 def _small_rest(response: requests.Response) -> bool:

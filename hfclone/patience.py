@@ -2,7 +2,7 @@
 
 Progress is the one thing that counts. While new bytes arrive, failures cost nothing but a growing,
 jittered wait for the endpoint that failed. With no new byte from anyone for ``give_up_after``
-seconds the run ends. Until anything has answered properly the limit is ``UNANSWERED_LIMIT``: a
+seconds the run ends. Until anything has answered properly the limit is ``first_answer_within``: a
 typed-wrong host should not wait a day.
 """
 
@@ -21,8 +21,6 @@ __all__ = ["Backoff", "Clock", "Patience", "Verdict", "judge"]
 
 T = TypeVar("T")
 
-UNANSWERED_LIMIT = 120.0
-"""Seconds to go on while nothing at all has answered properly."""
 FIRST_WAIT = 0.5
 """Seconds after a first failure."""
 LONGEST_WAIT = 12.0
@@ -99,13 +97,14 @@ class Backoff:
 
 
 class Patience:
-    """How long a run goes on without progress. ``give_up_after`` in seconds, ``None`` is for ever.
+    """How long a run goes on without progress. Both limits in seconds, ``None`` is for ever.
 
     Not thread-safe: the transfer calls it under its own lock.
     """
 
-    def __init__(self, give_up_after: float | None, clock: Clock) -> None:
+    def __init__(self, give_up_after: float | None, first_answer_within: float | None, clock: Clock) -> None:
         self._limit = give_up_after
+        self._first_limit = first_answer_within
         self._clock = clock
         self._last = clock.now()
         self._answered = False
@@ -124,9 +123,7 @@ class Patience:
     @property
     def remaining(self) -> float | None:
         """Seconds until the run ends if nothing comes; ``None`` is never."""
-        limit = self._limit
-        if not self._answered:
-            limit = UNANSWERED_LIMIT if limit is None else min(limit, UNANSWERED_LIMIT)
+        limit = self._limit if self._answered else self._first_limit
         return None if limit is None else self._last + limit - self._clock.now()
 
     @property

@@ -36,6 +36,10 @@ DISK_WAIT = 10.0
 """Seconds until a full disk is tried again."""
 SLOW_SECONDS = 2.0
 """A lease with more than this ahead of it is worth splitting when nothing else is left to do."""
+SILENCE = 3.0
+"""A connection that is silent for so long while others move is dropped, its range taken over."""
+LONE_SILENCE = 5.0
+"""The same where no other moves: the line as a whole may be slow."""
 SECOND_CHANCES = 1
 """Wrong objects that an endpoint may send once more, where there is nobody else to ask."""
 
@@ -152,7 +156,9 @@ class Desk:
             self._board.answered(lease.endpoint)
             self._board.hold(lease.endpoint, hold)
             self._patience.answered()
-            lease.heard = self._clock.now()
+            now = self._clock.now()
+            self._board.began(lease.endpoint, now - lease.began)
+            lease.heard = lease.first = now
             item = self._items[lease.task.pointer.oid]
             item.senders.add(str(lease.endpoint))
             self._events.append(Started(item.pointer.oid, str(lease.endpoint)))
@@ -250,7 +256,8 @@ class Desk:
         """Keep time: tempo, patience, waiting. Returns the leases whose connection should be dropped."""
         with self._lock:
             now = self._clock.now()
-            self._tempo.tick(now, self._received, sum(self._in_flight.values()))
+            latency = max((self._board.latency(e) or 0.0 for e in self._board.endpoints), default=0.0)
+            self._tempo.tick(now, self._received, sum(self._in_flight.values()), latency)
             leases = list(self._pool.leases())
             if self._patience.exhausted or all(self._board.lacks(e, FILES) for e in self._board.endpoints):
                 self._give_up()
@@ -311,22 +318,29 @@ class Desk:
         return not (probing and self._in_flight[endpoint])
 
     def _worth_splitting(self, lease: Lease) -> bool:
-        now = self._clock.now()
-        if self._board.ranges(lease.endpoint) is not RangeSupport.YES or now - lease.began < 1.0:
+        """Whether a second connection would end it notably sooner: a new answer takes its time to begin."""
+        rate = lease.rate(self._clock.now())
+        if rate is None or self._board.ranges(lease.endpoint) is not RangeSupport.YES:
             return False
-        rate = (lease.position - lease.start) / (now - lease.began)
-        return now - lease.heard > SLOW_SECONDS or (lease.stop - lease.position) > rate * SLOW_SECONDS
+        latency = self._board.latency(lease.endpoint) or 0.0
+        return lease.stop - lease.position > rate * (SLOW_SECONDS + 2 * latency)
 
     def _lags(self, lease: Lease, leases: list[Lease], now: float) -> bool:
-        """Whether a connection is silent or slower by an order than its peers, which do move."""
-        peers = [peer for peer in leases if peer is not lease and now - peer.heard < 1.0 and now - peer.began > 1.0]
-        if not peers:
+        """Whether a connection is silent, or slower by an order than its peers: a new one does better.
+
+        How long a silence may last follows from the endpoint's latency: a slow far side is not a dead line.
+        """
+        latency = self._board.latency(lease.endpoint)
+        if latency is None:
+            return False  # never heard of: the socket's own time limit decides
+        peers = [peer for peer in leases if peer is not lease and peer.first and now - peer.heard < 1.0]
+        if now - lease.heard > max(SILENCE if peers else LONE_SILENCE, 5 * latency):
+            return True
+        rates = sorted(rate for peer in peers if (rate := peer.rate(now)) is not None)
+        own = lease.rate(now)
+        if len(rates) < 3 or own is None or lease.first is None or now - lease.first < 5.0:
             return False
-        age, silence = now - lease.began, now - lease.heard
-        rates = sorted((peer.position - peer.start) / (now - peer.began) for peer in peers)
-        typical = rates[len(rates) // 2]
-        slow = age > 5.0 and len(peers) >= 3 and (lease.position - lease.start) / age < typical / 10
-        return silence > 3.0 or slow
+        return own < rates[len(rates) // 2] / 10
 
     def _blame(self, lease: Lease, error: HfcloneError) -> None:
         """What an error of a request means for its object and its endpoint."""

@@ -55,7 +55,7 @@ def request_range(web: Web, source: Source, pin: Pin, pointer: Pointer, start: i
             return Body(answer, 0, pointer.size, RangeSupport.UNKNOWN if whole else RangeSupport.NO)
         raise _refusal(answer, source, pin, pointer, now)
     except BaseException:
-        answer.__exit__(None, None, None)
+        answer.close()
         raise
 
 

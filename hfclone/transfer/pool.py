@@ -24,6 +24,8 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 """One request's range: large enough that requests do not count, small enough to share out."""
 SPREAD = 4
 """Large objects begun at once before a second connection joins one of them: each is hashed on its own."""
+RATE_SECONDS = 0.5
+"""A connection's rate is not judged before."""
 MIN_SPLIT_BYTES = 1024 * 1024
 """A lease is not split below this: a new request would cost more than it wins."""
 
@@ -40,6 +42,8 @@ class Lease:
     began: float
     heard: float
     """Clock time of the last byte (or of the beginning)."""
+    first: float | None = None
+    """Clock time at which its answer began."""
     gaps: RangeSet | None = None
     """For a lease over all the rest: which of its bytes are really missing."""
 
@@ -47,6 +51,12 @@ class Lease:
     def whole(self) -> bool:
         """Whether it covers the whole object, so that no Range is needed."""
         return self.start == 0 and self.stop == self.task.pointer.size
+
+    def rate(self, now: float) -> float | None:
+        """Bytes a second since its answer began; ``None`` while that is too short to tell."""
+        if self.first is None or now - self.first < RATE_SECONDS:
+            return None
+        return (self.position - self.start) / (now - self.first)
 
     @property
     def rest(self) -> list[tuple[int, int]]:

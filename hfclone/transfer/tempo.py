@@ -12,8 +12,8 @@ __all__ = ["Pace", "Tempo"]
 
 FIRST = 4
 FLOOR = 2
-INTERVAL = 0.75
-"""Seconds a number of connections is watched before the next is tried."""
+INTERVAL = 0.4
+"""Seconds a number of connections is watched before the next is tried; longer where answers begin late."""
 GAIN = 1.15
 """Growth of the whole that a larger number has to bring to be kept."""
 PROBE_AGAIN = 15.0
@@ -41,12 +41,15 @@ class Tempo:
         """A connection broke, was refused or was limited."""
         self._losses += 1
 
-    def tick(self, now: float, received: int, busy: int) -> None:
-        """``received`` bytes in all so far; ``busy`` connections at work. Call it a few times a second."""
+    def tick(self, now: float, received: int, busy: int, latency: float) -> None:
+        """``received`` bytes in all so far; ``busy`` connections at work; answers begin after ``latency`` s.
+
+        Call it a few times a second.
+        """
         if self._since < 0:
             self._since, self._bytes = now, received
         elapsed = now - self._since
-        if elapsed < INTERVAL:
+        if elapsed < max(INTERVAL, 1.5 * latency):
             return
         rate = (received - self._bytes) / elapsed
         losses, self._losses = self._losses, 0

@@ -1,0 +1,112 @@
+"""The collaborators of a run, made from what the user chose. Made here and nowhere else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from random import Random
+
+from hfclone.endpoints import Endpoint, EndpointKind, TokenRule
+from hfclone.git import Git, GitCredential
+from hfclone.health import Board
+from hfclone.http import Authority, Limits, Web
+from hfclone.hub import find_token
+from hfclone.names import RepoSpec, Token
+from hfclone.patience import Clock, Patience
+from hfclone.settings import Fetcher, Settings, endpoints_of
+from hfclone.transfer import Transfer
+
+__all__ = ["Tools"]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a run works with; one for each run, since it remembers who answered."""
+
+    settings: Settings
+    endpoints: tuple[Endpoint, ...]
+    clock: Clock = field(default_factory=lambda: Clock(time.monotonic, _interruptible_sleep))
+    rng: Random = field(default_factory=Random)
+
+    @classmethod
+    def of(cls, settings: Settings, spec: RepoSpec) -> Tools:
+        """The tools for ``spec``. Raises BadOption where nobody is left to ask."""
+        return cls(settings, endpoints_of(settings, spec.site))
+
+    @cached_property
+    def board(self) -> Board:
+        """What is known of the endpoints."""
+        return Board(self.endpoints, self.clock.now, self.rng)
+
+    @cached_property
+    def patience(self) -> Patience:
+        """The rule for going on."""
+        return Patience(self.settings.give_up_after, self.settings.first_answer_within, self.clock)
+
+    @cached_property
+    def token(self) -> Token | None:
+        """The user's token: what was given, else what huggingface_hub finds; looked up if anybody may see it."""
+        if all(endpoint.token_rule is TokenRule.NEVER for endpoint in self.endpoints):
+            return None
+        found = self.settings.token.reveal() if self.settings.token else find_token()
+        return Token(found) if found else None
+
+    @cached_property
+    def authorities(self) -> tuple[Authority, ...]:
+        """The token, and each origin it may go to."""
+        if self.token is None:
+            return ()
+        trusted = [endpoint for endpoint in self.endpoints if endpoint.token_rule is TokenRule.SEND]
+        return tuple(Authority(endpoint.url, self.token) for endpoint in trusted)
+
+    @cached_property
+    def hub(self) -> Endpoint:
+        """The hub itself, also where it is not asked: pages and origins name it."""
+        listed = next((e for e in self.endpoints if e.kind is EndpointKind.HUB), None)
+        return listed or Endpoint(self.settings.endpoint, EndpointKind.HUB)
+
+    def web(self) -> Web:
+        """New connections; the caller closes them."""
+        settings = self.settings
+        proxies = settings.proxies
+        named = {"http": proxies.http, "https": proxies.https, "all": proxies.all}
+        return Web(
+            user_agent=settings.user_agent,
+            proxies={scheme: url for scheme, url in named.items() if url},
+            no_proxy=proxies.no_proxy,
+            ca_bundle=settings.ca_bundle,
+            limits=Limits(silence=settings.stall_after),
+        )
+
+    def git(self, endpoint: Endpoint | None = None) -> Git:
+        """Git, with the token for ``endpoint`` if it may have it."""
+        trusted = next((a for a in self.authorities if endpoint is not None and a.url == endpoint.url), None)
+        credential = GitCredential(trusted.url, trusted.token) if trusted else None
+        return Git(self.settings.environment, credential=credential)
+
+    def transfer(self) -> Transfer:
+        """The way of moving objects that the user chose."""
+        settings = self.settings
+        if settings.fetcher is Fetcher.ARIA2C:
+            from hfclone.transfer.aria2 import Aria2Transfer
+
+            return Aria2Transfer(
+                self.web, self.board, self.patience, self.authorities, self.clock, settings.connections,
+                settings.limit_rate, settings.environment, settings.ca_bundle, self._threads(),
+            )  # fmt: skip
+        return self._threads()
+
+    def _threads(self) -> Transfer:
+        from hfclone.transfer.threads import ThreadTransfer
+
+        return ThreadTransfer(
+            self.web, self.board, self.patience, self.authorities, self.clock,
+            self.settings.connections, self.settings.limit_rate,
+        )  # fmt: skip
+
+
+def _interruptible_sleep(seconds: float) -> None:
+    """Sleep so that Ctrl-C is answered at once, on every platform."""
+    threading.Event().wait(seconds)
