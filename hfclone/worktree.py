@@ -191,7 +191,7 @@ class WorkTree:
             else:
                 os.unlink(name, dir_fd=handle)
         except FileNotFoundError:
-            return
+            pass  # its directories may have to go all the same
         except OSError as error:
             raise self._translated(error, path) from error
         self._prune(path)
@@ -222,6 +222,8 @@ class WorkTree:
             try:
                 name, handle = self._leaf(path)
                 os.rmdir(name, dir_fd=handle)
+            except FileNotFoundError:
+                continue
             except OSError:
                 return  # not empty, or not ours to remove
 

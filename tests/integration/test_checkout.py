@@ -1,0 +1,440 @@
+"""A checkout made with real git from a real hub, in the three worlds of git-lfs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hfclone.checkout import Checkout, Trust, open_checkout
+from hfclone.commits import bring_commit
+from hfclone.endpoints import Endpoint
+from hfclone.errors import (
+    CheckoutBusy,
+    Conflicts,
+    NotACheckout,
+    ObjectMissing,
+    OtherCheckout,
+    OwnCommits,
+    UnsafePath,
+)
+from hfclone.events import ignore
+from hfclone.git import Git, GitRepo
+from hfclone.names import History, Pin, Repo
+from hfclone.plan import Presence
+from hfclone.pointer import Pointer
+from tests.hub import Executable, Hub, Lfs, LivingRepo, Symlink
+
+ORIGIN = "https://huggingface.co/acme/tiny"
+WORLDS = ("configured", "unconfigured", "absent")
+
+
+class NoBlobs:
+    def fetch(self, path: bytes, oid: str) -> bytes:
+        raise ObjectMissing(oid, "nobody")
+
+
+class World:
+    """A user's machine: home, configuration and PATH of their own."""
+
+    def __init__(self, folder: Path, kind: str = "absent") -> None:
+        home = folder / "home"
+        home.mkdir()
+        path = os.environ["PATH"]
+        if kind == "absent":
+            path = str(_links_without_lfs(folder / "bin"))
+        self.environ = {
+            "PATH": path,
+            "HOME": str(home),
+            "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }
+        self.command("config", "--global", "user.email", "a@b.c", cwd=home)
+        self.command("config", "--global", "user.name", "a", cwd=home)
+        if kind == "configured":
+            self.command("lfs", "install", "--skip-repo", cwd=home)
+        self.git = Git(self.environ)
+
+    def command(self, *args: str, cwd: Path, config: str = "") -> str:
+        done = subprocess.run(["git", *args], cwd=cwd, env=self.environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+def _links_without_lfs(folder: Path) -> Path:
+    folder.mkdir()
+    for name in ("git", "sh", "env", "setpriv", "cat", "true", "sed", "git-upload-pack"):
+        found = shutil.which(name)
+        if found:
+            (folder / name).symlink_to(found)
+    return folder
+
+
+@pytest.fixture(params=WORLDS)
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    return World(tmp_path, request.param)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def pin_of(repo: LivingRepo, ref: str = "refs/heads/main") -> Pin:
+    commit = repo.commit_of(ref)
+    assert commit is not None
+    return Pin(Repo("acme/tiny"), commit)
+
+
+def bring_from(hub: Hub, pin: Pin, branch: str | None = "main") -> Callable[[GitRepo], None]:
+    def bring(repo: GitRepo) -> None:
+        bring_commit(
+            repo, pin, [Endpoint(hub.url)], history=History.SHALLOW, branch=branch, blob_source=NoBlobs(),
+            probe=lambda url: url, on_event=ignore,
+        )  # fmt: skip
+
+    return bring
+
+
+@contextmanager
+def opened(hub: Hub, pin: Pin, dest: Path, git: Git, branch: str | None = "main") -> Iterator[Checkout]:
+    with open_checkout(pin, dest, git, branch=branch, origin=ORIGIN, bring=bring_from(hub, pin, branch)) as checkout:
+        yield checkout
+
+
+def fill(checkout: Checkout, repo: LivingRepo) -> None:
+    """Fetch as the real program does, but from the hub's own disk."""
+    presence = checkout.inventory(Trust.STAMPS)
+    wanted: dict[Pointer, list[bytes]] = {}
+    here = {checkout.files()[path].oid for path, what in presence.items() if what is Presence.CONTENT}
+    for path, what in presence.items():
+        if what in (Presence.ABSENT, Presence.POINTER):
+            wanted.setdefault(checkout.files()[path], []).append(path)
+    for pointer, paths in wanted.items():
+        if pointer.oid in here:
+            checkout.copy(pointer, paths)
+            continue
+        part = checkout.parts_dir / f"{pointer.oid}.part"
+        shutil.copyfile(repo.object_path(pointer.oid), part)
+        checkout.place(pointer, part, paths)
+        assert not part.exists()
+
+
+def status(world: World, dest: Path) -> str:
+    return world.command("status", "--porcelain", "--ignored", cwd=dest)
+
+
+def spoil_unseen(path: Path) -> None:
+    """Change bytes in a way that only reading them can show."""
+    stat = path.stat()
+    with path.open("r+b") as file:
+        file.write(b"spoiled!")
+    os.utime(path, ns=(stat.st_mtime_ns, stat.st_mtime_ns))
+
+
+def test_new_checkout_is_exact_and_clean(hub: Hub, tiny_repo: LivingRepo, world: World, tmp_path: Path) -> None:
+    dest = tmp_path / "x" / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, world.git) as checkout:
+        assert set(checkout.inventory(Trust.STAMPS).values()) == {Presence.POINTER}
+        fill(checkout, tiny_repo)
+        assert set(checkout.inventory(Trust.STAMPS).values()) == {Presence.CONTENT}
+    assert status(world, dest) == ""
+    spoil_unseen(dest / "model.safetensors")
+    assert status(world, dest) == ""  # so git did not read it
+    assert (dest / "run.sh").stat().st_mode & 0o777 == 0o755
+    assert (dest / "link.json").readlink() == Path("config.json")
+    assert (dest / "sub/same.bin").stat().st_nlink == 1
+    assert world.command("rev-parse", "HEAD", cwd=dest).strip() == pin_of(tiny_repo).commit
+    assert world.command("symbolic-ref", "HEAD", cwd=dest).strip() == "refs/heads/main"
+    assert world.command("rev-parse", "main@{upstream}", cwd=dest).strip() == pin_of(tiny_repo).commit
+    assert world.command("fsck", "--full", "--strict", cwd=dest) == ""
+    assert world.command("config", "remote.origin.url", cwd=dest).strip() == ORIGIN
+
+
+def test_nothing_of_the_mirror_or_a_promisor_is_left(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        fill(checkout, tiny_repo)
+    for path in (dest / ".git").rglob("*"):
+        if path.is_file():
+            assert hub.url.encode() not in path.read_bytes(), path
+            assert b"partialclone" not in path.read_bytes(), path
+            assert path.suffix != ".promisor"
+    assert not (dest / ".git/FETCH_HEAD").exists()
+
+
+@pytest.mark.parametrize("kind", ["cp", "mv", "stash", "switch", "reset", "commit"])
+def test_clean_after_what_users_do(hub: Hub, tiny_repo: LivingRepo, world: World, tmp_path: Path, kind: str) -> None:
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, world.git) as checkout:
+        fill(checkout, tiny_repo)
+    spoil_unseen(dest / "model.safetensors")
+    match kind:
+        case "cp":
+            subprocess.run(["cp", "-a", dest, tmp_path / "copy"], check=True)
+            dest = tmp_path / "copy"
+        case "mv":
+            dest = dest.rename(tmp_path / "moved")
+        case "stash":
+            (dest / "config.json").write_text("{}")
+            world.command("stash", cwd=dest)
+        case "switch":
+            world.command("checkout", "-q", "-b", "other", cwd=dest)
+            world.command("checkout", "-q", "main", cwd=dest)
+        case "reset":
+            world.command("reset", "-q", "--hard", cwd=dest)
+        case "commit":
+            (dest / "config.json").write_text("{}")
+            world.command("commit", "-qam", "mine", cwd=dest)
+    assert status(world, dest) == ""
+    assert (dest / "model.safetensors").stat().st_size == 300_000
+
+
+@pytest.mark.parametrize("form", ["version 2", "version 3", "version 4", "split"])
+def test_forms_of_the_index(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path, form: str) -> None:
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, home.git):
+        pass
+    if form == "split":
+        home.command("update-index", "--split-index", cwd=dest)
+    else:
+        if form == "version 3":
+            home.command("update-index", "--skip-worktree", "README.md", cwd=dest)
+        home.command("update-index", "--index-version", form[-1], cwd=dest)
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        fill(checkout, tiny_repo)
+    spoil_unseen(dest / "model.safetensors")
+    assert status(home, dest) == ""
+
+
+def test_second_run_asks_nothing_and_keeps_inodes(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        fill(checkout, tiny_repo)
+    before = (dest / "model.safetensors").stat()
+    asked = len(hub.log.entries)
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        assert set(checkout.inventory(Trust.STAMPS).values()) == {Presence.CONTENT}
+    assert len(hub.log.entries) == asked
+    after = (dest / "model.safetensors").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+def test_move_keeps_what_both_commits_have(hub: Hub, tiny_repo: LivingRepo, world: World, tmp_path: Path) -> None:
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, world.git) as checkout:
+        fill(checkout, tiny_repo)
+    inode = (dest / "model.safetensors").stat().st_ino
+    moved = hashlib.sha256((dest / "sub/dir/w.bin").read_bytes()).hexdigest()
+    tiny_repo.add_commit(
+        {"config.json": "{}\n", "sub/dir/w.bin": None, "renamed.bin": Lfs(70_000, seed=2), "new/a/b": "n"},
+        branch="main", message="next",
+    )  # fmt: skip
+    (dest / "README.md").write_text("my edit")
+    with opened(hub, pin_of(tiny_repo), dest, world.git) as checkout:
+        presence = checkout.inventory(Trust.STAMPS)
+        assert presence[b"renamed.bin"] in (Presence.CONTENT, Presence.POINTER)
+        fill(checkout, tiny_repo)
+    assert (dest / "model.safetensors").stat().st_ino == inode
+    assert hashlib.sha256((dest / "renamed.bin").read_bytes()).hexdigest() == moved
+    assert not (dest / "sub/dir").exists()
+    assert status(world, dest) == " M README.md\n"
+
+
+def test_conflicts_are_all_listed_and_nothing_is_touched(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path
+) -> None:
+    dest = tmp_path / "tiny"
+    old = pin_of(tiny_repo)
+    with opened(hub, old, dest, home.git) as checkout:
+        fill(checkout, tiny_repo)
+    tiny_repo.add_commit({"config.json": "{}\n", "x.bin": Lfs(10_000, seed=9), "y": "y"}, branch="main", message="n")
+    (dest / ".git/info").mkdir(exist_ok=True)
+    (dest / ".git/info/exclude").write_text("x.bin\n")
+    for name in ("config.json", "x.bin", "y"):
+        (dest / name).write_text("mine")
+    with pytest.raises(Conflicts) as raised, opened(hub, pin_of(tiny_repo), dest, home.git):
+        pass
+    assert raised.value.paths == ("config.json", "x.bin", "y")
+    assert {(dest / name).read_text() for name in raised.value.paths} == {"mine"}
+    assert home.command("rev-parse", "HEAD", cwd=dest).strip() == old.commit
+
+
+def test_browsers_file_is_adopted_and_an_edit_is_foreign(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path
+) -> None:
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        pointer = checkout.files()[b"model.safetensors"]
+        shutil.copyfile(tiny_repo.object_path(pointer.oid), dest / "model.safetensors")
+        (dest / "sub/same.bin").write_text("mine")
+        presence = checkout.inventory(Trust.STAMPS)
+        assert presence[b"model.safetensors"] is Presence.CONTENT
+        assert presence[b"sub/same.bin"] is Presence.FOREIGN
+        part = checkout.parts_dir / "p"
+        part.write_bytes(b"x")
+        with pytest.raises(Conflicts):
+            checkout.place(checkout.files()[b"sub/same.bin"], part, [b"sub/same.bin"])
+    assert status(home, dest) == " M sub/same.bin\n"
+
+
+def test_damage_is_found_without_trust_and_mended(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        fill(checkout, tiny_repo)
+    spoil_unseen(dest / "model.safetensors")
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        assert checkout.inventory(Trust.NOTHING)[b"model.safetensors"] is Presence.ABSENT
+        pointer = checkout.files()[b"model.safetensors"]
+        part = checkout.parts_dir / "p"
+        shutil.copyfile(tiny_repo.object_path(pointer.oid), part)
+        checkout.place(pointer, part, [b"model.safetensors"])
+        assert checkout.inventory(Trust.NOTHING)[b"model.safetensors"] is Presence.CONTENT
+    assert status(home, dest) == ""
+
+
+def test_refuses_what_is_not_ours(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+    pin = pin_of(tiny_repo)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").write_text("mine")
+    with pytest.raises(NotACheckout), opened(hub, pin, tmp_path / "full", home.git):
+        pass
+    assert os.listdir(tmp_path / "full") == ["file"]
+    other = tmp_path / "other"
+    home.command("init", "-q", str(other), cwd=tmp_path)
+    home.command("remote", "add", "origin", "https://user:secret@example.org/a/b", cwd=other)
+    with pytest.raises(OtherCheckout) as raised, opened(hub, pin, other, home.git):
+        pass
+    assert "secret" not in str(raised.value)
+    assert not (other / ".git/hfclone").exists()
+
+
+def test_second_run_at_once_is_told_who_holds_it(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+    with (
+        opened(hub, pin_of(tiny_repo), tmp_path / "t", home.git),
+        pytest.raises(CheckoutBusy) as raised,
+        opened(hub, pin_of(tiny_repo), tmp_path / "t", home.git),
+    ):
+        pass
+    assert str(os.getpid()) in raised.value.owner
+
+
+@pytest.mark.parametrize("how", ["plain", "skip smudge", "no checkout"])
+def test_gits_own_clone_is_adopted(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path, how: str) -> None:
+    dest = tmp_path / "tiny"
+    home.command("clone", "-q", *(["-n"] if how == "no checkout" else []), f"{hub.url}/acme/tiny", str(dest), cwd=tmp_path)
+    pin = pin_of(tiny_repo)
+    with open_checkout(
+        pin, dest, home.git, branch="main", origin=ORIGIN, bring=bring_from(hub, pin), mirrors=[f"{hub.url}/acme/tiny"]
+    ) as checkout:
+        fill(checkout, tiny_repo)
+    assert status(home, dest) == ""
+    assert home.command("config", "remote.origin.url", cwd=dest).strip() == ORIGIN
+
+
+def test_a_branch_with_own_commits_is_not_moved(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, home.git):
+        pass
+    (dest / "config.json").write_text("{}")
+    home.command("commit", "-qam", "mine", cwd=dest)
+    tiny_repo.add_commit({"z": "z"}, branch="main", message="z")
+    with pytest.raises(OwnCommits), opened(hub, pin_of(tiny_repo), dest, home.git):
+        pass
+
+
+def test_detached_at_a_pin(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+    pin = pin_of(tiny_repo, "refs/pr/1")
+    with opened(hub, pin, tmp_path / "t", home.git, branch=None):
+        pass
+    assert home.command("rev-parse", "--abbrev-ref", "HEAD", cwd=tmp_path / "t").strip() == "HEAD"
+    assert home.command("rev-parse", "HEAD", cwd=tmp_path / "t").strip() == pin.commit
+
+
+def test_link_in_place_of_a_directory_is_not_followed(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path
+) -> None:
+    dest, outside = tmp_path / "tiny", tmp_path / "outside"
+    outside.mkdir()
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        shutil.rmtree(dest / "sub/dir")
+        (dest / "sub/dir").symlink_to(outside)
+        pointer = checkout.files()[b"sub/dir/w.bin"]
+        assert checkout.inventory(Trust.STAMPS)[b"sub/dir/w.bin"] is Presence.FOREIGN
+        part = checkout.parts_dir / "p"
+        shutil.copyfile(tiny_repo.object_path(pointer.oid), part)
+        with pytest.raises(Conflicts):
+            checkout.place(pointer, part, [b"sub/dir/w.bin"])
+    assert os.listdir(outside) == []
+
+
+def test_line_ends_follow_attributes(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+    home.command("config", "--global", "core.autocrlf", "true", cwd=tmp_path)
+    tiny_repo.add_commit({".gitattributes": "*.crlf eol=crlf\n", "a.crlf": "a\nb\n"}, branch="main", message="n")
+    dest = tmp_path / "t"
+    with opened(hub, pin_of(tiny_repo), dest, home.git):
+        pass
+    assert (dest / "a.crlf").read_bytes() == b"a\r\nb\r\n"
+    assert (dest / "config.json").read_bytes() == b'{"a": 1}\n'
+    assert status(home, dest) == ""
+    tiny_repo.add_commit({"a.crlf": "c\nd\n"}, branch="main", message="n")
+    with opened(hub, pin_of(tiny_repo), dest, home.git):
+        pass
+    assert (dest / "a.crlf").read_bytes() == b"c\r\nd\r\n"
+
+
+def test_filters_of_the_user_do_not_run(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+    tiny_repo.add_commit({".gitattributes": "*.bin filter=evil\n*.json filter=lfs\n"}, branch="main", message="n")
+    for key, value in (("evil.smudge", "false"), ("evil.required", "true"), ("lfs.required", "true"), ("lfs.smudge", "x")):
+        home.command("config", "--global", f"filter.{key}", value, cwd=tmp_path)
+    with opened(hub, pin_of(tiny_repo), tmp_path / "t", home.git) as checkout:
+        assert checkout.inventory(Trust.STAMPS)[b"sub/same.bin"] is Presence.POINTER
+
+
+def test_file_becomes_directory_and_back(hub: Hub, home: World, tmp_path: Path) -> None:
+    repo = hub.repo("acme/tiny", {"a": "a", "b/c": "c", "d": Symlink(b"a"), "e": Executable(b"e")})
+    dest = tmp_path / "t"
+    with opened(hub, pin_of(repo), dest, home.git):
+        pass
+    repo.add_commit({"a": None, "a/x": "x", "b/c": None, "b": "b", "d": "d", "e": Symlink(b"a")}, branch="main", message="n")
+    with opened(hub, pin_of(repo), dest, home.git):
+        pass
+    assert status(home, dest) == ""
+    assert (dest / "a/x").read_text() == "x"
+    assert (dest / "b").read_text() == "b"
+
+
+def test_hostile_tree_is_refused_before_anything_is_written(home: World, tmp_path: Path) -> None:
+    git = Git(home.environ, protocols=())
+    dest = tmp_path / "t"
+
+    def bring(repo: GitRepo) -> None:
+        blob = repo.write_blob(b"x")
+        tree = repo.run("mktree", "-z", stdin=f"100644 blob {blob}\tGIT~1\x00100644 blob {blob}\ta\x00".encode())
+        commit = repo.run("commit-tree", tree.decode().strip(), "-m", "m", config=(("user.name", "a"), ("user.email", "b")))
+        pins.append(commit.decode().strip())
+        raise _Made
+
+    pins: list[str] = []
+    for _ in range(2):
+        commit = pins[0] if pins else "0" * 40
+        expected: type[Exception] = UnsafePath if pins else _Made
+        with (
+            pytest.raises(expected),
+            open_checkout(
+                Pin(Repo("acme/tiny"), commit), dest, git, branch=None, origin=ORIGIN,
+                bring=(lambda _repo: None) if pins else bring,
+            ),
+        ):  # fmt: skip
+            pass
+    assert os.listdir(dest) == [".git"]
+
+
+class _Made(Exception):
+    """The commit is made."""
