@@ -59,8 +59,14 @@ class Endpoint:
 
     def revision_url(self, repo: Repo, revision: str | None) -> str:
         """The API's answer about a revision; ``None`` asks for the default branch."""
-        base = f"{self.url}/api/{repo.repo_type.value}s/{repo.repo_id}"
-        return base if revision is None else f"{base}/revision/{quote(revision, safe='')}"
+        return self._api(repo) if revision is None else f"{self._api(repo)}/revision/{quote(revision, safe='')}"
+
+    def refs_url(self, repo: Repo) -> str:
+        """The API's list of branches and tags."""
+        return f"{self._api(repo)}/refs"
+
+    def _api(self, repo: Repo) -> str:
+        return f"{self.url}/api/{repo.repo_type.value}s/{repo.repo_id}"
 
     def page(self, repo: Repo) -> str:
         """The page a person opens."""

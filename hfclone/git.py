@@ -65,8 +65,8 @@ _HELPER = (
     '!f() { test "$1" = get || exit 0; p=; h=; '
     'while IFS= read -r l && test -n "$l"; do case "$l" in '
     'protocol=*) p="${l#protocol=}";; host=*) h="${l#host=}";; esac; done; '
-    'test "$p://$h" = "$HFCLONE_GIT_ORIGIN" && '
-    "printf 'username=hfclone\\npassword=%s\\n' \"$HFCLONE_GIT_TOKEN\"; }; f"
+    'case " $HFCLONE_GIT_ORIGINS " in *" $p://$h "*) '
+    "printf 'username=hfclone\\npassword=%s\\n' \"$HFCLONE_GIT_TOKEN\";; esac; }; f"
 )
 """A credential helper. ``printf`` is the shell's own: the token is in no process's arguments."""
 _PROGRESS = re.compile(rb"Receiving objects:\s+\d+% \((\d+)/(\d+)\)")
@@ -78,16 +78,15 @@ _BATCH = 20_000
 
 @dataclass(frozen=True, slots=True)
 class GitCredential:
-    """A token, and the scheme, host and port that it is for."""
+    """A token, and the only endpoints that it is for."""
 
-    origin_url: str
+    urls: tuple[str, ...]
     token: Token
 
     @property
-    def origin(self) -> str:
-        """As git asks for it: ``https://host[:port]``."""
-        url = urlsplit(self.origin_url)
-        return f"{url.scheme}://{url.netloc}"
+    def origins(self) -> str:
+        """As git asks for them, ``https://host[:port]``, with blanks between."""
+        return " ".join(f"{url.scheme}://{url.netloc}" for url in map(urlsplit, self.urls))
 
 
 class Git:
@@ -169,7 +168,7 @@ class Git:
         if self._credential:
             settings += [("credential.helper", ""), ("credential.helper", _HELPER)]
             secret = {
-                "HFCLONE_GIT_ORIGIN": self._credential.origin,
+                "HFCLONE_GIT_ORIGINS": self._credential.origins,
                 "HFCLONE_GIT_TOKEN": self._credential.token.reveal(),
             }
         block = {"GIT_CONFIG_COUNT": str(len(settings))}
@@ -327,6 +326,11 @@ class GitRepo:
     def has_commit(self, commit: str) -> bool:
         """Whether the commit and its root tree are here; says nothing about its blobs."""
         return self.resolve(commit) is not None
+
+    def commits_beginning(self, digits: str) -> set[str]:
+        """Commits that any ref leads to and whose id begins with ``digits``; needs no trees."""
+        listed = self.run("rev-list", "--all").decode("ascii").split()
+        return {commit for commit in listed if commit.startswith(digits)}
 
     def refs(self, prefix: str) -> dict[str, str]:
         """Refs under ``prefix`` with what they name."""

@@ -7,7 +7,8 @@ redirects by its own list of hosts; one GET is all that hfclone needs of the API
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Iterable, Sequence
 
 from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind
@@ -15,7 +16,7 @@ from hfclone.errors import HfcloneError
 from hfclone.http import Answer, Authority, Web, wall_clock
 from hfclone.names import Pin, Repo, RepoSpec, is_full_sha
 
-__all__ = ["explain", "find_token", "resolve", "select"]
+__all__ = ["authority_for", "branches", "explain", "find_token", "resolve", "select"]
 
 
 def find_token() -> str | None:
@@ -25,17 +26,34 @@ def find_token() -> str | None:
     return get_token()
 
 
-def select(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], bool]:
-    """Which paths are wanted, by huggingface_hub's rule of patterns (``*`` crosses ``/``)."""
+def select(paths: Iterable[bytes], *, include: Sequence[str], exclude: Sequence[str]) -> frozenset[bytes]:
+    """The paths that are wanted, by huggingface_hub's rule of patterns (``*`` crosses ``/``)."""
+    listed = list(paths)
     if not include and not exclude:
-        return lambda _path: True
+        return frozenset(listed)
     from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # exported late
 
-    def wanted(path: str) -> bool:
-        allowed = filter_repo_objects([path], allow_patterns=list(include) or None, ignore_patterns=list(exclude))
-        return any(True for _ in allowed)
+    chosen = filter_repo_objects(
+        listed, allow_patterns=list(include) or None, ignore_patterns=list(exclude) or None, key=os.fsdecode
+    )
+    return frozenset(chosen)
 
-    return wanted
+
+def branches(
+    repo: Repo, endpoints: Sequence[Endpoint], web: Web, authorities: Sequence[Authority]
+) -> frozenset[str]:
+    """The repo's branches, by the first endpoint that tells; none where nobody does."""
+    for endpoint in sorted(endpoints, key=lambda e: e.kind is not EndpointKind.HUB):
+        try:
+            authority = authority_for(endpoint, authorities)
+            with web.ask(endpoint.refs_url(repo), label=str(endpoint), authority=authority) as answer:
+                listed = answer.json() if answer.status == 200 else {}
+        except HfcloneError:
+            continue
+        rows = listed.get("branches") if isinstance(listed, dict) else None
+        if isinstance(rows, list):
+            return frozenset(str(row.get("name")) for row in rows if isinstance(row, dict))
+    return frozenset()
 
 
 def resolve(spec: RepoSpec, endpoints: Sequence[Endpoint], web: Web, authorities: Sequence[Authority]) -> tuple[Pin, str]:

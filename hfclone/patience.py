@@ -49,7 +49,6 @@ _VERDICTS: tuple[tuple[type[HfcloneError], Verdict], ...] = (
     (errors.TransferError, Verdict.AGAIN),
     (errors.BadTree, Verdict.ELSEWHERE),
     (errors.IntegrityError, Verdict.STOP),
-    (errors.GitFailed, Verdict.AGAIN),
     (errors.HfcloneError, Verdict.STOP),
 )
 

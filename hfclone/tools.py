@@ -80,10 +80,10 @@ class Tools:
             limits=Limits(silence=settings.stall_after),
         )
 
-    def git(self, endpoint: Endpoint | None = None) -> Git:
-        """Git, with the token for ``endpoint`` if it may have it."""
-        trusted = next((a for a in self.authorities if endpoint is not None and a.url == endpoint.url), None)
-        credential = GitCredential(trusted.url, trusted.token) if trusted else None
+    def git(self) -> Git:
+        """Git, with the token for those endpoints that may have it."""
+        urls = tuple(authority.url for authority in self.authorities)
+        credential = GitCredential(urls, self.token) if self.token and urls else None
         return Git(self.settings.environment, credential=credential)
 
     def transfer(self) -> Transfer:

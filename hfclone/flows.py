@@ -1,0 +1,198 @@
+"""The mission, readable top to bottom: a repo's name becomes a verified checkout.
+
+Data moves one way: spec, pin, checkout, pointers, plan, fetch, verify, place, report. The disk is the
+truth: a run looks at it, fetches what is missing, verifies, places; whatever stopped the last run, the
+next one starts from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hfclone import hub
+from hfclone.blobs import HttpBlobs
+from hfclone.checkout import Checkout, Trust, open_checkout
+from hfclone.commits import bring_commit
+from hfclone.errors import Conflicts, DiskFull, HashMismatch, HfcloneError, Incomplete
+from hfclone.events import Failed, Finished, OnEvent, Planned, Report, Verified, ignore
+from hfclone.git import GitRepo
+from hfclone.http import Web
+from hfclone.names import Pin, RepoSpec
+from hfclone.partials import Partials
+from hfclone.plan import Plan, Presence, make_plan
+from hfclone.revisions import find_pin, head_branch, waiting
+from hfclone.settings import Settings
+from hfclone.tools import Tools
+from hfclone.transfer import Arrived, Wanted
+from hfclone.treepaths import show_path
+
+__all__ = ["clone", "plan"]
+
+SPARE_BYTES = 64 * 1024 * 1024
+"""Kept free beyond what is needed: a file system that is full to the last block fails in odd places."""
+
+
+def clone(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ignore) -> Report:
+    """Make ``dest`` an exact, verified checkout of ``spec``, pinned to one commit.
+
+    Raises:
+        HfcloneError: by kind; everything that arrived is kept, and the same call goes on from there.
+    """
+    tools = Tools.of(settings, spec)
+    with _opened(spec, dest, tools, on_event) as checkout:
+        return complete(checkout, tools, on_event)
+
+
+def plan(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ignore) -> Plan:
+    """What ``clone`` would fetch. The checkout is made, large files stay as pointers."""
+    tools = Tools.of(settings, spec)
+    with _opened(spec, dest, tools, on_event) as checkout:
+        return _plan(checkout, tools, on_event)
+
+
+def complete(checkout: Checkout, tools: Tools, on_event: OnEvent = ignore) -> Report:
+    """Fetch, verify and place whatever ``checkout`` lacks.
+
+    Raises:
+        Incomplete: some objects could not be had; all others are in place.
+        LocalError: this machine cannot go on.
+    """
+    began = tools.clock.now()
+    todo = _plan(checkout, tools, on_event)
+    _check_space(checkout, todo)
+    failures: list[HfcloneError] = [bad for bad in checkout.bad_pointers() if _selected([bad.path.encode()], tools)]
+    for pointer in todo.copies:
+        checkout.copy(pointer, todo.paths[pointer.oid])
+    partials = Partials(checkout.parts_dir)
+    wanted = Wanted(checkout.pin, todo.missing, todo.paths, partials)
+    for outcome in tools.transfer().fetch(wanted, on_event):
+        verified = outcome if isinstance(outcome, Failed) else _verified(outcome)
+        if isinstance(verified, Verified):
+            checkout.place(verified.pointer, partials.part_path(verified.pointer), todo.paths[verified.pointer.oid])
+            partials.discard(verified.pointer)
+        else:
+            failures.append(verified.error)
+        on_event(verified)
+    checkout.settle()
+    if failures:
+        raise Incomplete(str(checkout.path), len(failures), tuple(failures))
+    return _finished(checkout, todo, tools, began, on_event)
+
+
+@contextmanager
+def _opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Iterator[Checkout]:
+    """The revision becomes a commit, the commit a checkout with pointers."""
+    with tools.web() as web:
+        pin = find_pin(spec, tools, web, on_event)
+        branch = head_branch(spec, pin, tools, web)
+        opened = open_checkout(
+            pin,
+            dest,
+            tools.git(),
+            branch=branch,
+            origin=tools.hub.git_url(pin.repo),
+            bring=_Bringer(spec, pin, tools, web, on_event),
+            mirrors=tuple(endpoint.git_url(pin.repo) for endpoint in tools.endpoints),
+            on_event=on_event,
+        )
+        with opened as checkout:
+            yield checkout
+
+
+class _Bringer:
+    """Gets the commit into the repo, endpoint by endpoint, for as long as patience lasts."""
+
+    def __init__(self, spec: RepoSpec, pin: Pin, tools: Tools, web: Web, on_event: OnEvent) -> None:
+        self._spec = spec
+        self._pin = pin
+        self._tools = tools
+        self._web = web
+        self._on_event = on_event
+        self._blobs = HttpBlobs(pin, tools.board.endpoints, web, tools.authorities)
+
+    def __call__(self, repo: GitRepo) -> None:
+        tools = self._tools
+        tools.patience.persist(lambda: self._once(repo), rng=tools.rng, on_wait=waiting(tools, self._on_event))
+
+    def _once(self, repo: GitRepo) -> str:
+        return bring_commit(
+            repo,
+            self._pin,
+            self._tools.board.endpoints,
+            history=self._tools.settings.history,
+            branch=self._spec.revision,
+            blob_source=self._blobs,
+            probe=self._final_url,
+            on_event=self._on_event,
+        )
+
+    def _final_url(self, url: str) -> str:
+        """Where a git URL redirects to: git itself is not let follow, since it would take the token along."""
+        service = "/info/refs?service=git-upload-pack"
+        with self._web.ask(url + service, label=url.partition("://")[2].partition("/")[0]) as answer:
+            return answer.url.removesuffix(service)
+
+
+def _plan(checkout: Checkout, tools: Tools, on_event: OnEvent) -> Plan:
+    """Compare what the commit needs with what is here."""
+    partials = Partials(checkout.parts_dir)
+    presence = checkout.inventory(Trust.STAMPS, on_event)
+    files = checkout.files()
+    wanted = _selected(files, tools)
+    edited = tuple(show_path(path) for path in files if path in wanted and presence[path] is Presence.FOREIGN)
+    if edited:
+        raise Conflicts(str(checkout.path), edited)
+    made = make_plan(
+        checkout.pin,
+        files,
+        presence,
+        selected=wanted.__contains__,
+        held=partials.claimed_bytes,
+        free=checkout.free_bytes(),
+    )
+    on_event(Planned(made))
+    return made
+
+
+def _selected(paths: Iterable[bytes], tools: Tools) -> frozenset[bytes]:
+    """The paths that the user asked for."""
+    settings = tools.settings
+    return hub.select(paths, include=settings.include, exclude=settings.exclude)
+
+
+def _check_space(checkout: Checkout, todo: Plan) -> None:
+    """Refuse what cannot fit before the first byte is fetched.
+
+    Raises:
+        DiskFull: with what is needed and what is free.
+    """
+    need = todo.need_bytes
+    if need > 0 and need + SPARE_BYTES > todo.free:
+        raise DiskFull(str(checkout.path), need + SPARE_BYTES, todo.free)
+
+
+def _verified(outcome: Arrived) -> Verified | Failed:
+    """The only way from partial to work tree: sha256 and size are the pointer's."""
+    pointer = outcome.pointer
+    if outcome.digest == pointer.oid and outcome.part.stat().st_size == pointer.size:
+        return Verified(pointer)
+    return Failed(pointer, HashMismatch(pointer.oid, outcome.digest, ()))
+
+
+def _finished(checkout: Checkout, todo: Plan, tools: Tools, began: float, on_event: OnEvent) -> Report:
+    tallies = tools.board.tallies()
+    fetched = sum(tally.sent for tally in tallies)
+    report = Report(
+        pin=checkout.pin,
+        path=checkout.path,
+        objects=todo.objects,
+        fetched_bytes=fetched,
+        reused_bytes=max(0, todo.total_bytes - fetched),
+        unselected=todo.unselected,
+        seconds=tools.clock.now() - began,
+        endpoints=tallies,
+    )
+    on_event(Finished(report))
+    return report

@@ -1,0 +1,87 @@
+"""What a revision is: the hub's word, or git's own where the hub has none (an abbreviated commit)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from hfclone import hub
+from hfclone.commits import translate
+from hfclone.endpoints import Endpoint, EndpointKind
+from hfclone.errors import GitFailed, HfcloneError, RevisionAmbiguous, RevisionNotFound
+from hfclone.events import OnEvent, Pinned, Waiting
+from hfclone.git import Fetch, GitRepo
+from hfclone.http import Web
+from hfclone.names import Pin, RepoSpec, is_full_sha, is_short_sha
+from hfclone.tools import Tools
+
+__all__ = ["find_pin", "head_branch", "waiting"]
+
+DEFAULT_BRANCH = "main"
+"""Every repo of the Hub has it as its default."""
+
+
+def find_pin(spec: RepoSpec, tools: Tools, web: Web, on_event: OnEvent) -> Pin:
+    """The commit that ``spec`` means now; waits out what may pass.
+
+    Raises:
+        RemoteError: the hub says no; TransferError: nobody answers, and patience is at its end.
+    """
+
+    def once() -> tuple[Pin, str]:
+        try:
+            return hub.resolve(spec, tools.endpoints, web, tools.authorities)
+        except RevisionNotFound:
+            if spec.revision is None or not is_short_sha(spec.revision):
+                raise
+            return _by_abbreviation(spec, spec.revision, tools)
+
+    pin, said_by = tools.patience.persist(once, rng=tools.rng, on_wait=waiting(tools, on_event))
+    on_event(Pinned(pin, spec.revision, said_by))
+    return pin
+
+
+def head_branch(spec: RepoSpec, pin: Pin, tools: Tools, web: Web) -> str | None:
+    """The branch that HEAD should be on: the default or a named one; ``None`` for tags, commits and ``refs/``."""
+    revision = spec.revision
+    if revision is None or revision == DEFAULT_BRANCH:
+        return DEFAULT_BRANCH
+    if revision.startswith("refs/") or is_full_sha(revision) or pin.commit.startswith(revision):
+        return None
+    return revision if revision in hub.branches(spec.repo, tools.endpoints, web, tools.authorities) else None
+
+
+def waiting(tools: Tools, on_event: OnEvent) -> Callable[[float, HfcloneError], None]:
+    """What tells the user that a single call is waited for."""
+    return lambda seconds, error: on_event(Waiting(seconds, str(error), tools.patience.remaining))
+
+
+def _by_abbreviation(spec: RepoSpec, short: str, tools: Tools) -> tuple[Pin, str]:
+    """The one commit that begins with ``short``, from a history without trees (a few KB)."""
+    failure: HfcloneError | None = None
+    for endpoint in sorted(tools.endpoints, key=lambda e: e.kind is not EndpointKind.HUB):
+        try:
+            return Pin(spec.repo, _search(spec, short, endpoint, tools)), str(endpoint)
+        except RevisionAmbiguous:
+            raise
+        except HfcloneError as error:
+            failure = failure or error
+    assert failure is not None  # there is at least one endpoint
+    raise failure
+
+
+def _search(spec: RepoSpec, short: str, endpoint: Endpoint, tools: Tools) -> str:
+    with tempfile.TemporaryDirectory(prefix="hfclone-") as scratch:
+        repo = GitRepo(tools.git(), Path(scratch))
+        repo.init(DEFAULT_BRANCH)
+        try:
+            repo.fetch(endpoint.git_url(spec.repo), Fetch(refspecs=("refs/*:refs/found/*",), filter_spec="tree:0"))
+        except GitFailed as error:
+            raise translate(error, endpoint, Pin(spec.repo, short)) from error
+        found = repo.commits_beginning(short)
+    if len(found) > 1:
+        raise RevisionAmbiguous(str(spec.repo), short, tuple(sorted(found)))
+    if not found:
+        raise RevisionNotFound(str(spec.repo), short, str(endpoint), endpoint.page(spec.repo))
+    return found.pop()
