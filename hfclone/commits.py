@@ -60,7 +60,7 @@ _BAD_TREE = re.compile(
     r"did not send all necessary objects|fsck error|bad object|SHA1 COLLISION|invalid sha1|pack has bad object"
     r"|is corrupt|hash mismatch|fatal: object .* is"
 )
-_NOT_GIT = re.compile(r"not valid: is this a git repository|invalid server response|repository .* not found")
+_NOT_GIT = re.compile(r"not valid: is this a git repository|invalid server response|dumb http transport|repository .* not found")
 
 
 class BlobSource(Protocol):
@@ -234,7 +234,7 @@ class _Pass:
         exact = [name.removesuffix("^{}") for name, oid in refs.items() if oid == self.pin.commit and name != "HEAD"]
         try:
             if exact:
-                self._ask(Fetch(refspecs=(f"{exact[0]}:{_VIA}",), depth=1, filter_spec=_FILTER))
+                self._ask(Fetch(refspecs=(f"{exact[0]}:{_VIA}/tip",), depth=1, filter_spec=_FILTER))
             else:
                 self._deepen(refs)
             if not self.repo.has_commit(self.pin.commit):
@@ -247,15 +247,15 @@ class _Pass:
 
     def _deepen(self, refs: dict[str, str]) -> None:
         for name in self._likely(refs):
-            self._ask(Fetch(refspecs=(f"{name}:{_VIA}",), depth=1, filter_spec=_FILTER))
+            self._ask(Fetch(refspecs=(f"{name}:{_VIA}/tip",), depth=1, filter_spec=_FILTER))
             step = 1
             while not self.repo.has_commit(self.pin.commit) and step <= _DEEPEST and self._is_shallow():
-                self._ask(Fetch(refspecs=(f"{name}:{_VIA}",), deepen=step, filter_spec=_FILTER))
+                self._ask(Fetch(refspecs=(f"{name}:{_VIA}/tip",), deepen=step, filter_spec=_FILTER))
                 step *= 2
             if self.repo.has_commit(self.pin.commit):
                 return
         if not self.repo.has_commit(self.pin.commit):
-            self._ask(Fetch(refspecs=(f"refs/*:{_VIA}/*",), unshallow=self._is_shallow(), filter_spec=_FILTER))
+            self._ask(Fetch(refspecs=(f"refs/*:{_VIA}/all/*",), unshallow=self._is_shallow(), filter_spec=_FILTER))
 
     def _likely(self, refs: dict[str, str]) -> list[str]:
         named = [] if self.branch is None else [self.branch, f"refs/heads/{self.branch}", f"refs/tags/{self.branch}"]
