@@ -1,0 +1,54 @@
+"""hfclone as a library: a Hugging Face repo as an exact, verified git checkout, over poor networks.
+
+>>> from hfclone import clone
+>>> report = clone("org/name", mirrors=["hf-mirror.com"])    # doctest: +SKIP
+>>> report.pin.commit, report.path                           # doctest: +SKIP
+
+Everything is imported when it is first used: ``hfclone --version`` has no time for more.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hfclone.errors import (
+        HfcloneError,
+        Incomplete,
+        IntegrityError,
+        LocalError,
+        RemoteError,
+        TransferError,
+        UsageError,
+    )
+    from hfclone.events import Event, OnEvent, Report
+    from hfclone.library import clone
+    from hfclone.names import Pin, Repo, RepoType
+
+__all__ = [
+    "Event",
+    "HfcloneError",
+    "Incomplete",
+    "IntegrityError",
+    "LocalError",
+    "OnEvent",
+    "Pin",
+    "RemoteError",
+    "Repo",
+    "RepoType",
+    "Report",
+    "TransferError",
+    "UsageError",
+    "clone",
+]
+
+_HOMES = {"clone": "library", "Event": "events", "OnEvent": "events", "Report": "events"} | dict.fromkeys(
+    ("Pin", "Repo", "RepoType"), "names"
+)
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hfclone.errors import HfcloneError
-from hfclone.names import Pin
+from hfclone.names import Pin, Repo
 from hfclone.plan import Plan
 from hfclone.pointer import Oid, Pointer
 
@@ -26,6 +26,7 @@ __all__ = [
     "Pinned",
     "Planned",
     "Position",
+    "Renamed",
     "Report",
     "Started",
     "Verified",
@@ -42,6 +43,14 @@ class Pinned:
     pin: Pin
     revision: str | None
     endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """The repo has another name now; everything after this uses the new one."""
+
+    before: Repo
+    after: Repo
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +162,7 @@ class Finished:
 
 
 Event = (
-    Pinned | Working | Planned | Started | Position | Verified | Failed | Faulted | Demoted | Waiting | Finished
+    Pinned | Renamed | Working | Planned | Started | Position | Verified | Failed | Faulted | Demoted | Waiting | Finished
 )
 OnEvent = Callable[[Event], None]
 

@@ -7,22 +7,27 @@ next one starts from there.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import disk_usage
+from stat import S_ISREG
+from tempfile import TemporaryDirectory
 
 from hfclone import hub
 from hfclone.blobs import HttpBlobs
 from hfclone.checkout import Checkout, Trust, open_checkout
 from hfclone.commits import bring_commit
-from hfclone.errors import Conflicts, DiskFull, HashMismatch, HfcloneError, Incomplete
+from hfclone.errors import AccessDenied, Conflicts, DiskFull, HashMismatch, HfcloneError, Incomplete, RepoNotFound
 from hfclone.events import Failed, Finished, OnEvent, Planned, Report, Verified, ignore
 from hfclone.git import GitRepo
 from hfclone.http import Web
 from hfclone.names import Pin, RepoSpec
 from hfclone.partials import Partials
 from hfclone.plan import Plan, Presence, make_plan
-from hfclone.revisions import find_pin, head_branch, waiting
+from hfclone.pointer import Pointer
+from hfclone.revisions import DEFAULT_BRANCH, find_pin, head_branch, waiting
 from hfclone.settings import Settings
 from hfclone.tools import Tools
 from hfclone.transfer import Arrived, Wanted
@@ -46,10 +51,27 @@ def clone(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ig
 
 
 def plan(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ignore) -> Plan:
-    """What ``clone`` would fetch. The checkout is made, large files stay as pointers."""
+    """What ``clone`` would fetch into ``dest``, which stays as it is: git's objects come into a folder that goes.
+
+    What looks like an object there (by its size) counts as here; only ``clone`` itself looks closer.
+    """
     tools = Tools.of(settings, spec)
-    with _opened(spec, dest, tools, on_event) as checkout:
-        return _plan(checkout, tools, on_event)
+    with tools.web() as web, TemporaryDirectory(prefix="hfclone-") as scratch:
+        pin = find_pin(spec, tools, web, on_event)
+        repo = GitRepo(tools.git(), Path(scratch))
+        repo.init(DEFAULT_BRANCH)
+        _Bringer(spec, pin, tools, web, on_event)(repo)
+        files, _bad = repo.pointers(pin.commit)
+    made = make_plan(
+        pin,
+        files,
+        {path: _looks(dest, path, pointer) for path, pointer in files.items()},
+        selected=_selected(files, tools).__contains__,
+        held=Partials(dest / ".git" / "hfclone" / "parts").claimed_bytes,
+        free=disk_usage(next(parent for parent in (dest.absolute(), *dest.absolute().parents) if parent.exists())).free,
+    )
+    on_event(Planned(made))
+    return made
 
 
 def complete(checkout: Checkout, tools: Tools, on_event: OnEvent = ignore) -> Report:
@@ -59,7 +81,6 @@ def complete(checkout: Checkout, tools: Tools, on_event: OnEvent = ignore) -> Re
         Incomplete: some objects could not be had; all others are in place.
         LocalError: this machine cannot go on.
     """
-    began = tools.clock.now()
     todo = _plan(checkout, tools, on_event)
     _check_space(checkout, todo)
     failures: list[HfcloneError] = [bad for bad in checkout.bad_pointers() if _selected([bad.path.encode()], tools)]
@@ -78,7 +99,7 @@ def complete(checkout: Checkout, tools: Tools, on_event: OnEvent = ignore) -> Re
     checkout.settle()
     if failures:
         raise Incomplete(str(checkout.path), len(failures), tuple(failures))
-    return _finished(checkout, todo, tools, began, on_event)
+    return _finished(checkout, todo, tools, on_event)
 
 
 @contextmanager
@@ -116,8 +137,14 @@ class _Bringer:
         tools = self._tools
         tools.patience.persist(lambda: self._once(repo), rng=tools.rng, on_wait=waiting(tools, self._on_event))
 
-    def _once(self, repo: GitRepo) -> str:
-        return bring_commit(
+    def _once(self, repo: GitRepo) -> None:
+        try:
+            self._bring(repo)
+        except (RepoNotFound, AccessDenied) as error:
+            raise hub.why(self._pin, self._tools.board.endpoints[-1], self._web, self._tools.authorities) or error
+
+    def _bring(self, repo: GitRepo) -> None:
+        bring_commit(
             repo,
             self._pin,
             self._tools.board.endpoints,
@@ -156,6 +183,16 @@ def _plan(checkout: Checkout, tools: Tools, on_event: OnEvent) -> Plan:
     return made
 
 
+def _looks(dest: Path, path: bytes, pointer: Pointer) -> Presence:
+    """A guess from a file's size; opens nothing and follows no link."""
+    try:
+        stat = os.lstat(os.path.join(os.fsencode(dest), path))
+    except OSError:
+        return Presence.ABSENT
+    whole = S_ISREG(stat.st_mode) and stat.st_size == pointer.size
+    return Presence.CONTENT if whole else Presence.POINTER
+
+
 def _selected(paths: Iterable[bytes], tools: Tools) -> frozenset[bytes]:
     """The paths that the user asked for."""
     settings = tools.settings
@@ -181,7 +218,7 @@ def _verified(outcome: Arrived) -> Verified | Failed:
     return Failed(pointer, HashMismatch(pointer.oid, outcome.digest, ()))
 
 
-def _finished(checkout: Checkout, todo: Plan, tools: Tools, began: float, on_event: OnEvent) -> Report:
+def _finished(checkout: Checkout, todo: Plan, tools: Tools, on_event: OnEvent) -> Report:
     tallies = tools.board.tallies()
     fetched = sum(tally.sent for tally in tallies)
     report = Report(
@@ -191,7 +228,7 @@ def _finished(checkout: Checkout, todo: Plan, tools: Tools, began: float, on_eve
         fetched_bytes=fetched,
         reused_bytes=max(0, todo.total_bytes - fetched),
         unselected=todo.unselected,
-        seconds=tools.clock.now() - began,
+        seconds=tools.clock.now() - tools.began,
         endpoints=tallies,
     )
     on_event(Finished(report))

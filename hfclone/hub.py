@@ -14,9 +14,9 @@ from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
 from hfclone.http import Answer, Authority, Web, wall_clock
-from hfclone.names import Pin, Repo, RepoSpec, is_full_sha
+from hfclone.names import Pin, Repo, RepoSpec, is_full_sha, parse_repo_spec
 
-__all__ = ["authority_for", "branches", "explain", "find_token", "resolve", "select"]
+__all__ = ["authority_for", "branches", "explain", "find_token", "resolve", "select", "why"]
 
 
 def find_token() -> str | None:
@@ -93,7 +93,30 @@ def _ask_revision(spec: RepoSpec, endpoint: Endpoint, web: Web, authority: Autho
     commit = info.get("sha") if isinstance(info, dict) else None
     if not isinstance(commit, str) or not is_full_sha(commit):
         raise errors.NotTheObject(str(endpoint), "its API names no commit")
-    return Pin(spec.repo, commit)
+    return Pin(_name_now(spec.repo, info.get("id")), commit)
+
+
+def _name_now(repo: Repo, repo_id: object) -> Repo:
+    """The repo under the name that the API gives it: it may have been renamed or moved."""
+    if not isinstance(repo_id, str) or repo_id == repo.repo_id:
+        return repo
+    try:
+        named = parse_repo_spec(repo_id, repo_type=repo.repo_type)
+    except errors.BadRepoSpec:
+        return repo
+    return named.repo if named.revision is None else repo
+
+
+def why(pin: Pin, endpoint: Endpoint, web: Web, authorities: Sequence[Authority]) -> HfcloneError | None:
+    """Why ``endpoint`` refuses the files of ``pin``, in the hub's own words; ``None`` where it does not.
+
+    Git tells no more than a status; a request for a file that every repo has tells gated from missing.
+    """
+    authority = authority_for(endpoint, authorities)
+    with web.ask(endpoint.file_url(pin, b".gitattributes"), label=str(endpoint), authority=authority) as answer:
+        if answer.status < 400:
+            return None
+        return explain(answer, endpoint, pin.repo, pin.commit, authority)
 
 
 def explain(

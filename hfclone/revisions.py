@@ -10,13 +10,13 @@ from hfclone import hub
 from hfclone.commits import translate
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import GitFailed, HfcloneError, RevisionAmbiguous, RevisionNotFound
-from hfclone.events import OnEvent, Pinned, Waiting
+from hfclone.events import OnEvent, Pinned, Renamed, Waiting
 from hfclone.git import Fetch, GitRepo
 from hfclone.http import Web
 from hfclone.names import Pin, RepoSpec, is_full_sha, is_short_sha
 from hfclone.tools import Tools
 
-__all__ = ["find_pin", "head_branch", "waiting"]
+__all__ = ["DEFAULT_BRANCH", "find_pin", "head_branch", "waiting"]
 
 DEFAULT_BRANCH = "main"
 """Every repo of the Hub has it as its default."""
@@ -38,6 +38,8 @@ def find_pin(spec: RepoSpec, tools: Tools, web: Web, on_event: OnEvent) -> Pin:
             return _by_abbreviation(spec, spec.revision, tools)
 
     pin, said_by = tools.patience.persist(once, rng=tools.rng, on_wait=waiting(tools, on_event))
+    if pin.repo != spec.repo:
+        on_event(Renamed(spec.repo, pin.repo))
     on_event(Pinned(pin, spec.revision, said_by))
     return pin
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
@@ -29,11 +30,19 @@ class Tools:
     endpoints: tuple[Endpoint, ...]
     clock: Clock = field(default_factory=lambda: Clock(time.monotonic, _interruptible_sleep))
     rng: Random = field(default_factory=Random)
+    wall_clock: Callable[[], float] = time.time
+
+    @cached_property
+    def began(self) -> float:
+        """Clock time at which the run began; asked for first thing."""
+        return self.clock.now()
 
     @classmethod
     def of(cls, settings: Settings, spec: RepoSpec) -> Tools:
         """The tools for ``spec``. Raises BadOption where nobody is left to ask."""
-        return cls(settings, endpoints_of(settings, spec.site))
+        tools = cls(settings, endpoints_of(settings, spec.site))
+        _ = tools.began
+        return tools
 
     @cached_property
     def board(self) -> Board:

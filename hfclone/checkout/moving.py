@@ -155,6 +155,8 @@ class Move:
         match standing.kind:
             case Kind.ABSENT:
                 return _Verdict.REPLACE
+            case Kind.BLOCKED if new is None:
+                return _Verdict.DONE
             case Kind.BLOCKED:
                 return _Verdict.REPLACE if self._is_under_removed(path) else _Verdict.CONFLICT
             case Kind.DIRECTORY:

@@ -21,6 +21,7 @@ from hfclone.events import (
     Pinned,
     Planned,
     Position,
+    Renamed,
     Report,
     Started,
     Verified,
@@ -61,6 +62,8 @@ def event_data(event: Event) -> dict[str, Any]:
     match event:
         case Pinned(pin, revision, endpoint):
             return {"event": "pinned", **_pin(pin), "revision": revision, "endpoint": endpoint}
+        case Renamed(before, after):
+            return {"event": "renamed", "before": before.path, "after": after.path}
         case Working(what, done, total):
             return {"event": "working", "what": what, "done": done, "total": total}
         case Planned(plan):

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from hfclone.cli.tally import Tally
 from hfclone.cli.words import pinned_line, plan_lines, report_lines, show_size, show_text, waiting_line
-from hfclone.events import Demoted, Event, Failed, Faulted, Finished, Pinned, Planned, Verified, Waiting, Working
+from hfclone.events import Demoted, Event, Failed, Faulted, Finished, Pinned, Planned, Renamed, Verified, Waiting, Working
 from hfclone.settings import Verbosity
 
 __all__ = ["Lines", "View", "spoken", "working_line"]
@@ -31,6 +31,8 @@ def spoken(event: Event, tally: Tally, verbosity: Verbosity) -> tuple[str, ...]:
     match event:
         case Pinned():
             return (pinned_line(event),)
+        case Renamed(before, after):
+            return (show_text(f"{before} is called {after} now"),)
         case Planned(plan):
             return plan_lines(plan)
         case Waiting():
@@ -38,7 +40,8 @@ def spoken(event: Event, tally: Tally, verbosity: Verbosity) -> tuple[str, ...]:
         case Failed(pointer, error):
             return (show_text(f"gave up {tally.name(pointer.oid)}: {error}"),)
         case Faulted(endpoint, error) if loud:
-            return (show_text(f"{endpoint}: {error}"),)
+            text = str(error)
+            return (show_text(text if endpoint in text else f"{endpoint}: {text}"),)
         case Demoted(endpoint, what, reason) if loud:
             return (show_text(f"{endpoint} is not asked for {what} for a while: {reason}"),)
         case Verified(pointer) if loud:

@@ -111,8 +111,9 @@ def plan_lines(plan: Plan) -> tuple[str, ...]:
     """What will be fetched, and whether the disk has room."""
     left_out = f" ({plan.unselected:,} more stay as pointers)" if plan.unselected else ""
     return (
-        f"{plan.objects:,} large objects, {show_size(plan.total_bytes)}{left_out}",
-        f"to fetch: {show_size(plan.fetch_bytes)} in {len(plan.missing):,} objects; here: {show_size(plan.here_bytes)}",
+        f"{_count(plan.objects, 'large object')}, {show_size(plan.total_bytes)}{left_out}",
+        f"to fetch: {show_size(plan.fetch_bytes)} in {_count(len(plan.missing), 'object')}"
+        f"; here: {show_size(plan.here_bytes)}",
         f"disk: {show_size(plan.need_bytes)} needed, {show_size(plan.free)} free",
     )
 
@@ -120,7 +121,7 @@ def plan_lines(plan: Plan) -> tuple[str, ...]:
 def waiting_line(event: Waiting) -> str:
     """For what, until when, and that nothing is lost by stopping."""
     end = "never gives up" if event.gives_up_in is None else f"gives up in {show_duration(event.gives_up_in)}"
-    return show_text(f"waiting {show_duration(event.seconds)} for {event.reason}; {end}; Ctrl-C is safe")
+    return show_text(f"waiting {show_duration(max(1.0, event.seconds))}: {event.reason}; {end}; Ctrl-C is safe")
 
 
 def report_lines(report: Report) -> tuple[str, ...]:
@@ -128,7 +129,7 @@ def report_lines(report: Report) -> tuple[str, ...]:
     left_out = f"; {report.unselected:,} stay as pointers" if report.unselected else ""
     return (
         f"done: {report.pin.repo} at commit {report.pin.commit}",
-        f"{report.objects:,} objects verified and in place{left_out}",
+        f"{_count(report.objects, 'object')} verified and in place{left_out}",
         f"fetched {show_size(report.fetched_bytes)}, reused {show_size(report.reused_bytes)}"
         f", in {show_duration(report.seconds)}",
         *(
