@@ -99,8 +99,8 @@ def test_plain_lines() -> None:
         "to fetch: 7.00 MB in 2 objects; here: 4.00 MB",
         "disk: 16.0 MB needed, 1.00 GB free",
         "7.00 MB of 11.0 MB  600 kB/s  7 s left  1 of 3 objects",
-        "waiting 12 s for hf-mirror.com: HTTP 503; gives up in 23 h; Ctrl-C is safe",
-        "waiting 12 s for the window 23:00-07:00; never gives up; Ctrl-C is safe",
+        "waiting 12 s: hf-mirror.com: HTTP 503; gives up in 23 h; Ctrl-C is safe",
+        "waiting 12 s: the window 23:00-07:00; never gives up; Ctrl-C is safe",
         "8.00 MB of 11.0 MB  400 kB/s  8 s left  1 of 3 objects",
         f"gave up small-\\xff.bin: hf-mirror.com does not have object {'c' * 64}",
         f"done: datasets/org/name at commit {'a' * 40}",
@@ -115,7 +115,7 @@ def test_plain_lines() -> None:
 def test_verbose_lines_say_more() -> None:
     more = [line for line in lines_of(RUN, Verbosity.VERBOSE) if line not in lines_of(RUN, Verbosity.NORMAL)]
     assert more == [
-        "hf-mirror.com: hf-mirror.com sent nothing for 20 s",
+        "hf-mirror.com sent nothing for 20 s",
         "hf-mirror.com is not asked for LFS batch for a while: HTTP 503",
         "verified big\\x1b.bin (8.00 MB)",
     ]
@@ -256,7 +256,7 @@ def test_bars_show_a_wait_in_place() -> None:
     view = Bars(stream, clock=clock, width=lambda: 80)
     for clock.now, event in RUN[2:9]:
         view(event)
-    assert any(line.startswith("waiting 12 s for hf-mirror.com") for line in screen(stream.getvalue(), 200))
+    assert any(line.startswith("waiting 12 s: hf-mirror.com") for line in screen(stream.getvalue(), 200))
     view.close()
 
 
