@@ -60,7 +60,9 @@ _BAD_TREE = re.compile(
     r"did not send all necessary objects|fsck error|bad object|SHA1 COLLISION|invalid sha1|pack has bad object"
     r"|is corrupt|hash mismatch|fatal: object .* is"
 )
-_NOT_GIT = re.compile(r"not valid: is this a git repository|invalid server response|dumb http transport|repository .* not found")
+_NOT_GIT = re.compile(
+    r"not valid: is this a git repository|invalid server response|dumb http transport|repository .* not found"
+)
 
 
 class BlobSource(Protocol):

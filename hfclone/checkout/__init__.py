@@ -356,11 +356,8 @@ def _moved(pin: Pin, repo: GitRepo, tree: WorkTree, branch: str | None, on_event
 
 
 def _set_refs(repo: GitRepo, commit: str, branch: str | None) -> None:
-    """Let refs and HEAD say what the work tree is; HEAD last."""
+    """Let refs and HEAD say what the work tree is; HEAD after all that it leads to."""
     repo.update_ref(f"refs/hfclone/{commit}", commit)
-    for ref in repo.refs("refs/hfclone"):
-        if ref != f"refs/hfclone/{commit}":
-            repo.delete_ref(ref)
     if branch is not None:
         repo.update_ref(f"refs/remotes/origin/{branch}", commit)
         repo.config_set(f"branch.{branch}.remote", "origin")
@@ -370,3 +367,7 @@ def _set_refs(repo: GitRepo, commit: str, branch: str | None) -> None:
             repo.head_to_branch(f"refs/heads/{branch}")
     elif repo.resolve("HEAD") != commit:
         repo.head_to_commit(commit)
+    # Only now: until its branch has moved, a ref of ours tells that the old tip is no commit of the user's.
+    for ref in repo.refs("refs/hfclone"):
+        if ref != f"refs/hfclone/{commit}":
+            repo.delete_ref(ref)

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from hfclone.checkout import Checkout, Trust, open_checkout
 from hfclone.commits import bring_commit
 from hfclone.endpoints import Endpoint
@@ -157,7 +156,9 @@ def test_new_checkout_is_exact_and_clean(hub: Hub, tiny_repo: LivingRepo, world:
     assert world.command("config", "remote.origin.url", cwd=dest).strip() == ORIGIN
 
 
-def test_nothing_of_the_mirror_or_a_promisor_is_left(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+def test_nothing_of_the_mirror_or_a_promisor_is_left(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path
+) -> None:
     dest = tmp_path / "tiny"
     with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
         fill(checkout, tiny_repo)
@@ -328,7 +329,9 @@ def test_second_run_at_once_is_told_who_holds_it(hub: Hub, tiny_repo: LivingRepo
 @pytest.mark.parametrize("how", ["plain", "skip smudge", "no checkout"])
 def test_gits_own_clone_is_adopted(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path, how: str) -> None:
     dest = tmp_path / "tiny"
-    home.command("clone", "-q", *(["-n"] if how == "no checkout" else []), f"{hub.url}/acme/tiny", str(dest), cwd=tmp_path)
+    home.command(
+        "clone", "-q", *(["-n"] if how == "no checkout" else []), f"{hub.url}/acme/tiny", str(dest), cwd=tmp_path
+    )
     pin = pin_of(tiny_repo)
     with open_checkout(
         pin, dest, home.git, branch="main", origin=ORIGIN, bring=bring_from(hub, pin), mirrors=[f"{hub.url}/acme/tiny"]
@@ -391,7 +394,12 @@ def test_line_ends_follow_attributes(hub: Hub, tiny_repo: LivingRepo, home: Worl
 
 def test_filters_of_the_user_do_not_run(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
     tiny_repo.add_commit({".gitattributes": "*.bin filter=evil\n*.json filter=lfs\n"}, branch="main", message="n")
-    for key, value in (("evil.smudge", "false"), ("evil.required", "true"), ("lfs.required", "true"), ("lfs.smudge", "x")):
+    for key, value in (
+        ("evil.smudge", "false"),
+        ("evil.required", "true"),
+        ("lfs.required", "true"),
+        ("lfs.smudge", "x"),
+    ):
         home.command("config", "--global", f"filter.{key}", value, cwd=tmp_path)
     with opened(hub, pin_of(tiny_repo), tmp_path / "t", home.git) as checkout:
         assert checkout.inventory(Trust.STAMPS)[b"sub/same.bin"] is Presence.POINTER
@@ -402,7 +410,9 @@ def test_file_becomes_directory_and_back(hub: Hub, home: World, tmp_path: Path) 
     dest = tmp_path / "t"
     with opened(hub, pin_of(repo), dest, home.git):
         pass
-    repo.add_commit({"a": None, "a/x": "x", "b/c": None, "b": "b", "d": "d", "e": Symlink(b"a")}, branch="main", message="n")
+    repo.add_commit(
+        {"a": None, "a/x": "x", "b/c": None, "b": "b", "d": "d", "e": Symlink(b"a")}, branch="main", message="n"
+    )
     with opened(hub, pin_of(repo), dest, home.git):
         pass
     assert status(home, dest) == ""
@@ -417,7 +427,9 @@ def test_hostile_tree_is_refused_before_anything_is_written(home: World, tmp_pat
     def bring(repo: GitRepo) -> None:
         blob = repo.write_blob(b"x")
         tree = repo.run("mktree", "-z", stdin=f"100644 blob {blob}\tGIT~1\x00100644 blob {blob}\ta\x00".encode())
-        commit = repo.run("commit-tree", tree.decode().strip(), "-m", "m", config=(("user.name", "a"), ("user.email", "b")))
+        commit = repo.run(
+            "commit-tree", tree.decode().strip(), "-m", "m", config=(("user.name", "a"), ("user.email", "b"))
+        )
         pins.append(commit.decode().strip())
         raise _Made
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from hfclone.commits import bring_commit
 from hfclone.endpoints import Endpoint, TokenRule
 from hfclone.errors import (
@@ -71,7 +70,11 @@ class Place:
         assert self.repo.missing_blobs(pin.commit) == {}
         self.repo.update_ref("HEAD", pin.commit)
         done = subprocess.run(
-            ["git", "fsck", "--full", "--strict"], cwd=self.repo.path, env=self.environ, capture_output=True, check=False
+            ["git", "fsck", "--full", "--strict"],
+            cwd=self.repo.path,
+            env=self.environ,
+            capture_output=True,
+            check=False,
         )
         assert done.returncode == 0, done
         config = (self.repo.git_dir / "config").read_text()

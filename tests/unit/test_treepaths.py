@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from hfclone.errors import UnsafePath
 from hfclone.treepaths import Folding, Platform, check_tree, show_path
 

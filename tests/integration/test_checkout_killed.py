@@ -1,0 +1,135 @@
+"""SIGKILL at every step of a move: the next run ends where an undisturbed one would.
+
+The steps are the process's own audit events (renames, removals, new directories, started programs):
+nothing of the package is changed for it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.hub import Executable, Hub, Lfs, LivingRepo, Symlink
+
+CHILD = """
+import os, shutil, signal, sys
+from pathlib import Path
+from hfclone.checkout import Trust, open_checkout
+from hfclone.commits import bring_commit
+from hfclone.endpoints import Endpoint
+from hfclone.errors import ObjectMissing
+from hfclone.events import ignore
+from hfclone.git import Git
+from hfclone.names import History, Pin, Repo
+from hfclone.plan import Presence
+
+url, commit, dest, objects, stop = sys.argv[1:]
+import git.cmd, git.util, hashlib
+left = [int(stop)]
+
+class NoBlobs:
+    def fetch(self, path, oid):
+        raise ObjectMissing(oid, "nobody")
+
+def bring(repo):
+    bring_commit(repo, pin, [Endpoint(url)], history=History.SHALLOW, branch="main", blob_source=NoBlobs(),
+                 probe=lambda url: url, on_event=ignore)
+
+def count(event, args):
+    if event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "subprocess.Popen", "os.utime"):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+pin = Pin(Repo("acme/tiny"), commit)
+sys.addaudithook(count)
+with open_checkout(pin, Path(dest), Git(os.environ), branch="main", origin="https://huggingface.co/acme/tiny",
+                   bring=bring) as checkout:
+    for path, what in checkout.inventory(Trust.STAMPS).items():
+        assert what is not Presence.FOREIGN, path
+        pointer = checkout.files()[path]
+        if what is not Presence.CONTENT:
+            part = checkout.parts_dir / "part"
+            shutil.copyfile(Path(objects) / pointer.oid, part)
+            checkout.place(pointer, part, [path])
+"""
+
+
+class Machine:
+    """Runs the child and git for one user."""
+
+    def __init__(self, hub: Hub, folder: Path) -> None:
+        (folder / "home").mkdir()
+        self.hub, self.objects = hub, folder / "objects"
+        self.objects.mkdir()
+        self.environ = {
+            "PATH": os.environ["PATH"], "HOME": str(folder / "home"), "GIT_CONFIG_NOSYSTEM": "1",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }  # fmt: skip
+
+    def run(self, commit: str, dest: Path, stop: int = 0) -> int:
+        args = [sys.executable, "-c", CHILD, self.hub.url, commit, str(dest), str(self.objects), str(stop)]
+        done = subprocess.run(args, env=self.environ, capture_output=True, text=True, check=False)
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+        return done.returncode
+
+    def git(self, dest: Path, *args: str) -> str:
+        done = subprocess.run(["git", *args], cwd=dest, env=self.environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def offer(self, repo: LivingRepo, *contents: Lfs) -> None:
+        for content in contents:
+            oid = repo.put(content)
+            shutil.copyfile(repo.object_path(oid), self.objects / oid)
+
+
+def content_of(dest: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(dest)): os.fsencode(os.readlink(path)) if path.is_symlink() else path.read_bytes()
+        for path in dest.rglob("*")
+        if not path.is_dir() and ".git" not in path.relative_to(dest).parts
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("what", ["new", "move"])
+def test_killed_at_every_step(hub: Hub, tmp_path: Path, what: str) -> None:
+    one, two, three = Lfs(50_000, seed=1), Lfs(60_000, seed=2), Lfs(10_000, seed=3)
+    repo = hub.repo(
+        "acme/tiny", {"a": "a", "b/c": "c", "link": Symlink(b"a"), "one.bin": one, "two.bin": two, "x": "x"}
+    )
+    machine = Machine(hub, tmp_path)
+    machine.offer(repo, one, two, three)
+    first = str(repo.commit_of("refs/heads/main"))
+    repo.add_commit(
+        {"a": "A", "b/c": None, "b": Executable(b"b"), "link": "file", "one.bin": None, "d/one.bin": one, "two.bin": three},
+        branch="main", message="n",
+    )  # fmt: skip
+    second = str(repo.commit_of("refs/heads/main"))
+    assert machine.run(second, tmp_path / "right") == 0
+    right = content_of(tmp_path / "right")
+    start = tmp_path / "start"
+    if what == "move":
+        assert machine.run(first, start) == 0
+        (start / "x").write_text("my edit")
+        right["x"] = b"my edit"
+    for step in range(1, 500):
+        dest = tmp_path / f"at{step}"
+        if what == "move":
+            subprocess.run(["cp", "-a", start, dest], check=True)
+        if machine.run(second, dest, step) == 0:
+            break
+        assert machine.run(second, dest) == 0, step
+        assert content_of(dest) == right, step
+        assert machine.git(dest, "status", "--porcelain") == (" M x\n" if what == "move" else ""), step
+        assert machine.git(dest, "rev-parse", "HEAD").strip() == second, step
+        assert not list((dest / ".git").rglob("*.lock")), step
+        shutil.rmtree(dest)
+    assert step > 30
