@@ -488,7 +488,8 @@ class GitRepo:
 
 def _wrapping(path: str | None, inherited: Iterable[str], ours: Iterable[str]) -> list[str]:
     """What takes foreign ``GIT_*`` away (GitPython adds to the environment, but cannot remove) and
-    has the kernel end git when we are killed. Both replace themselves: the process is git's."""
+    has the kernel end git when we are killed. Both replace themselves: the process is git's.
+    """
     words: list[str] = []
     env = shutil.which("env", path=path) or shutil.which("env", path=os.defpath)
     if env and os.name == "posix":
