@@ -123,7 +123,10 @@ class Bars:
 
     def _show(self, index: int, text: str) -> None:
         while len(self._lines) <= index:
-            self._lines.append(_Line(file=self._stream, leave=False, position=len(self._lines), bar_format=""))
+            # The size is given, since tqdm draws nothing on a terminal that says it has none (0 x 0).
+            place, rows = len(self._lines), MAX_OBJECTS + 3
+            line = _Line(file=self._stream, leave=False, position=place, bar_format="", ncols=MIN_BAR, nrows=rows)
+            self._lines.append(line)
         line = self._lines[index]
         line.text = text
         line.refresh()
