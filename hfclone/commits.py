@@ -26,6 +26,7 @@ from hfclone.errors import (
     RateLimited,
     RemoteError,
     RepoNotFound,
+    NotTheObject,
     RevisionNotFound,
     ServerFault,
     TransferError,
@@ -34,6 +35,7 @@ from hfclone.errors import (
 from hfclone.events import Faulted, OnEvent, Working
 from hfclone.git import Fetch, GitRepo
 from hfclone.names import History, Pin
+from hfclone.patience import Verdict, judge
 
 __all__ = ["BlobSource", "bring_commit", "translate"]
 
@@ -107,7 +109,9 @@ def bring_commit(
         except HfcloneError as error:
             if not _is_remote(error):
                 raise
-            failure = error
+            # What may pass is worth waiting for, whoever else has no git.
+            if judge(failure) is not Verdict.AGAIN or judge(error) is Verdict.AGAIN:
+                failure = error
             on_event(Faulted(str(endpoint), error))
             continue
         return str(endpoint)
@@ -127,7 +131,9 @@ def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
     if _RAW_REFUSED.search(said):
         return RevisionNotFound(str(pin.repo), pin.commit, name, endpoint.page(pin.repo))
     if _NOT_GIT.search(said):
-        return NotServed("git", name, 404 if "not found" in said else 200)
+        if "not found" in said:
+            return NotServed("git", name, 404)
+        return NotTheObject(name, "a page in place of git's answer")
     if _UNREACHABLE.search(said):
         return Unreachable(name, said.rpartition("; ")[2] if len(said) > 300 else said)
     return error

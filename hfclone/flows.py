@@ -62,12 +62,14 @@ def plan(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ign
         repo.init(DEFAULT_BRANCH)
         _Bringer(spec, pin, tools, web, on_event)(repo)
         files, _bad = repo.pointers(pin.commit)
+    partials = Partials(dest / ".git" / "hfclone" / "parts")
     made = make_plan(
         pin,
         files,
         {path: _looks(dest, path, pointer) for path, pointer in files.items()},
         selected=_selected(files, tools).__contains__,
-        held=Partials(dest / ".git" / "hfclone" / "parts").claimed_bytes,
+        held=partials.claimed_bytes,
+        reserved=partials.reserved_bytes,
         free=disk_usage(next(parent for parent in (dest.absolute(), *dest.absolute().parents) if parent.exists())).free,
     )
     on_event(Planned(made))
@@ -177,6 +179,7 @@ def _plan(checkout: Checkout, tools: Tools, on_event: OnEvent) -> Plan:
         presence,
         selected=wanted.__contains__,
         held=partials.claimed_bytes,
+        reserved=partials.reserved_bytes,
         free=checkout.free_bytes(),
     )
     on_event(Planned(made))

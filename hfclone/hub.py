@@ -67,16 +67,20 @@ def resolve(spec: RepoSpec, endpoints: Sequence[Endpoint], web: Web, authorities
     """
     if spec.revision is not None and is_full_sha(spec.revision):
         return Pin(spec.repo, spec.revision), ""
-    failures: list[tuple[Endpoint, HfcloneError]] = []
+    failures: list[HfcloneError] = []
     for endpoint in sorted(endpoints, key=lambda e: e.kind is not EndpointKind.HUB):
         try:
             return _ask_revision(spec, endpoint, web, authority_for(endpoint, authorities)), str(endpoint)
         except HfcloneError as error:
-            failures.append((endpoint, error))
-            if endpoint.kind is EndpointKind.HUB and isinstance(error, errors.RemoteError):
-                if not isinstance(error, errors.NotServed):
-                    raise
-    raise next((e for _, e in failures if isinstance(e, errors.RemoteError)), failures[-1][1])
+            failures.append(error)
+            if endpoint.kind is EndpointKind.HUB and _is_final(error):
+                break
+    raise min(failures, key=lambda error: (not _is_final(error), not isinstance(error, errors.TransferError)))
+
+
+def _is_final(error: HfcloneError) -> bool:
+    """Whether it is an answer about the repo. That somebody has no API says nothing, and a line comes back."""
+    return isinstance(error, errors.RemoteError) and not isinstance(error, errors.NotServed)
 
 
 def authority_for(endpoint: Endpoint, authorities: Sequence[Authority]) -> Authority | None:

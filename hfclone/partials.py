@@ -63,6 +63,13 @@ class Partials:
             return 0
         return RangeSet((r.start, r.stop) for r in _read_journal(self.journal_path(pointer), pointer)).size
 
+    def reserved_bytes(self, pointer: Pointer) -> int:
+        """Bytes of disk that the object's partial takes up; it is reserved whole where the disk can."""
+        try:
+            return min(pointer.size, os.stat(self.part_path(pointer)).st_blocks * 512)
+        except (OSError, AttributeError):  # Windows knows no blocks
+            return 0
+
     def open(self, pointer: Pointer, on_bytes: Callable[[int], None] = lambda _count: None) -> Partial:
         """The object's partial, begun if there is none; what it holds has been checked by digest.
 

@@ -41,6 +41,8 @@ class Plan:
     """Where each object of ``missing`` and ``copies`` has to be put, in the tree's order."""
     held: Mapping[Oid, int]
     """Bytes of missing objects that lie in partials."""
+    reserved: int
+    """Bytes of disk that the partials of missing objects take up already, filled or not."""
     free: int
     """Bytes free on the checkout's file system."""
 
@@ -68,7 +70,7 @@ class Plan:
     def need_bytes(self) -> int:
         """Disk space still to be taken: one copy for each path."""
         more = sum(p.size * len(self.paths[p.oid]) for p in (*self.missing, *self.copies))
-        return more - sum(self.held.values())
+        return max(0, more - self.reserved)
 
 
 def make_plan(
@@ -78,11 +80,13 @@ def make_plan(
     *,
     selected: Callable[[bytes], bool],
     held: Callable[[Pointer], int],
+    reserved: Callable[[Pointer], int],
     free: int,
 ) -> Plan:
     """Sort the objects of ``files`` (path to pointer) by what has to happen to them.
 
-    ``held`` tells how many bytes of an object a partial holds; it is asked for missing ones only.
+    ``held`` tells how many bytes of an object a partial holds, ``reserved`` how many bytes of disk it
+    takes up; both are asked for missing ones only.
     A ``FOREIGN`` path counts as neither here nor to be filled: the caller reports it.
     """
     wanted: dict[Oid, Pointer] = {}
@@ -111,5 +115,6 @@ def make_plan(
         unselected=len(unselected - wanted.keys()),
         paths={oid: tuple(paths) for oid, paths in fill.items()},
         held={p.oid: held(p) for p in missing},
+        reserved=sum(map(reserved, missing)),
         free=free,
     )

@@ -14,6 +14,7 @@ from hfclone.endpoints import Endpoint, TokenRule
 from hfclone.errors import (
     HfcloneError,
     NotServed,
+    NotTheObject,
     ObjectMissing,
     RateLimited,
     RepoNotFound,
@@ -209,7 +210,7 @@ def test_redirect_is_asked_of_the_probe(hub: Hub, tiny_repo: LivingRepo, place: 
 
 @pytest.mark.parametrize(("fault", "kind"), [
     (Status(503), ServerFault), (Status(429), RateLimited), (Status(404), NotServed), (Status(401), RepoNotFound),
-    (NoAnswer(), Unreachable), (CaptivePortal(), NotServed), (CloseShort(50, 50), HfcloneError),
+    (NoAnswer(), Unreachable), (CaptivePortal(), NotTheObject), (CloseShort(50, 50), HfcloneError),
 ])  # fmt: skip
 def test_failures_have_names(hub: Hub, tiny_repo: LivingRepo, place: Place, fault: Any, kind: type[Exception]) -> None:
     hub.faults.add(fault)

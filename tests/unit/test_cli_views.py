@@ -45,6 +45,7 @@ PLAN = Plan(
     unselected=3,
     paths={BIG.oid: (b"big\x1b.bin", b"twin"), SMALL.oid: (b"small-\xff.bin",), COPY.oid: (b"copy",)},
     held={BIG.oid: 3_000_000},
+    reserved=3_000_000,
     free=10**9,
 )
 REPORT = Report(
@@ -265,7 +266,7 @@ def test_six_objects_at_most_have_a_line() -> None:
     paths = {pointer.oid: (f"file-{number}".encode(),) for number, pointer in enumerate(pointers)}
     clock, stream = Clock(), io.StringIO()
     view = Bars(stream, clock=clock, width=lambda: 80)
-    view(Planned(Plan(PIN, pointers, (), (), 0, paths, {}, 10)))
+    view(Planned(Plan(PIN, pointers, (), (), 0, paths, {}, 0, 10)))
     for clock.now, pointer in enumerate(pointers, start=1):
         view(Started(pointer.oid, "hub"))
     shown = [line for line in screen(stream.getvalue(), 200) if line.startswith("file-")]

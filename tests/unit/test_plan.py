@@ -18,6 +18,7 @@ def plan_of(*files: tuple[bytes, Pointer, Presence], without: frozenset[bytes] =
         {path: presence for path, _, presence in files},
         selected=lambda path: path not in without,
         held=lambda _pointer: held,
+        reserved=lambda _pointer: held,
         free=1000,
     )
 
