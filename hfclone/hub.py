@@ -20,10 +20,10 @@ __all__ = ["authority_for", "branches", "explain", "find_token", "resolve", "sel
 
 
 def find_token() -> str | None:
-    """The user's token, from wherever huggingface_hub looks for one."""
-    from huggingface_hub import get_token
+    """The user's token, from wherever huggingface_hub looks for one, unless it was told to send none."""
+    from huggingface_hub import constants, get_token
 
-    return get_token()
+    return None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
 
 
 def select(paths: Iterable[bytes], *, include: Sequence[str], exclude: Sequence[str]) -> frozenset[bytes]:
