@@ -8,9 +8,9 @@ from typing import Any, TypeVar  # Any: click hands over options by name
 
 import click
 
-from hfclone.__main__ import version, version_line
 from hfclone.cli.messages import EXIT_CODES, EXIT_INTERRUPTED, EXIT_USAGE, usage_lines
 from hfclone.cli.session import Session, fail_early, make_streams_safe, say
+from hfclone.cli.version import version, version_line
 from hfclone.errors import BadOption, HfcloneError
 from hfclone.events import OnEvent
 from hfclone.names import History, RepoSpec, RepoType, parse_repo_spec

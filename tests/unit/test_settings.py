@@ -8,6 +8,7 @@ import pytest
 from hfclone.endpoints import HUB_URL, EndpointKind, TokenRule
 from hfclone.errors import BadOption
 from hfclone.names import History, Repo, RepoSpec, Token
+from hfclone.measures import Window, parse_duration, parse_size, parse_window
 from hfclone.settings import (
     VARIABLES,
     Fetcher,
@@ -15,12 +16,8 @@ from hfclone.settings import (
     Proxies,
     Settings,
     Verbosity,
-    Window,
     endpoints_of,
     narrowed,
-    parse_duration,
-    parse_size,
-    parse_window,
     read_settings,
 )
 
