@@ -39,6 +39,7 @@ http {{
         listen 127.0.0.1:{plain};
         listen 127.0.0.1:{secure} ssl;
         root {root};
+        {extra}
     }}
 }}
 """
@@ -59,15 +60,16 @@ def available() -> bool:
 
 
 @contextlib.contextmanager
-def serve_folder(root: Path) -> Iterator[Served]:
-    """Serve the files of ``root`` over http and https until the end of the block."""
+def serve_folder(root: Path, *, extra: str = "") -> Iterator[Served]:
+    """Serve the files of ``root`` over http and https until the end of the block; ``extra`` are directives of nginx's."""
     with tempfile.TemporaryDirectory(prefix="nginx-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # workers may run as another user when started by root
         _make_certificate(folder)
         plain, secure = _free_ports(2)
         user = "user root;\n" if os.geteuid() == 0 else ""
-        (folder / "conf").write_text(user + CONFIG.format(folder=folder, root=root, plain=plain, secure=secure))
+        text = CONFIG.format(folder=folder, root=root, plain=plain, secure=secure, extra=extra)
+        (folder / "conf").write_text(user + text)
         command = ["nginx", "-p", name, "-c", str(folder / "conf"), "-e", str(folder / "error.log")]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

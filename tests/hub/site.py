@@ -46,6 +46,9 @@ class Hosted:
     gated: Literal["auto", "manual"] | None = None
     approved: set[str] = field(default_factory=set)
     disabled: bool = False
+    object_base: str | None = (
+        None  # URL of a folder served elsewhere (`nginx`) that signed URLs lead to; None is the CDN
+    )
 
     @property
     def key(self) -> str:
@@ -139,6 +142,8 @@ class Site:
         if headers:
             fields["need"] = headers
         fields["Signature"] = self._signature(path, fields)
+        if hosted.object_base is not None:
+            return f"{hosted.object_base}/{oid}?{urlencode(fields)}"
         return f"{origin}{path}?{urlencode(fields)}"
 
     def refusal(self, request: Request) -> Response | None:

@@ -1,0 +1,1 @@
+"""``scripts/bench``: hfclone and other downloaders, in turn, on the same work of the same servers."""
