@@ -75,7 +75,8 @@ def environment() -> dict[str, str]:
 def keep_origin(dest: Path, hub: Hub) -> None:
     """A hub keeps its address; the sample hub gets a new port each time, so a checkout of it is told."""
     git = ["git", "-C", os.fspath(dest)]
-    if (dest / ".git").is_dir() and subprocess.run([*git, "remote", "get-url", "origin"], capture_output=True).stdout:
+    get_url = [*git, "remote", "get-url", "origin"]
+    if (dest / ".git").is_dir() and subprocess.run(get_url, capture_output=True, check=False).stdout:
         subprocess.run([*git, "remote", "set-url", "origin", f"{hub.url}/{REPO}"], check=True)
 
 
@@ -93,7 +94,7 @@ def print_ending(dest: Path, code: int) -> None:
         print(f"\n$ git -C {dest} status", flush=True)
         subprocess.run(["git", "-C", os.fspath(dest), "status"], check=False)
     print(
-        "\nRun scripts/try again: it goes on from what is on disk (stop it with Ctrl-C, delete a file, damage one).\n"
+        "\nRun scripts/try again: it goes on from what is on disk (stop it with Ctrl-C, or delete a file).\n"
         f"Begin anew: rm -rf {dest}\n"
         "A real repo: scripts/try ORG/NAME [DIR] [--mirror hf-mirror.com]"
     )
@@ -134,7 +135,7 @@ def files() -> dict[str, str | LfsBytes]:
         "model.safetensors.index.json": to_json({"metadata": {"total_size": size}, "weight_map": weight_map}),
         "tokenizer.json": to_json(tokenizer()),
         "tokenizer_config.json": to_json({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 2048}),
-        **{name: LfsBytes(safetensors(shard, seed)) for seed, (name, shard) in enumerate(zip(names, shards, strict=True))},
+        **{name: LfsBytes(safetensors(shard, int(name[6:11]))) for name, shard in zip(names, shards, strict=True)},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -9,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 
 import pytest
@@ -43,12 +44,16 @@ def test_sample_clone_and_resume(tmp_path: Path) -> None:
     first = sample(tmp_path, start_new_session=True)
     assert first.stdout is not None
     assert first.stderr is not None
-    for line in first.stderr:
-        if line.startswith("disk:"):
-            break
-    wait_for_part(dest)
-    os.killpg(first.pid, signal.SIGINT)  # as a terminal does: to the script and to hfclone
-    out, err = first.communicate(timeout=60)
+    try:
+        for line in first.stderr:
+            if line.startswith("disk:"):
+                break
+        wait_for_part(dest, first)
+        os.killpg(first.pid, signal.SIGINT)  # as a terminal does: to the script and to hfclone
+        out, err = first.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(first.pid, signal.SIGKILL)
     assert first.returncode == 130, out + err
     assert "run the same command again to go on" in err
     out, err = sample(tmp_path).communicate(timeout=120)
@@ -63,20 +68,13 @@ def test_sample_clone_and_resume(tmp_path: Path) -> None:
     assert "fetched 0 B" in err, out + err
 
 
-def wait_for_part(dest: Path) -> None:
-    """Until some range is on disk."""
-    for _ in every_moment():
+def wait_for_part(dest: Path, process: subprocess.Popen[str]) -> None:
+    """Until some range is on disk, in 60 s at most."""
+    pause = threading.Event()
+    for _ in range(1200):
+        assert process.poll() is None, process.communicate()
         if any(len(path.read_text().splitlines()) > 1 for path in dest.glob(".git/hfclone/parts/*.journal")):
             return
-
-
-def every_moment() -> Iterator[None]:
-    """A look every 50 ms, for 60 s."""
-    from threading import Event
-
-    pause = Event()
-    for _ in range(1200):
-        yield
         pause.wait(0.05)
     pytest.fail("it did not happen")
 
@@ -112,8 +110,8 @@ def bare_path(tmp_path: Path) -> str:
 def need(path: str, pair: str) -> subprocess.CompletedProcess[str]:
     """Ask env.sh for a command."""
     script = f'. "{ROOT}/scripts/env.sh"; PATH="{path}"; need {pair}'
-    bash = shutil.which("bash") or "bash"
-    return subprocess.run([bash, "-c", script], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
+    command = [shutil.which("bash") or "bash", "-c", script]
+    return subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
 
 
 def test_a_missing_package_without_apt(bare_path: str) -> None:

@@ -129,8 +129,8 @@ def sha256(path: Path) -> str:
 
 def check_checkout(dest: Path, repo: LivingRepo, commit: str) -> None:
     """Every large file is what its pointer says, and git finds nothing changed."""
-    objects = [row for row in repo.rows(commit) if row.lfs]
-    assert {row.name: sha256(dest / row.name) for row in objects} == {row.name: row.lfs[0] for row in objects if row.lfs}
+    wanted = {row.name: row.lfs[0] for row in repo.rows(commit) if row.lfs}
+    assert {name: sha256(dest / name) for name in wanted} == wanted
     status = ["git", "-C", str(dest), "status", "--porcelain"]
     assert subprocess.run(status, capture_output=True, text=True, check=True).stdout == ""
 
