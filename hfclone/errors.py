@@ -10,9 +10,9 @@
     │       · AccessDenied · BadToken · ObjectMissing · NotServed
     ├── TransferError     the bytes did not arrive                    exit 4
     │   └── Unreachable · BadRedirect · Truncated · Stalled · RangeRefused · RateLimited
-    │       · ServerFault · NotTheObject · UrlExpired
+    │       · ServerFault · NotTheObject (OtherFile) · UrlExpired
     ├── IntegrityError    the bytes arrived and are wrong             exit 5
-    │   └── HashMismatch · BadPointer · UnsafePath · BadTree
+    │   └── HashMismatch · WrongBytes · BadPointer · UnsafePath · BadTree
     ├── LocalError        this machine cannot                         exit 6
     │   └── DiskFull · CheckoutBusy · NotACheckout · OtherCheckout · Conflicts
     │       · OwnCommits · CannotWrite · GitFailed · ToolMissing
@@ -52,6 +52,7 @@ __all__ = [
     "NotTheObject",
     "ObjectMissing",
     "OtherCheckout",
+    "OtherFile",
     "OwnCommits",
     "RangeRefused",
     "RateLimited",
@@ -69,6 +70,7 @@ __all__ = [
     "UnsafePath",
     "UrlExpired",
     "UsageError",
+    "WrongBytes",
 ]
 
 
@@ -324,6 +326,14 @@ class NotTheObject(TransferError):
 
 
 @dataclass(eq=False)
+class OtherFile(NotTheObject):
+    """A file of another length than the pointer's: an endpoint that says so again and again has another file."""
+
+    code = "other-file"
+    advice = "another --mirror may have the right one"
+
+
+@dataclass(eq=False)
 class UrlExpired(TransferError):
     """A signed URL that is too old; asking for a new one is not a failure."""
 
@@ -351,6 +361,17 @@ class HashMismatch(IntegrityError):
     code = "hash-mismatch"
     text = "object {oid} arrived with sha256 {actual} (from {endpoints})"
     advice = "the bytes were not kept; try another --mirror, or none"
+
+
+@dataclass(eq=False)
+class WrongBytes(IntegrityError):
+    """Proven: the object came out right with other bytes than these."""
+
+    endpoint: str
+    oid: str
+    code = "wrong-bytes"
+    text = "{endpoint} sent wrong bytes of object {oid}; they were replaced"
+    advice = "leave this endpoint out if it happens again"
 
 
 @dataclass(eq=False)

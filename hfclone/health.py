@@ -7,7 +7,7 @@ Every method may be called from any thread.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
@@ -15,16 +15,20 @@ from random import Random
 from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
-from hfclone.events import EndpointTally
+from hfclone.events import Demoted, EndpointTally
 from hfclone.patience import Backoff
 
-__all__ = ["Board", "RangeSupport"]
+__all__ = ["FILES", "Board", "RangeSupport"]
 
 PROBE_AGAIN = 600.0
 """Seconds until an endpoint that lacks something is asked for it once more."""
 FORGIVEN = 2
 """Failures in a row that cost no wait, as long as the endpoint answered properly before: other
 connections still flow, and the range is taken up at once."""
+FILES = "these files"
+"""The service an endpoint lacks when it refuses a whole repo, or sends wrong bytes."""
+LIES = 2
+"""Wrong objects after which an endpoint is left alone, where there are others."""
 
 
 class RangeSupport(Enum):
@@ -45,8 +49,18 @@ class _Health:
     answered: bool = False
     failed_at: float = float("-inf")
     latency: float | None = None
+    rate: float | None = None
+    """Bytes a second of one connection, smoothed."""
+    held_until: float = float("-inf")
+    """It asked for no requests before this; signed URLs of its CDN do not count."""
+    left: int | None = None
+    """Requests that its limit still allows until ``resets_at``; ``None`` where it never said."""
+    resets_at: float = float("-inf")
+    asking: int = 0
+    """Requests under way that its limit may not have counted yet."""
     sent: int = 0
     failures: int = 0
+    lies: int = 0
     last_error: HfcloneError | None = None
 
 
@@ -56,6 +70,7 @@ class Board:
     def __init__(self, endpoints: Iterable[Endpoint], now: Callable[[], float], rng: Random) -> None:
         self._now = now
         self._lock = threading.Lock()
+        self._demoted: list[Demoted] = []
         ordered = sorted(endpoints, key=lambda endpoint: endpoint.kind is EndpointKind.HUB)
         self._health = {endpoint: _Health(endpoint, Backoff(rng)) for endpoint in ordered}
 
@@ -90,6 +105,22 @@ class Board:
             self._health[endpoint].failures += 1
             self._health[endpoint].last_error = error
 
+    def lied(self, endpoint: Endpoint, error: HfcloneError) -> None:
+        """Note wrong bytes that were proven to be its own; who does it often is left alone, if there are others."""
+        with self._lock:
+            health = self._health[endpoint]
+            health.lies += 1
+            health.failures += 1
+            health.last_error = error
+            others = any(not self._lacks(h, FILES) for h in self._health.values() if h is not health)
+            if health.lies >= LIES and others:
+                self._note_lack(health, FILES, str(error))
+
+    def lies(self) -> Mapping[str, int]:
+        """How many objects each sent wrong, by the name that journals give it."""
+        with self._lock:
+            return {str(health.endpoint): health.lies for health in self._health.values()}
+
     def answered(self, endpoint: Endpoint) -> None:
         """It answered as it should."""
         with self._lock:
@@ -115,20 +146,64 @@ class Board:
             health.answered = True
             health.backoff.succeed()
 
-    def hold(self, endpoint: Endpoint, seconds: float) -> None:
-        """Do not ask it for ``seconds``: it said so before its limit was hit."""
+    def ran(self, endpoint: Endpoint, rate: float) -> None:
+        """One of its connections brought ``rate`` bytes a second."""
         with self._lock:
-            self._health[endpoint].backoff.hold(self._now(), seconds)
+            health = self._health[endpoint]
+            health.rate = rate if health.rate is None else 0.7 * health.rate + 0.3 * rate
+
+    def rate(self, endpoint: Endpoint) -> float | None:
+        """Bytes a second that one of its connections brings; ``None`` while unknown."""
+        with self._lock:
+            return self._health[endpoint].rate
+
+    def hold(self, endpoint: Endpoint, seconds: float) -> None:
+        """Do not ask it for ``seconds``: it said so. Its signed URLs may still be used."""
+        with self._lock:
+            health = self._health[endpoint]
+            health.held_until = max(health.held_until, self._now() + seconds)
+
+    def spend(self, endpoint: Endpoint) -> bool:
+        """Count a request to the endpoint itself; ``False`` where its limit has none left, and it must not be sent."""
+        with self._lock:
+            health, now = self._health[endpoint], self._now()
+            if health.left is not None and now >= health.resets_at:
+                health.left = None
+            if now < health.held_until or (health.left is not None and health.left <= 0):
+                return False
+            if health.left is not None:
+                health.left -= 1
+            health.asking += 1
+            return True
+
+    def heard(self, endpoint: Endpoint, quota: tuple[int, float] | None) -> None:
+        """A request that ``spend`` counted is over; ``quota`` is what its answer said: requests left, for how long."""
+        with self._lock:
+            health = self._health[endpoint]
+            health.asking -= 1
+            if quota is None:
+                return
+            left, seconds = quota
+            # Those under way may not be counted yet; the last answer is exact.
+            health.left, health.resets_at = max(0, left - health.asking), self._now() + seconds
+            if left == 0:
+                health.held_until = max(health.held_until, health.resets_at)
 
     def lacks(self, endpoint: Endpoint, service: str) -> bool:
         """Whether it is known not to offer ``service``; forgotten after ``PROBE_AGAIN``."""
         with self._lock:
-            return self._health[endpoint].lacks.get(service, float("-inf")) > self._now()
+            return self._lacks(self._health[endpoint], service)
 
-    def note_lack(self, endpoint: Endpoint, service: str) -> None:
-        """It does not offer ``service``."""
+    def note_lack(self, endpoint: Endpoint, service: str, reason: str = "", *, seconds: float = PROBE_AGAIN) -> None:
+        """It does not offer ``service``; it is asked for it again after ``seconds``."""
         with self._lock:
-            self._health[endpoint].lacks[service] = self._now() + PROBE_AGAIN
+            self._note_lack(self._health[endpoint], service, reason, seconds)
+
+    def demotions(self) -> list[Demoted]:
+        """What was found lacking since the last call, as events."""
+        with self._lock:
+            demoted, self._demoted = self._demoted, []
+            return demoted
 
     def ranges(self, endpoint: Endpoint) -> RangeSupport:
         """Whether its bytes can be had in ranges."""
@@ -143,6 +218,13 @@ class Board:
     def ready_at(self, endpoint: Endpoint) -> float:
         """Clock time from which it may be asked."""
         with self._lock:
+            health = self._health[endpoint]
+            spent = health.left is not None and health.left <= 0
+            return max(health.backoff.ready_at, health.held_until, health.resets_at if spent else 0.0)
+
+    def bytes_ready_at(self, endpoint: Endpoint) -> float:
+        """Clock time from which a signed URL of it may be used: the limit on requests does not count those."""
+        with self._lock:
             return self._health[endpoint].backoff.ready_at
 
     def last_error(self, endpoint: Endpoint) -> HfcloneError | None:
@@ -154,3 +236,11 @@ class Board:
         """What each endpoint did, in the order of preference."""
         with self._lock:
             return tuple(EndpointTally(str(h.endpoint), h.sent, h.failures) for h in self._health.values())
+
+    def _lacks(self, health: _Health, service: str) -> bool:
+        return health.lacks.get(service, float("-inf")) > self._now()
+
+    def _note_lack(self, health: _Health, service: str, reason: str, seconds: float = PROBE_AGAIN) -> None:
+        if not self._lacks(health, service):
+            self._demoted.append(Demoted(str(health.endpoint), service, reason))
+        health.lacks[service] = self._now() + seconds

@@ -34,13 +34,15 @@ from hfclone.names import Token
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Answer", "Authority", "Limits", "Web"]
+__all__ = ["READ_BYTES", "Answer", "Authority", "Limits", "Web"]
 
 MAX_HOPS = 5
 SMALL_BODY_BYTES = 32 * 1024 * 1024
 """No API answer that we ask for is longer; an endless one must not fill the memory."""
 READ_BYTES = 256 * 1024
 """At most so much a receive; perf-facts: 256 KiB suits http and https alike."""
+LONGEST_ASKED = 3600.0
+"""Seconds after which we look again, however long a server asks us to wait: headers may be wrong, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     hops: tuple[str, ...]
-    hold: float
-    """Seconds for which the limits on its way ask for no further request: used up, though this one went through."""
+    quota: tuple[int, float] | None
+    """Requests that the strictest limit on its way still allows, and for how many seconds; ``None`` if unsaid."""
     _response: requests.Response
     _web: Web
 
@@ -100,8 +102,16 @@ class Answer:
         """The media type without parameters, in lower case."""
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
-    def chunks(self, limit: int) -> Iterator[bytes]:
-        """The body as it arrives; ends with it, or when ``limit`` bytes have come.
+    @property
+    def date(self) -> float | None:
+        """The server's own time as seconds since the epoch: what dates in its headers and URLs are to be held against.
+
+        Our clock may be wrong by hours and jump in the night; theirs agrees with what they write.
+        """
+        return _epoch(self.headers.get("Date", ""))
+
+    def chunks(self, limit: int, read_bytes: int = READ_BYTES) -> Iterator[bytes]:
+        """The body as it arrives, in pieces of up to ``read_bytes``; ends with it, or when ``limit`` bytes have come.
 
         The connection is kept for the next request only where the body was read to its end.
 
@@ -113,7 +123,7 @@ class Answer:
         raw = self._response.raw
         while got < limit:
             try:
-                data: bytes = raw.read1(min(READ_BYTES, limit - got), decode_content=False)
+                data: bytes = raw.read1(min(read_bytes, limit - got), decode_content=False)
             except Exception as error:
                 raise _body_error(error, self.label, got, limit, self._web.limits) from error
             if not data:
@@ -146,12 +156,14 @@ class Answer:
     def retry_after(self, wall_clock: float) -> float | None:
         """Seconds this answer asks us to wait (Retry-After as seconds or date, or RateLimit with ``r=0``).
 
-        ``wall_clock`` is the time as ``time.time()`` has it. A RateLimit header with requests left
+        ``wall_clock`` is the time as ``time.time()`` has it; a date counts from the answer's own. A RateLimit header with requests left
         asks for nothing: it comes on every answer.
         """
-        waits = [_retry_after(self.headers.get("Retry-After", ""), wall_clock)]
-        waits.append(_rate_limit_reset(self.headers.get("RateLimit", "")))
-        return max((wait for wait in waits if wait is not None), default=None)
+        waits = [_retry_after(self.headers.get("Retry-After", ""), self.date or wall_clock)]
+        quota = _quota(self.headers.get("RateLimit", ""))
+        waits.append(quota[1] if quota and not quota[0] else None)
+        longest = max((wait for wait in waits if wait is not None), default=None)
+        return None if longest is None else min(longest, LONGEST_ASKED)
 
 
 class Web:
@@ -176,6 +188,7 @@ class Web:
         self._sessions: list[requests.Session] = []
         self._open: dict[int, requests.Response] = {}
         self._aborted = False
+        self._receive_buffer: int | None = None
 
     def __enter__(self) -> Web:
         return self
@@ -192,6 +205,10 @@ class Web:
             _shut_down(response)
         for session in sessions:
             session.close()
+
+    def narrow(self, receive_buffer: int) -> None:
+        """Let connections made from now on hold no more than so many bytes unread: what lies there has been sent."""
+        self._receive_buffer = receive_buffer
 
     def interrupt(self, answer: Answer) -> None:
         """Break one exchange that another thread is reading."""
@@ -216,17 +233,19 @@ class Web:
             NotTheObject: the answer is compressed though identity was asked for.
         """
         hops: list[str] = []
-        holds: list[float] = []
+        quotas: list[tuple[int, float]] = []
         while True:
             response = self._send(method, url, label, headers or {}, body, authority)
-            holds.append(_rate_limit_reset(response.headers.get("RateLimit", "")) or 0.0)
+            quota = _quota(response.headers.get("RateLimit", ""))
+            quotas += [quota] if quota else []
             target = response.headers.get("Location")
             if response.status_code not in (301, 302, 303, 307, 308) or target is None:
                 break
             self.release(response)
             hops.append(url)
             url = _next_hop(url, target, label, len(hops))
-        answer = Answer(label, url, response.status_code, response.headers, tuple(hops), max(holds), response, self)
+        strictest = min(quotas, default=None)
+        answer = Answer(label, url, response.status_code, response.headers, tuple(hops), strictest, response, self)
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in ("", "identity"):
             self.release(response)
@@ -294,6 +313,8 @@ class Web:
             session = requests.Session()
             session.trust_env = False
             session.headers.clear()
+            if self._receive_buffer:
+                _narrow(session, self._receive_buffer)
             self._local.session = session
             with self._lock:
                 self._sessions.append(session)
@@ -379,18 +400,40 @@ def _retry_after(value: str, wall_clock: float) -> float | None:
         return None
     if value.isdecimal():
         return float(value)
+    moment = _epoch(value)
+    return None if moment is None else max(0.0, moment - wall_clock)
+
+
+def _epoch(date: str) -> float | None:
+    """An HTTP date as seconds since the epoch."""
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - wall_clock)
-    except (ValueError, TypeError):
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
-def _rate_limit_reset(value: str) -> float | None:
-    """Seconds until the window ends, if it is used up: ``"resolvers";r=0;t=172`` (IETF draft 9)."""
+def _quota(value: str) -> tuple[int, float] | None:
+    """Requests left and seconds until the window ends: ``"resolvers";r=0;t=172`` (IETF draft 9)."""
     fields = dict(part.strip().partition("=")[::2] for part in value.split(";"))
-    if fields.get("r") != "0" or not fields.get("t", "").isdecimal():
+    left, seconds = fields.get("r", ""), fields.get("t", "")
+    if not (left.isdecimal() and seconds.isdecimal()):
         return None
-    return float(fields["t"])
+    return int(left), min(float(seconds), LONGEST_ASKED)
+
+
+def _narrow(session: requests.Session, receive_buffer: int) -> None:
+    """Let a session's sockets have a small receive buffer."""
+    from requests.adapters import HTTPAdapter
+    from urllib3.connection import HTTPConnection
+
+    class Narrow(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            option = (socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            options = [*HTTPConnection.default_socket_options, option]
+            super().init_poolmanager(*args, socket_options=options, **kwargs)
+
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Narrow())
 
 
 def wall_clock() -> float:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hfclone.errors import CannotWrite, DiskFull, LocalError
-from hfclone.hashing import range_digest
+from hfclone.hashing import range_digest, write_at
 from hfclone.pointer import Pointer
 from hfclone.ranges import RangeSet
 
@@ -27,6 +27,7 @@ __all__ = ["Partial", "Partials", "Record"]
 
 _HEADER = "hfclone-journal 1"
 _DIGEST_DIGITS = 16
+_OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Partials:
         path = self.part_path(pointer)
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OPEN, 0o644)
             try:
                 records = list(self._provable(pointer, descriptor, on_bytes))
                 _reserve(descriptor, pointer.size)
@@ -129,11 +130,8 @@ class Partial:
         Raises:
             DiskFull, CannotWrite: this machine cannot.
         """
-        view = memoryview(data)
         try:
-            while view:
-                done = os.pwrite(self.descriptor, view, offset)
-                view, offset = view[done:], offset + done
+            write_at(self.descriptor, memoryview(data), offset)
         except OSError as error:
             raise local_error(error, self.path, self.pointer.size) from error
 
@@ -185,7 +183,7 @@ def _append_to_journal(path: Path) -> int:
 
     Begun by the first record: an object that comes whole in one piece never has a journal.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _OPEN, 0o644)
     # Behind a torn line the next one must begin on its own.
     os.write(descriptor, b"\n" if os.fstat(descriptor).st_size else f"{_HEADER}\n".encode())
     return descriptor

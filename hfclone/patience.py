@@ -113,6 +113,10 @@ class Patience:
         self._answered = True
         self._last = self._clock.now()
 
+    def postpone(self) -> None:
+        """Time that passes by our own will does not count: nobody was asked in it."""
+        self._last = self._clock.now()
+
     def answered(self) -> None:
         """Something answered as it should; from now on ``give_up_after`` holds."""
         if not self._answered:
@@ -131,9 +135,7 @@ class Patience:
         remaining = self.remaining
         return remaining is not None and remaining <= 0
 
-    def persist(
-        self, attempt: Callable[[], T], *, rng: Random, on_wait: Callable[[float, HfcloneError], None]
-    ) -> T:
+    def persist(self, attempt: Callable[[], T], *, rng: Random, on_wait: Callable[[float, HfcloneError], None]) -> T:
         """Call ``attempt`` until it returns, as long as its errors allow and patience lasts.
 
         For single calls (a revision, a git fetch); ranges have the pool. An error that is final at

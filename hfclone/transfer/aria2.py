@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hfclone import errors
@@ -27,7 +28,6 @@ from hfclone.patience import Clock, Patience, Verdict, judge
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer import Arrived, Transfer, Wanted
 from hfclone.transfer.exchange import request_range
-from hfclone.transfer.pool import Task
 from hfclone.transfer.sources import BATCH_OBJECTS, Source, Sources
 
 __all__ = ["Aria2Transfer"]
@@ -37,6 +37,21 @@ PER_SERVER = 16
 POLL = 0.25
 """Seconds between two looks at what it has written."""
 SECOND_CHANCES = 1
+
+
+@dataclass(slots=True, eq=False)
+class _Task:
+    """One object on its way."""
+
+    pointer: Pointer
+    barred: dict[Endpoint, HfcloneError] = field(default_factory=dict)
+    """Who is not asked for this object again, and why."""
+    alone: Endpoint | None = None
+    """After wrong bytes from several senders: the only one asked, so that the next time names the liar."""
+    wrong: Counter[Endpoint] = field(default_factory=Counter)
+    """How often an endpoint that sent all of it sent it wrong."""
+    error: HfcloneError | None = None
+    """What last went wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +97,7 @@ class _Run:
         self._sources = sources
         self._on_event = on_event
         self._directory = wanted.partials.directory
-        self._tasks = [Task(pointer) for pointer in wanted.objects]
+        self._tasks = [_Task(pointer) for pointer in wanted.objects]
         self._sizes: dict[Oid, int] = {}
 
     def outcomes(self) -> Iterator[Arrived | Failed]:
@@ -104,7 +119,7 @@ class _Run:
                         yield settled
             self._rest(listed)
 
-    def _find_sources(self, task: Task, group: list[Task], listed: dict[Oid, list[Source]]) -> Failed | None:
+    def _find_sources(self, task: _Task, group: list[_Task], listed: dict[Oid, list[Source]]) -> Failed | None:
         """Where the object can be had now; ``Failed`` where nobody is left, else it waits for the next round."""
         now = self._setup.clock.now()
         for endpoint in self._left(task):
@@ -112,26 +127,29 @@ class _Run:
                 continue
             try:
                 source = self._sources.find(task.pointer, endpoint, lambda: [other.pointer for other in group])
-                listed.setdefault(task.pointer.oid, []).append(self._signed(task, source))
+                if source is not None:
+                    listed.setdefault(task.pointer.oid, []).append(self._signed(task, source))
             except HfcloneError as error:
                 self._blame(task, endpoint, error)
         if task.pointer.oid in listed:
             return None
         return self._next_time(task)
 
-    def _signed(self, task: Task, source: Source) -> Source:
+    def _signed(self, task: _Task, source: Source) -> Source:
         """A source that needs no token and no redirect: aria2c would send the one along the other."""
         if source.signed and not source.authority:
             return source
         size = task.pointer.size
         now = self._setup.clock.now()
         stop = min(1, size)
-        body = request_range(self._web, source, self._wanted.pin, task.pointer, 0, stop, now)
+        with self._sources.asking(source) as heard:
+            body = request_range(self._web, source, self._wanted.pin, task.pointer, 0, stop, now)
+            heard(body.answer)
         with body.answer:
             self._sources.learn(task.pointer, source, body.answer)
             return Source(source.endpoint, body.answer.url, born=now, signed=bool(body.answer.hops))
 
-    def _run_aria2c(self, tasks: list[Task], listed: dict[Oid, list[Source]]) -> None:
+    def _run_aria2c(self, tasks: list[_Task], listed: dict[Oid, list[Source]]) -> None:
         """One process, from start to end; it ends with us, whatever happens here."""
         lines = [line for task in tasks for line in _input_lines(task.pointer, listed[task.pointer.oid])]
         process = subprocess.Popen(
@@ -168,7 +186,7 @@ class _Run:
             return False
         return True
 
-    def _options(self, tasks: list[Task]) -> list[str]:
+    def _options(self, tasks: list[_Task]) -> list[str]:
         many = min(PER_SERVER, self._setup.connections)
         options = {
             "input-file": "-",
@@ -199,7 +217,7 @@ class _Run:
             options["ca-certificate"] = self._setup.ca_bundle
         return [f"--{name}={value}" for name, value in options.items()]
 
-    def _look(self, tasks: list[Task], listed: dict[Oid, list[Source]]) -> None:
+    def _look(self, tasks: list[_Task], listed: dict[Oid, list[Source]]) -> None:
         """Tell how far each object is, by the blocks that its file takes up."""
         for task in tasks:
             oid = task.pointer.oid
@@ -211,7 +229,7 @@ class _Run:
                 self._setup.board.sent(listed[oid][0].endpoint, new)
                 self._on_event(Position(oid, size))
 
-    def _settle(self, task: Task, sources: list[Source]) -> Arrived | Failed | None:
+    def _settle(self, task: _Task, sources: list[Source]) -> Arrived | Failed | None:
         """What came of an object in this round; ``None`` sends it into the next one."""
         path = self._path(task.pointer)
         whole = path.exists() and not _control(path).exists() and path.stat().st_size == task.pointer.size
@@ -227,7 +245,7 @@ class _Run:
         self._accuse(task, [source.endpoint for source in sources], actual)
         return self._next_time(task)
 
-    def _accuse(self, task: Task, senders: list[Endpoint], actual: str) -> None:
+    def _accuse(self, task: _Task, senders: list[Endpoint], actual: str) -> None:
         """Wrong bytes: one sender is named; of several, one is asked alone next time."""
         error = errors.HashMismatch(task.pointer.oid, actual, tuple(map(str, senders)))
         self._on_event(Faulted(", ".join(error.endpoints), error))
@@ -240,7 +258,7 @@ class _Run:
         if len(self._left(task)) > 1 or task.wrong[senders[0]] > SECOND_CHANCES:
             task.barred[senders[0]] = error
 
-    def _ask_why(self, task: Task, sources: list[Source]) -> None:
+    def _ask_why(self, task: _Task, sources: list[Source]) -> None:
         """aria2c tells little of why it stopped: one request of our own says what the endpoint says."""
         for source in sources:
             try:
@@ -250,7 +268,7 @@ class _Run:
             except HfcloneError as error:
                 self._blame(task, source.endpoint, error)
 
-    def _blame(self, task: Task, endpoint: Endpoint, error: HfcloneError) -> None:
+    def _blame(self, task: _Task, endpoint: Endpoint, error: HfcloneError) -> None:
         self._on_event(Faulted(str(endpoint), error))
         self._sources.forget(task.pointer, endpoint)
         verdict = judge(error)
@@ -260,7 +278,7 @@ class _Run:
         elif verdict is Verdict.AGAIN:
             self._setup.board.failed(endpoint, error, self._setup.clock.now())
 
-    def _next_time(self, task: Task) -> Failed | None:
+    def _next_time(self, task: _Task) -> Failed | None:
         """Back into the line, unless nobody is left or patience is at its end."""
         if not self._left(task):
             return Failed(task.pointer, list(task.barred.values())[-1])
@@ -271,7 +289,7 @@ class _Run:
         self._tasks.append(task)
         return None
 
-    def _left(self, task: Task) -> list[Endpoint]:
+    def _left(self, task: _Task) -> list[Endpoint]:
         return [endpoint for endpoint in self._setup.board.endpoints if endpoint not in task.barred]
 
     def _rest(self, listed: dict[Oid, list[Source]]) -> None:

@@ -64,10 +64,10 @@ def _partial_body(answer: Answer, pointer: Pointer, start: int, stop: int) -> Bo
     asked = f"{start}-{stop - 1}"
     stated = answer.headers.get("Content-Range", "")
     given = parse_content_range(stated)
+    if given is not None and given.total not in (None, pointer.size):
+        raise errors.OtherFile(answer.label, f"a file of {given.total} bytes; the object has {pointer.size}")
     if given is None or given.start != start or given.stop > pointer.size:
         raise errors.RangeRefused(answer.label, asked, f"206 with Content-Range {stated[:60]!r}")
-    if given.total not in (None, pointer.size):
-        raise errors.NotTheObject(answer.label, f"a file of {given.total} bytes; the object has {pointer.size}")
     return Body(answer, start, min(given.stop, stop), RangeSupport.YES)
 
 
@@ -77,8 +77,8 @@ def _check_whole(answer: Answer, pointer: Pointer) -> None:
     if answer.length is None and page:
         raise errors.NotTheObject(answer.label, page)
     if answer.length not in (None, pointer.size):
-        what = page or "a file"
-        raise errors.NotTheObject(answer.label, f"{what} of {answer.length} bytes; the object has {pointer.size}")
+        what = f"{page or 'a file'} of {answer.length} bytes; the object has {pointer.size}"
+        raise errors.NotTheObject(answer.label, what) if page else errors.OtherFile(answer.label, what)
 
 
 def _refusal(answer: Answer, source: Source, pin: Pin, pointer: Pointer, now: float) -> HfcloneError:

@@ -41,11 +41,17 @@ class Lease:
     position: int
     began: float
     heard: float
-    """Clock time of the last byte (or of the beginning)."""
+    """Clock time of the last byte (or of the beginning); later than now while the rate limit holds it."""
     first: float | None = None
     """Clock time at which its answer began."""
     gaps: RangeSet | None = None
     """For a lease over all the rest: which of its bytes are really missing."""
+    checking: bool = False
+    """What it brings is compared with what is here: somebody sent wrong bytes."""
+    signed: bool = False
+    """It is answered by whom a signed URL names, not by the endpoint itself."""
+    gone: bool = False
+    """Its range was given back while its connection still waited for an answer."""
 
     @property
     def whole(self) -> bool:
@@ -61,8 +67,16 @@ class Lease:
     @property
     def rest(self) -> list[tuple[int, int]]:
         """What it has still to bring."""
-        ranges = [(self.start, self.stop)] if self.gaps is None else list(self.gaps)
-        return [(max(start, self.position), stop) for start, stop in ranges if stop > self.position]
+        return [(max(start, self.position), stop) for start, stop in self._ranges if stop > self.position]
+
+    @property
+    def brought(self) -> list[tuple[int, int]]:
+        """What it has brought."""
+        return [(start, min(stop, self.position)) for start, stop in self._ranges if start < self.position]
+
+    @property
+    def _ranges(self) -> list[tuple[int, int]]:
+        return [(self.start, self.stop)] if self.gaps is None else list(self.gaps)
 
 
 @dataclass(slots=True, eq=False)
@@ -74,10 +88,12 @@ class Task:
     leases: list[Lease] = field(default_factory=list)
     barred: dict[Endpoint, HfcloneError] = field(default_factory=dict)
     """Who is not asked for this object again, and why."""
-    alone: Endpoint | None = None
-    """After wrong bytes from several senders: the only one asked, so that the next time names the liar."""
-    wrong: Counter[Endpoint] = field(default_factory=Counter)
-    """How often an endpoint that sent all of it sent it wrong."""
+    other_files: Counter[Endpoint] = field(default_factory=Counter)
+    """How often an endpoint named another length for it."""
+    error: HfcloneError | None = None
+    """What last went wrong with it."""
+    checking: bool = False
+    """All of it is here and it is wrong: ``todo`` is compared with what is here."""
     ready_at: float = 0.0
     """Clock time before which it is not begun and no lease of it is handed out."""
 
@@ -106,34 +122,44 @@ class Pool:
     """All objects of a transfer, from waiting over active to settled."""
 
     def __init__(self, objects: Iterable[Pointer]) -> None:
-        self._waiting = deque(Task(pointer) for pointer in objects)
+        self._waiting = deque(objects)  # no Task yet: there may be 100,000
+        self._shelved: list[Task] = []
         self.active: dict[Oid, Task] = {}
 
     @property
     def unsettled(self) -> int:
         """Objects that are not settled yet."""
-        return len(self._waiting) + len(self.active)
+        return self.waiting + len(self.active)
 
     @property
     def waiting(self) -> int:
         """Objects that have not been begun."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._shelved)
+
+    @property
+    def shelved(self) -> tuple[Task, ...]:
+        """Objects that were begun and could not go on."""
+        return tuple(self._shelved)
 
     def upcoming(self) -> Iterator[Pointer]:
         """Objects that will be wanted next, in order."""
-        return (task.pointer for task in self._waiting)
+        return iter(self._waiting)
 
     def leases(self) -> Iterator[Lease]:
         """Everything that is being fetched."""
         return (lease for task in self.active.values() for lease in task.leases)
 
-    def begin(self, now: float) -> Task | None:
-        """Make the next waiting object active, if more should be begun; its bytes are to be ``opened``."""
-        if not self._waiting or self._waiting[0].ready_at > now:
+    def begin(self, now: float, spread: int = SPREAD) -> Task | None:
+        """Make the next waiting object active, if less than ``spread`` have ranges left; it is to be ``opened``."""
+        if not self.waiting or sum(1 for task in self.active.values() if task.todo) >= spread:
             return None
-        if sum(1 for task in self.active.values() if task.todo) >= SPREAD:
+        task = next((task for task in self._shelved if task.ready_at <= now), None)
+        if task is not None:
+            self._shelved.remove(task)
+        elif self._waiting:
+            task = Task(self._waiting.popleft())
+        else:
             return None
-        task = self._waiting.popleft()
         task.todo.add(0, task.pointer.size)
         task.ready_at = math.inf
         self.active[task.pointer.oid] = task
@@ -144,15 +170,19 @@ class Pool:
         task.todo = RangeSet(held.gaps(task.pointer.size))
         task.ready_at = 0.0
 
-    def take(self, now: float, choose: Callable[[Task], Endpoint | None], *, limit: int = SEGMENT_BYTES) -> Lease | None:
+    def take(
+        self, now: float, choose: Callable[[Task], Endpoint | None], *, limit: int = SEGMENT_BYTES
+    ) -> Lease | None:
         """A lease on the next range, or ``None`` where nothing can be handed out now.
 
         ``choose`` names the endpoint to ask for a task, ``None`` where nobody can be asked now.
+        ``limit`` is in bytes; an object that is being checked is checked in smaller steps.
         """
         ready = [task for task in self.active.values() if task.todo and task.ready_at <= now]
         for task in sorted(ready, key=lambda task: len(task.leases)):
             endpoint = choose(task)
-            taken = task.todo.take_first(limit) if endpoint else None
+            step = _checking_step(task.pointer.size, limit) if task.checking else limit
+            taken = task.todo.take_first(step) if endpoint else None
             if endpoint and taken:
                 return self._lease(task, endpoint, *taken, now)
         return None
@@ -160,19 +190,22 @@ class Pool:
     def widen(self, lease: Lease) -> None:
         """Make ``lease`` cover all that its object still lacks: its endpoint sends only whole bodies."""
         task = lease.task
-        gaps = RangeSet([(lease.position, lease.stop), *task.todo])
+        gaps = RangeSet([*lease.rest, *task.todo])
         lease.gaps = gaps
         lease.start = lease.position = min(start for start, _ in gaps)
         lease.stop = task.pointer.size
         task.todo = RangeSet()
 
-    def split(self, now: float, choose: Callable[[Task], Endpoint | None], worth: Callable[[Lease], bool]) -> Lease | None:
+    def split(
+        self, now: float, choose: Callable[[Task], Endpoint | None], worth: Callable[[Lease], bool]
+    ) -> Lease | None:
         """Take over the second half of the largest lease that is ``worth`` it; for the end of the work."""
         for victim in sorted(self.leases(), key=lambda lease: lease.position - lease.stop):
             middle = victim.position + (victim.stop - victim.position + 1) // 2
             if victim.stop - middle < MIN_SPLIT_BYTES:
                 return None
-            endpoint = choose(victim.task) if victim.gaps is None and worth(victim) else None
+            able = victim.gaps is None and victim.task.ready_at <= now
+            endpoint = choose(victim.task) if able and worth(victim) else None
             if endpoint:
                 stop, victim.stop = victim.stop, middle
                 return self._lease(victim.task, endpoint, middle, stop, now)
@@ -191,11 +224,12 @@ class Pool:
         for start, stop in lease.rest:
             lease.task.todo.add(start, stop)
 
-    def shelve(self, task: Task) -> None:
-        """Put an active object without leases back behind the waiting ones, to be begun anew."""
+    def shelve(self, task: Task, ready_at: float) -> None:
+        """Put an active object without leases aside, to be begun anew from ``ready_at`` on."""
         del self.active[task.pointer.oid]
         task.todo = RangeSet()
-        self._waiting.append(task)
+        task.ready_at = ready_at
+        self._shelved.append(task)
 
     def settle(self, task: Task) -> None:
         """The object is done with, well or not."""
@@ -203,12 +237,18 @@ class Pool:
 
     def drain(self) -> list[Task]:
         """Settle everything that is left, and return it."""
-        left = [*self.active.values(), *self._waiting]
+        left = [*self.active.values(), *self._shelved, *map(Task, self._waiting)]
         self.active.clear()
+        self._shelved.clear()
         self._waiting.clear()
         return left
 
     def _lease(self, task: Task, endpoint: Endpoint, start: int, stop: int, now: float) -> Lease:
-        lease = Lease(task, endpoint, start, stop, start, began=now, heard=now)
+        lease = Lease(task, endpoint, start, stop, start, began=now, heard=now, checking=task.checking)
         task.leases.append(lease)
         return lease
+
+
+def _checking_step(size: int, limit: int) -> int:
+    """Bytes of a range that is compared: small against the object, since the search ends at the first difference."""
+    return max(256 * 1024, min(limit, size // 256))

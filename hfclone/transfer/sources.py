@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -32,6 +33,8 @@ BATCH_OBJECTS = 100
 _MEDIA_TYPE = "application/vnd.git-lfs+json"
 _UNKNOWN_LIFE = 900.0
 """Seconds a signed URL is used where its end is not known; the hub's live an hour."""
+_PAGE_SECONDS = 30.0
+"""Seconds for which a page in place of a batch answer is taken for a lack of the batch API."""
 _MARGIN = 5.0
 """Seconds before its end from which a URL is not used for a new request (git-lfs has the same)."""
 
@@ -78,10 +81,11 @@ class Sources:
         self._batch_sizes = {endpoint: BATCH_OBJECTS for endpoint in board.endpoints}
         self._asking = {endpoint: threading.Lock() for endpoint in board.endpoints}
 
-    def find(self, pointer: Pointer, endpoint: Endpoint, next_up: Callable[[], Iterable[Pointer]]) -> Source:
+    def find(self, pointer: Pointer, endpoint: Endpoint, next_up: Callable[[], Iterable[Pointer]]) -> Source | None:
         """A usable source of ``pointer`` on ``endpoint``; asks the batch API where that is needed.
 
-        ``next_up`` names the objects that will be wanted soon, for the same request.
+        ``next_up`` names the objects that will be wanted soon, for the same request. ``None`` where
+        the endpoint's limit allows no request now. Use the source within ``asking``.
 
         Raises:
             ObjectMissing, AccessDenied and other RemoteErrors: the endpoint's answer is no.
@@ -94,12 +98,33 @@ class Sources:
             with self._asking[endpoint]:  # one request brings what all who wait here need
                 known = self._usable(pointer, endpoint)
                 if known is None and not self._board.lacks(endpoint, BATCH):
+                    if not self._board.spend(endpoint):
+                        return None
                     self._ask_batch(endpoint, self._group(pointer, endpoint, next_up))
-                    known = self._usable(pointer, endpoint)
+                    known = self._known.get((endpoint, pointer.oid))  # good for once, however soon it dies
         if isinstance(known, HfcloneError):
             self._known.pop((endpoint, pointer.oid), None)
             raise known
         return known or self._resolve_source(pointer, endpoint)
+
+    @contextmanager
+    def asking(self, source: Source) -> Iterator[Callable[[Answer], None]]:
+        """Around a request to ``source``: tell its answer, so that the endpoint's limit is kept."""
+        answers: list[Answer] = []
+        try:
+            yield answers.append
+        finally:
+            if not source.signed:
+                self._board.heard(source.endpoint, answers[0].quota if answers else None)
+
+    def has_url(self, pointer: Pointer, endpoint: Endpoint) -> bool:
+        """Whether a signed URL is at hand, so that the endpoint itself need not be asked."""
+        return isinstance(self._usable(pointer, endpoint), Source)
+
+    def settled(self, pointer: Pointer) -> None:
+        """The object is done with: its URLs are not needed any more."""
+        for endpoint in self._board.endpoints:
+            self.forget(pointer, endpoint)
 
     def forget(self, pointer: Pointer, endpoint: Endpoint) -> None:
         """Its URL does not work any more."""
@@ -109,15 +134,17 @@ class Sources:
         """Remember where a redirect led: the next range need not ask the endpoint again."""
         if answer.hops and not source.signed:
             now = self._now()
-            life = _life_of(answer.url) or _UNKNOWN_LIFE
+            life = _life_of(answer.url, answer.date) or _UNKNOWN_LIFE
             signed = Source(source.endpoint, answer.url, born=now, dies_at=now + life, signed=True)
             self._known[source.endpoint, pointer.oid] = signed
 
-    def _resolve_source(self, pointer: Pointer, endpoint: Endpoint) -> Source:
+    def _resolve_source(self, pointer: Pointer, endpoint: Endpoint) -> Source | None:
         """The ``/resolve/`` URL itself, or the signed one that it led to before."""
         known = self._usable(pointer, endpoint)
         if isinstance(known, Source):
             return known
+        if not self._board.spend(endpoint):
+            return None
         url = endpoint.file_url(self._pin, self._paths[pointer.oid][0])
         return Source(endpoint, url, authority=self._authorities.get(endpoint.url), born=self._now())
 
@@ -125,9 +152,7 @@ class Sources:
         known = self._known.get((endpoint, pointer.oid))
         return None if isinstance(known, Source) and not known.usable(self._now()) else known
 
-    def _group(
-        self, pointer: Pointer, endpoint: Endpoint, next_up: Callable[[], Iterable[Pointer]]
-    ) -> list[Pointer]:
+    def _group(self, pointer: Pointer, endpoint: Endpoint, next_up: Callable[[], Iterable[Pointer]]) -> list[Pointer]:
         """The object itself and others that will be wanted soon and have no usable URL."""
         group = {pointer.oid: pointer}
         for other in next_up():
@@ -147,67 +172,94 @@ class Sources:
             "objects": [{"oid": pointer.oid, "size": pointer.size} for pointer in group],
         }
         headers = {"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE}
-        with self._web.ask(
-            endpoint.batch_url(self._pin.repo),
-            label=str(endpoint),
-            method="POST",
-            headers=headers,
-            body=json.dumps(request).encode(),
-            authority=authority,
-        ) as answer:
-            self._board.hold(endpoint, answer.hold)
-            if answer.status == 413 and len(group) > 1:
-                self._batch_sizes[endpoint] = max(1, len(group) // 2)
-                raise errors.ServerFault(str(endpoint), 413, 0.0)
-            if answer.status != 200:
-                self._refused(endpoint, answer, authority)
-                return
-            if not answer.content_type.endswith("json"):
-                self._board.note_lack(endpoint, BATCH)
-                return
+        quota: tuple[int, float] | None = None
+        try:
+            with self._web.ask(
+                endpoint.batch_url(self._pin.repo),
+                label=str(endpoint),
+                method="POST",
+                headers=headers,
+                body=json.dumps(request).encode(),
+                authority=authority,
+            ) as answer:
+                quota = answer.quota
+                self._read_batch(endpoint, group, answer, authority)
+        finally:
+            self._board.heard(endpoint, quota)
+
+    def _read_batch(
+        self, endpoint: Endpoint, group: list[Pointer], answer: Answer, authority: Authority | None
+    ) -> None:
+        if answer.status == 413 and len(group) > 1:
+            self._batch_sizes[endpoint] = max(1, len(group) // 2)
+            raise errors.ServerFault(str(endpoint), 413, 0.0)
+        if answer.status != 200:
+            self._refused(endpoint, answer, authority)
+        elif not answer.content_type.endswith("json"):
+            # A portal's page goes away soon; a mirror that shows pages for everything is asked in vain now and then.
+            self._board.note_lack(endpoint, BATCH, "it answers with a page", seconds=_PAGE_SECONDS)
+        else:
             listed = answer.json()
-        self._learn_batch(endpoint, group, listed, authority)
+            for pointer, row in zip(group, _rows(listed, group), strict=True):
+                self._known[endpoint, pointer.oid] = _read_row(
+                    endpoint, pointer, row, authority, self._now(), answer.date
+                )
 
     def _refused(self, endpoint: Endpoint, answer: Answer, authority: Authority | None) -> None:
         """A batch request was answered no: raise what may pass or is final, else do without the batch API."""
         error = explain(answer, endpoint, self._pin.repo, self._pin.commit, authority)
         if isinstance(error, errors.NotServed) or not answer.headers.get("X-Error-Code") and answer.status < 429:
-            self._board.note_lack(endpoint, BATCH)
+            self._board.note_lack(endpoint, BATCH, str(error))
             return
         raise error
 
-    def _learn_batch(self, endpoint: Endpoint, group: list[Pointer], listed: Any, authority: Authority | None) -> None:
-        rows = listed.get("objects") if isinstance(listed, dict) else None
-        by_oid = {row.get("oid"): row for row in rows or () if isinstance(row, dict)}
-        for pointer in group:
-            self._known[endpoint, pointer.oid] = self._read_row(endpoint, pointer, by_oid.get(pointer.oid), authority)
 
-    def _read_row(
-        self, endpoint: Endpoint, pointer: Pointer, row: Any, authority: Authority | None
-    ) -> Source | HfcloneError:
-        """What a batch answer says about one object."""
-        label = str(endpoint)
-        if row is None:
-            return errors.NotTheObject(label, "its batch answer leaves out an object that was asked for")
-        error = row.get("error")
-        if isinstance(error, dict):
-            code = error.get("code")
-            missing = code in (404, 410)
-            return errors.ObjectMissing(pointer.oid, label) if missing else errors.ServerFault(label, int(code or 500))
-        action = (row.get("actions") or {}).get("download") or {}
-        href, headers = action.get("href"), action.get("header") or {}
-        if not isinstance(href, str) or urlsplit(href).scheme not in ("http", "https"):
-            return errors.ObjectMissing(pointer.oid, label)
-        if urlsplit(endpoint.url).scheme == "https" and urlsplit(href).scheme == "http":
-            return errors.BadRedirect(label, urlsplit(href).netloc, "from https down to http")
-        now = self._now()
-        # The API's words on authentication go before our own (git-lfs docs/api/batch.md).
-        own = None if row.get("authenticated") or headers else authority
-        life = _life_of_action(action) or _life_of(href) or _UNKNOWN_LIFE
-        return Source(endpoint, href, dict(headers), own, now, now + life, signed=True)
+def _rows(listed: Any, group: Sequence[Pointer]) -> list[dict[str, Any] | None]:
+    """What a batch answer says about each of ``group``, in its order; it may say anything."""
+    rows = listed.get("objects") if isinstance(listed, dict) else None
+    named = [row for row in (rows if isinstance(rows, list) else ()) if isinstance(row, dict)]
+    by_oid = {row["oid"]: row for row in named if isinstance(row.get("oid"), str)}
+    return [by_oid.get(pointer.oid) for pointer in group]
 
 
-def _life_of_action(action: Mapping[str, Any]) -> float | None:
+def _read_row(
+    endpoint: Endpoint,
+    pointer: Pointer,
+    row: dict[str, Any] | None,
+    authority: Authority | None,
+    now: float,
+    date: float | None,
+) -> Source | HfcloneError:
+    """What a batch answer of ``date`` says about one object."""
+    label = str(endpoint)
+    if row is None:
+        return errors.NotTheObject(label, "its batch answer leaves out an object that was asked for")
+    error = row.get("error")
+    if isinstance(error, dict):
+        code = error.get("code")
+        missing = code in (404, 410)
+        status = code if isinstance(code, int) else 500
+        return errors.ObjectMissing(pointer.oid, label) if missing else errors.ServerFault(label, status)
+    action = _dict(_dict(row.get("actions")).get("download"))
+    href, headers = action.get("href"), _dict(action.get("header"))
+    if not isinstance(href, str):
+        return errors.ObjectMissing(pointer.oid, label)
+    if urlsplit(href).scheme not in ("http", "https"):
+        return errors.BadRedirect(label, href[:60], "that is not http or https")
+    if urlsplit(endpoint.url).scheme == "https" and urlsplit(href).scheme == "http":
+        return errors.BadRedirect(label, urlsplit(href).netloc, "from https down to http")
+    # The API's words on authentication go before our own (git-lfs docs/api/batch.md).
+    own = None if row.get("authenticated") or headers else authority
+    lives = [life for life in (_life_of_action(action, date), _life_of(href, date)) if life is not None]
+    sent = {str(name): str(value) for name, value in headers.items()}
+    return Source(endpoint, href, sent, own, now, now + min(lives, default=_UNKNOWN_LIFE), signed=True)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _life_of_action(action: Mapping[str, Any], date: float | None) -> float | None:
     """Seconds that a batch action says it lives."""
     expires_in, expires_at = action.get("expires_in"), action.get("expires_at")
     if isinstance(expires_in, (int, float)) and expires_in > 0:
@@ -217,20 +269,24 @@ def _life_of_action(action: Mapping[str, Any]) -> float | None:
             end = datetime.fromisoformat(expires_at.replace("Z", "+00:00"))
         except ValueError:
             return None
-        return max(0.001, (end - datetime.now(timezone.utc)).total_seconds()) if end.tzinfo else None
+        return _until(end.timestamp(), date) if end.tzinfo else None
     return None
 
 
-def _life_of(url: str) -> float | None:
+def _life_of(url: str, date: float | None) -> float | None:
     """Seconds that a signed URL lives by its own query (SigV4, or CloudFront's ``Expires``)."""
     query = {key: values[0] for key, values in parse_qs(urlsplit(url).query).items()}
     try:
         if "X-Amz-Expires" in query and "X-Amz-Date" in query:
             signed = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
-            end = signed + timedelta(seconds=int(query["X-Amz-Expires"]))
-            return max(0.001, end.timestamp() - wall_clock())
+            return _until((signed + timedelta(seconds=int(query["X-Amz-Expires"]))).timestamp(), date)
         if "Expires" in query:
-            return max(0.001, float(query["Expires"]) - wall_clock())
-    except ValueError:
+            return _until(float(query["Expires"]), date)
+    except (ValueError, OverflowError):
         return None
     return None
+
+
+def _until(end: float, date: float | None) -> float:
+    """Seconds until ``end`` by the server's clock where it told it; ours may be wrong. Dates are whole seconds."""
+    return max(0.001, end - (wall_clock() if date is None else date) - 1.0)

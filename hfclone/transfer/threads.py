@@ -7,21 +7,22 @@ of the user's is ever called on another thread.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from time import monotonic
 
 from hfclone.events import Failed, OnEvent
 from hfclone.hashing import blocks
 from hfclone.health import Board
-from hfclone.http import Authority, Web
+from hfclone.http import READ_BYTES, Authority, Web
+from hfclone.measures import Window
 from hfclone.patience import Clock, Patience
 from hfclone.transfer import Arrived, Wanted
-from hfclone.transfer.desk import Desk
+from hfclone.transfer.desk import Desk, Kit
 from hfclone.transfer.pool import Lease
 from hfclone.transfer.sources import Sources
-from hfclone.transfer.tempo import Pace, Tempo
-from hfclone.transfer.worker import Worker
+from hfclone.transfer.tempo import Hours, Pace, Tempo
+from hfclone.transfer.worker import Line, Worker
 
 __all__ = ["ThreadTransfer"]
 
@@ -45,37 +46,40 @@ class ThreadTransfer:
     clock: Clock
     connections: int
     limit_rate: int | None = None
+    window: Window | None = None
+    """The part of the day in which bytes may move, by ``wall_clock`` in local time."""
+    wall_clock: Callable[[], float] = time.time
 
     def fetch(self, wanted: Wanted, on_event: OnEvent) -> Iterator[Arrived | Failed]:
         """See ``Transfer.fetch``."""
+        pace = Pace(self.limit_rate)
+        connections = pace.connections(self.connections)
         with self.web() as web:
+            buffer = pace.receive_buffer(connections)
+            if buffer:
+                web.narrow(buffer)
             sources = Sources(
-                wanted.pin,
-                wanted.paths,
-                web=web,
-                board=self.board,
-                authorities=self.authorities,
-                now=self.clock.now,
+                wanted.pin, wanted.paths, web=web, board=self.board, authorities=self.authorities, now=self.clock.now
             )
-            desk = Desk(
-                list(wanted.objects),
-                partials=wanted.partials,
-                board=self.board,
-                sources=sources,
-                patience=self.patience,
-                clock=self.clock,
-                tempo=Tempo(self.connections),
-                pace=Pace(self.limit_rate),
-            )
-            workers = [
-                Worker(number, desk=desk, sources=sources, web=web, pin=wanted.pin, clock=self.clock)
-                for number in range(self.connections)
-            ]
-            crew = _Crew(desk, web, workers)
+            desk = Desk(list(wanted.objects), self._kit(wanted, sources, pace, connections))
+            line = Line(sources, web, wanted.pin, self.clock, pace.read_bytes(READ_BYTES))
+            crew = _Crew(desk, web, [Worker(number, desk, line) for number in range(connections)])
             try:
                 yield from crew.outcomes(on_event)
             finally:
                 crew.dismiss()
+
+    def _kit(self, wanted: Wanted, sources: Sources, pace: Pace, connections: int) -> Kit:
+        return Kit(
+            wanted.partials,
+            self.board,
+            sources,
+            self.patience,
+            self.clock,
+            Tempo(connections),
+            pace,
+            Hours(self.window, self.wall_clock),
+        )
 
 
 class _Crew:
@@ -106,14 +110,13 @@ class _Crew:
                 self._drop(lease)
 
     def dismiss(self) -> None:
-        """Send everybody home; files are let go only when nobody can write to them any more."""
+        """Send everybody home; files are let go when nobody can write to them any more."""
         self._desk.stop()
         self._web.close()
-        deadline = monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
-            thread.join(max(0.0, deadline - monotonic()))
-        if not any(thread.is_alive() for thread in self._threads):
-            self._desk.close()
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._desk.close()
 
     def _drop(self, lease: Lease) -> None:
         for worker in self._workers:

@@ -2,35 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
 from hfclone.errors import HfcloneError, LocalError
-from hfclone.hashing import RangeDigest
-from hfclone.http import Answer, Web
+from hfclone.hashing import RangeDigest, same_bytes
+from hfclone.http import READ_BYTES, Answer, Web
 from hfclone.names import Pin
 from hfclone.partials import Partial, Record
 from hfclone.patience import Clock
-from hfclone.transfer.desk import Desk, Item
+from hfclone.transfer.books import Item
+from hfclone.transfer.desk import Desk
 from hfclone.transfer.exchange import Body, request_range
 from hfclone.transfer.pool import Lease
 from hfclone.transfer.sources import Sources
 
-__all__ = ["Worker"]
+__all__ = ["Line", "Worker"]
 
 RECORD_BYTES = 4 * 1024 * 1024
 """Bytes after which a range is journalled: what a kill costs each connection at most."""
 RECORD_SECONDS = 0.5
 """The same for slow lines."""
+NAP = 0.2
+"""Seconds slept at once, so that going home never waits for the rate limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What all connections of a fetch share."""
+
+    sources: Sources
+    web: Web
+    pin: Pin
+    clock: Clock
+    read_bytes: int = READ_BYTES
+    """Bytes read at once."""
 
 
 class Worker:
     """One of the threads that fetch. Everything it needs is handed in; it ends when the desk says so."""
 
-    def __init__(self, number: int, *, desk: Desk, sources: Sources, web: Web, pin: Pin, clock: Clock) -> None:
+    def __init__(self, number: int, desk: Desk, line: Line) -> None:
         self._number = number
         self._desk = desk
-        self._sources = sources
-        self._web = web
-        self._pin = pin
-        self._clock = clock
+        self._sources = line.sources
+        self._web = line.web
+        self._pin = line.pin
+        self._clock = line.clock
+        self._read_bytes = line.read_bytes
         self.fetching: tuple[Lease, Answer] | None = None
         """What it reads from just now, so that the coordinator can break it off."""
 
@@ -44,7 +63,7 @@ class Worker:
 
     def _open(self, item: Item) -> None:
         try:
-            partial = self._desk.partials.open(item.pointer)
+            partial = self._desk.partials.open(item.pointer, self._desk.checked)
         except LocalError as error:
             self._desk.cannot_open(item, error)
         else:
@@ -64,37 +83,72 @@ class Worker:
     def _request(self, lease: Lease) -> None:
         pointer = lease.task.pointer
         source = self._sources.find(pointer, lease.endpoint, self._desk.upcoming)
+        if source is None:
+            return
+        lease.signed = source.signed
         asked_at = self._clock.now()
-        body = request_range(self._web, source, self._pin, pointer, lease.position, lease.stop, asked_at)
+        start, stop = lease.position, lease.stop
+        with self._sources.asking(source) as heard:
+            body = request_range(self._web, source, self._pin, pointer, start, stop, asked_at)
+            heard(body.answer)
         with body.answer:
             self._sources.learn(pointer, source, body.answer)
-            partial = self._desk.answers(lease, body.ranges, body.answer.hold)
+            lease.signed = lease.signed or bool(body.answer.hops)
+            item = self._desk.answers(lease, body.ranges)
             self.fetching = (lease, body.answer)
-            self._receive(lease, body, partial)
+            self._receive(lease, body, item)
 
-    def _receive(self, lease: Lease, body: Body, partial: Partial) -> None:
+    def _receive(self, lease: Lease, body: Body, item: Item) -> None:
         """Write what comes, hash it where it is next in line, and journal it."""
-        recorder = _Recorder(partial, str(lease.endpoint), self._clock)
-        digest = self._desk.hash_here(lease)
+        recorder = _Recorder(item.opened, str(lease.endpoint), self._clock)
+        digest = self._desk.hash_here(item, lease)
+        update: Callable[[memoryview], object] = digest.update if digest is not None else _ignore
         try:
-            offset = body.start
-            for chunk in body.answer.chunks(body.stop - body.start):
-                for piece, at in _wanted(chunk, offset, lease):
-                    partial.write(piece, at)
-                    recorder.add(piece, at)
-                    if digest is not None:
-                        digest.update(piece)
-                offset += len(chunk)
-                pause = self._desk.arrived(lease, offset)
-                if offset >= lease.stop:
-                    break
-                if pause:
-                    self._clock.sleep(pause)
+            self._write_all(lease, body, item, recorder, update)
         finally:
-            if not (lease.whole and lease.position == lease.stop):  # what is whole is placed at once
-                recorder.flush()
-            if digest is not None:
-                self._desk.hashed(self._desk.item_of(lease), lease.position)
+            try:
+                if not (lease.whole and lease.position == lease.stop):  # what is whole is placed at once
+                    recorder.flush()
+            finally:
+                if digest is not None:
+                    self._desk.hashed(item, lease.position)
+
+    def _write_all(
+        self, lease: Lease, body: Body, item: Item, recorder: _Recorder, update: Callable[[memoryview], object]
+    ) -> None:
+        offset = body.start
+        for chunk, unused in self._chunks(lease, body):
+            for piece, at in _wanted(chunk, offset, lease):
+                if not lease.checking:
+                    item.opened.write(piece, at)
+                elif not same_bytes(item.opened.descriptor, piece, at):
+                    self._desk.differs(item, at, at + len(piece))
+                    item.opened.write(piece, at)
+                recorder.add(piece, at)
+                update(piece)
+            offset += len(chunk)
+            self._desk.arrived(item, lease, offset, unused)
+            if offset >= lease.stop:
+                return
+
+    def _chunks(self, lease: Lease, body: Body) -> Iterator[tuple[bytes, int]]:
+        """What arrives, each with what was set aside for it and not used; no faster than the rate limit allows."""
+        chunks = body.answer.chunks(body.stop - body.start, self._read_bytes)
+        while True:
+            self._nap(self._desk.pause(lease, self._read_bytes))
+            chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk, self._read_bytes - len(chunk)
+
+    def _nap(self, seconds: float) -> None:
+        until = self._clock.now() + seconds
+        while (left := until - self._clock.now()) > 0 and not self._desk.stopped:
+            self._clock.sleep(min(left, NAP))
+
+
+def _ignore(_piece: memoryview) -> None:
+    """Somebody else hashes."""
 
 
 def _wanted(chunk: bytes, offset: int, lease: Lease) -> list[tuple[memoryview, int]]:

@@ -1,0 +1,112 @@
+"""What a transfer holds in memory while it runs. Plain data; the desk's lock guards all of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from hfclone.endpoints import Endpoint
+from hfclone.errors import LocalError
+from hfclone.events import Event, Failed, Position
+from hfclone.partials import Partial
+from hfclone.pointer import Oid, Pointer
+from hfclone.ranges import RangeSet
+from hfclone.transfer import Arrived
+from hfclone.transfer.pool import Pool, Task
+from hfclone.transfer.trust import Trust
+
+__all__ = ["Books", "Item", "Trial"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Where to go on when the object turns out to be still wrong."""
+
+    digest: hashlib._Hash
+    hashed: int
+    todo: RangeSet
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One active object with its files and its running sha256. ``busy``: somebody is hashing it."""
+
+    task: Task
+    trust: Trust
+    partial: Partial | None = None
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    hashed: int = 0
+    busy: bool = False
+    trial: Trial | None = None
+    """Bytes were replaced, and the whole is being hashed to see whether that was all."""
+    shown: int = -1
+
+    @property
+    def pointer(self) -> Pointer:
+        return self.task.pointer
+
+    @property
+    def opened(self) -> Partial:
+        """The partial; only for those who hold a lease or hash, since it is open then."""
+        assert self.partial is not None
+        return self.partial
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody uses its files."""
+        return not self.busy and not self.task.leases
+
+    def close(self) -> None:
+        """Let go of the files, once nobody uses them."""
+        if self.idle and self.partial is not None:
+            self.partial.close()
+            self.partial = None
+
+
+@dataclass(slots=True)
+class Books:
+    """The objects, and what is to be told to the caller's thread."""
+
+    pool: Pool
+    items: dict[Oid, Item] = field(default_factory=dict)
+    trusts: dict[Oid, Trust] = field(default_factory=dict)
+    in_flight: Counter[Endpoint] = field(default_factory=Counter)
+    outcomes: deque[Arrived | Failed] = field(default_factory=deque)
+    events: deque[Event] = field(default_factory=deque)
+    orphans: list[Item] = field(default_factory=list)
+    """Settled while somebody still used their files."""
+    received: int = 0
+    fatal: LocalError | None = None
+
+    def begin(self, task: Task) -> Item:
+        """An item for a task that has become active."""
+        trust = self.trusts[task.pointer.oid] = Trust(task.pointer.size)
+        item = self.items[task.pointer.oid] = Item(task, trust)
+        return item
+
+    def settle(self, task: Task, outcome: Arrived | Failed) -> None:
+        """The object is done with; its files are closed when nobody uses them."""
+        self.pool.settle(task)
+        self.trusts.pop(task.pointer.oid, None)
+        item = self.items.pop(task.pointer.oid, None)
+        if item is not None:
+            self.orphans.append(item)
+            self.close_orphans()
+        self.outcomes.append(outcome)
+
+    def close_orphans(self) -> None:
+        """Let go of the files that nobody uses any more."""
+        for item in self.orphans:
+            item.close()
+        self.orphans = [item for item in self.orphans if item.partial is not None]
+
+    def positions(self) -> list[Position]:
+        """Of those objects that have moved since the last call."""
+        moved = []
+        for item in self.items.values():
+            received = item.task.received
+            if item.partial is not None and received != item.shown:
+                item.shown = received
+                moved.append(Position(item.pointer.oid, received))
+        return moved

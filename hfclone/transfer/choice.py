@@ -1,0 +1,101 @@
+"""Which endpoint is asked for which object, and which connection is given up. Decides; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from hfclone.endpoints import Endpoint, EndpointKind
+from hfclone.health import FILES, Board, RangeSupport
+from hfclone.pointer import Oid, Pointer
+from hfclone.transfer.pool import SEGMENT_BYTES, Lease, Task
+from hfclone.transfer.trust import Trust
+
+__all__ = ["Chooser"]
+
+SLOW_SECONDS = 2.0
+"""A lease with more than this ahead of it is worth splitting when nothing else is left to do."""
+SILENCE = 3.0
+"""A connection that is silent for so long while others move is dropped, its range taken over."""
+LONE_SILENCE = 5.0
+"""The same where no other moves: the line as a whole may be slow."""
+SLOWER = 10
+"""A connection so many times slower than its peers is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """Looks at the board. Called under the desk's lock."""
+
+    board: Board
+    in_flight: Mapping[Endpoint, int]
+    trusts: Mapping[Oid, Trust]
+    has_url: Callable[[Pointer, Endpoint], bool]
+    """Whether a signed URL is at hand, so that the endpoint itself need not be asked."""
+
+    def endpoint_for(self, task: Task, now: float) -> Endpoint | None:
+        """Whom to ask for ``task`` now: a mirror if one can be asked, else the hub; each by what it brings."""
+        ready = [e for e in self.left(task) if self._ready_at(e, task) <= now and self._may_ask(e, task)]
+        mirrors = [endpoint for endpoint in ready if endpoint.kind is EndpointKind.MIRROR]
+        if len(mirrors or ready) < 2:
+            return next(iter(mirrors or ready), None)
+        return min(mirrors or ready, key=self._load)
+
+    def left(self, task: Task) -> list[Endpoint]:
+        """Whom one could still ask for ``task``, now or later: those not in doubt where there are such."""
+        able = self.able(task)
+        trust = self.trusts.get(task.pointer.oid)
+        doubted = trust.doubted if trust else ()
+        return [endpoint for endpoint in able if str(endpoint) not in doubted] or able
+
+    def able(self, task: Task) -> list[Endpoint]:
+        """The same, whatever is thought of their bytes."""
+        return [e for e in self.board.endpoints if e not in task.barred and not self.board.lacks(e, FILES)]
+
+    def worth_splitting(self, lease: Lease, now: float) -> bool:
+        """Whether a second connection would end it notably sooner: a new answer takes its time to begin."""
+        rate = lease.rate(now)
+        if rate is None or self.board.ranges(lease.endpoint) is not RangeSupport.YES:
+            return False
+        latency = self.board.latency(lease.endpoint) or 0.0
+        return lease.stop - lease.position > rate * (SLOW_SECONDS + 2 * latency)
+
+    def lags(self, lease: Lease, leases: list[Lease], now: float) -> bool:
+        """Whether a connection is silent, or slower by an order than its peers: a new one does better.
+
+        How long a silence may last follows from the endpoint's latency: a slow far side is not a dead line.
+        """
+        latency = self.board.latency(lease.endpoint)
+        if latency is None:
+            return False  # never heard of: the socket's own time limit decides
+        peers = [peer for peer in leases if peer is not lease and peer.first and now - peer.heard < 1.0]
+        if now - lease.heard > max(SILENCE if peers else LONE_SILENCE, 5 * latency):
+            return True
+        rates = sorted(rate for peer in peers if (rate := peer.rate(now)) is not None)
+        own = lease.rate(now)
+        if len(rates) < 3 or own is None or lease.first is None or now - lease.first < 5.0:
+            return False
+        return own < rates[len(rates) // 2] / SLOWER
+
+    def _ready_at(self, endpoint: Endpoint, task: Task) -> float:
+        if self.has_url(task.pointer, endpoint):
+            return self.board.bytes_ready_at(endpoint)
+        return self.board.ready_at(endpoint)
+
+    def _may_ask(self, endpoint: Endpoint, task: Task) -> bool:
+        """Whether a further request to ``endpoint`` for ``task`` makes sense now."""
+        support = self.board.ranges(endpoint)
+        if support is RangeSupport.NO:
+            return not task.leases
+        # The first large answer shows whether ranges work; until then a second one might be in vain.
+        probing = support is RangeSupport.UNKNOWN and task.pointer.size > SEGMENT_BYTES
+        return not (probing and self.in_flight.get(endpoint))
+
+    def _load(self, endpoint: Endpoint) -> tuple[bool, float]:
+        """Each gets a connection, and further ones as their connections are fast."""
+        busy = self.in_flight.get(endpoint, 0)
+        return busy > 0, (busy + 1) / (self.board.rate(endpoint) or self._usual_rate())
+
+    def _usual_rate(self) -> float:
+        rates = [rate for endpoint in self.board.endpoints if (rate := self.board.rate(endpoint))]
+        return sum(rates) / len(rates) if rates else 1.0

@@ -1,0 +1,223 @@
+"""What an error, a wrong sum or the end of patience means for an object and its endpoints.
+
+Called under the desk's lock; knows no threads. The rules for going on are those of ``patience``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+
+from hfclone import errors
+from hfclone.endpoints import Endpoint
+from hfclone.errors import HfcloneError, LocalError
+from hfclone.events import Failed, Faulted, Waiting
+from hfclone.hashing import range_digest
+from hfclone.health import FILES, Board
+from hfclone.partials import Partials
+from hfclone.patience import Clock, Patience, Verdict, judge
+from hfclone.pointer import Oid
+from hfclone.ranges import RangeSet
+from hfclone.transfer import Arrived
+from hfclone.transfer.books import Books, Item, Trial
+from hfclone.transfer.choice import Chooser
+from hfclone.transfer.pool import Lease, Task
+from hfclone.transfer.sources import Sources
+from hfclone.transfer.tempo import Tempo
+
+__all__ = ["Court"]
+
+DISK_WAIT = 10.0
+"""Seconds until a full disk is tried again."""
+OTHER_FILES = 3
+"""So often an endpoint may name another length for an object; then it has another file."""
+QUIET_SECONDS = 2.0
+"""After so long without a byte the user is told why."""
+SAY_SECONDS = 1.0
+"""Seconds between two such words, so that a view can count down."""
+_SHAKEN = (errors.Truncated, errors.Unreachable, errors.Stalled, errors.RateLimited)
+"""What says that the line has too many connections."""
+_KEEPS_URL = (errors.Truncated, errors.Stalled, errors.DiskFull)
+"""What says nothing against the URL."""
+
+
+@dataclass(slots=True)
+class Court:
+    """Judges; the desk carries out."""
+
+    books: Books
+    chooser: Chooser
+    board: Board
+    sources: Sources
+    partials: Partials
+    patience: Patience
+    tempo: Tempo
+    clock: Clock
+    _said_at: float = field(default=-math.inf)
+    _moved: tuple[int, float] = (-1, -math.inf)
+
+    # --- errors --------------------------------------------------------------------------------
+
+    def blame(self, lease: Lease, error: HfcloneError) -> None:
+        """What an error of a request means for its object and its endpoint."""
+        endpoint, task = lease.endpoint, lease.task
+        task.error = error
+        self.books.events.append(Faulted("" if isinstance(error, LocalError) else str(endpoint), error))
+        if not isinstance(error, _KEEPS_URL):
+            self.sources.forget(task.pointer, endpoint)
+        verdict = judge(error)
+        if isinstance(error, errors.DiskFull):
+            task.ready_at = self.clock.now() + DISK_WAIT
+        elif isinstance(error, LocalError):
+            self.books.fatal = error
+        elif verdict is Verdict.ELSEWHERE:
+            self._refused(task, endpoint, error)
+        elif verdict is Verdict.AGAIN:
+            if isinstance(error, errors.OtherFile):
+                self._count_other_file(task, endpoint, error)
+            asked = getattr(error, "retry_after", None)
+            if asked is not None and not lease.signed:
+                self.board.refused(endpoint, error)
+                self.board.hold(endpoint, asked)
+                return
+            self.board.failed(endpoint, error, lease.began)
+            if isinstance(error, _SHAKEN):
+                self.tempo.lost()
+
+    def _count_other_file(self, task: Task, endpoint: Endpoint, error: errors.OtherFile) -> None:
+        """A passing fault may show a wrong length; what stays is another file."""
+        task.other_files[endpoint] += 1
+        if task.other_files[endpoint] >= OTHER_FILES:
+            task.barred[endpoint] = error
+            self._settle_if_hopeless(task)
+
+    def cannot_open(self, item: Item, error: LocalError) -> None:
+        """An object's partial cannot be made; a full disk may have room later."""
+        if not isinstance(error, errors.DiskFull):
+            self.books.fatal = error
+        item.task.error = error
+        self.books.pool.shelve(item.task, self.clock.now() + DISK_WAIT)
+        self.books.items.pop(item.pointer.oid, None)
+        self.books.events.append(Faulted("", error))
+
+    def settle_stranded(self) -> None:
+        """Give up active objects whose last endpoint was barred while another request was under way."""
+        for task in [task for task in self.books.pool.active.values() if task.todo]:
+            self._settle_if_hopeless(task)
+
+    def _refused(self, task: Task, endpoint: Endpoint, error: HfcloneError) -> None:
+        self.board.refused(endpoint, error)
+        if isinstance(error, errors.ObjectMissing):
+            task.barred[endpoint] = error
+        else:
+            self.board.note_lack(endpoint, FILES, str(error))
+        self._settle_if_hopeless(task)
+
+    def _settle_if_hopeless(self, task: Task) -> bool:
+        """Give an object up when nobody is left to ask for it."""
+        hopeless = not task.leases and not self.chooser.able(task)
+        if hopeless:
+            self.books.settle(task, Failed(task.pointer, self._reason(task)))
+        return hopeless
+
+    def _reason(self, task: Task) -> HfcloneError:
+        """Why an object is given up: what went wrong with it, else what its endpoints said last."""
+        if task.barred and not self.chooser.able(task):
+            return list(task.barred.values())[-1]
+        said = [error for e in self.board.endpoints if (error := self.board.last_error(e)) is not None]
+        return task.error or (said or [errors.Unreachable("every endpoint", "nothing arrived")])[-1]
+
+    # --- wrong bytes ---------------------------------------------------------------------------
+
+    def whole(self, item: Item) -> None:
+        """Every byte has arrived and been hashed: settle the object, or find out who sent wrong bytes."""
+        actual = Oid(item.digest.hexdigest())
+        if actual == item.pointer.oid:
+            self._name_liars(item)
+            part = self.partials.part_path(item.pointer)
+            self.books.settle(item.task, Arrived(item.pointer, part, actual))
+            self.sources.settled(item.pointer)
+        elif item.trial is not None:
+            item.trust.tried()
+            item.digest, item.hashed, item.task.todo = item.trial.digest, item.trial.hashed, item.trial.todo
+            item.task.ready_at, item.trial = 0.0, None
+        else:
+            self._wrong(item, errors.HashMismatch(item.pointer.oid, actual, tuple(item.trust.senders)))
+
+    def differs(self, item: Item, start: int, stop: int) -> None:
+        """``[start, stop)`` is about to be replaced, since two endpoints send different bytes for it."""
+        item.trust.differs(start, stop, lambda low, high: range_digest(item.opened.descriptor, low, high))
+        if item.trust.trial_due:
+            item.task.ready_at = math.inf  # until those under way have ended, and the whole was hashed
+
+    def may_try(self, item: Item) -> bool:
+        """Begin a trial if one is due and nobody writes or hashes."""
+        due = item.task.checking and item.trial is None and item.trust.trial_due
+        if not due or not item.idle or not item.task.todo:
+            return False
+        item.trial = Trial(item.digest.copy(), item.hashed, item.task.todo)
+        item.task.todo = RangeSet()
+        return True
+
+    def _wrong(self, item: Item, error: errors.HashMismatch) -> None:
+        """The sum is wrong: what is suspect is fetched once more from others and compared."""
+        self.books.events.append(Faulted(", ".join(error.endpoints), error))
+        task, trust = item.task, item.trust
+        task.error = error
+        ruling = trust.rule([str(endpoint) for endpoint in self.chooser.able(task)], self.board.lies())
+        for endpoint in self.board.endpoints:
+            if str(endpoint) == ruling.liar:
+                self.board.lied(endpoint, error)
+                if ruling.barred:
+                    task.barred[endpoint] = error
+        if self._settle_if_hopeless(task):
+            self.partials.discard(item.pointer)
+            return
+        item.digest, item.hashed = hashlib.sha256(), 0
+        task.todo, task.checking, task.ready_at = ruling.suspects, True, 0.0
+
+    def _name_liars(self, item: Item) -> None:
+        """The object is right now: whose bytes are not in it sent wrong ones."""
+        if not item.trust.claims:
+            return
+        liars = item.trust.liars(lambda start, stop: range_digest(item.opened.descriptor, start, stop))
+        for endpoint in self.board.endpoints:
+            if str(endpoint) in liars:
+                error = errors.WrongBytes(str(endpoint), item.pointer.oid)
+                self.board.lied(endpoint, error)
+                self.books.events.append(Faulted(str(endpoint), error))
+
+    # --- time ----------------------------------------------------------------------------------
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether no waiting will help any more."""
+        return self.patience.exhausted or all(self.board.lacks(e, FILES) for e in self.board.endpoints)
+
+    def give_up(self) -> None:
+        """Patience is at its end: everything that is left fails, each with its own reason."""
+        for task in self.books.pool.drain():
+            self.books.settle(task, Failed(task.pointer, self._reason(task)))
+
+    def say_waiting(self, now: float, closed: str, closed_for: float) -> None:
+        """Tell, once a second while nothing moves, why and until when. ``closed`` is a reason of our own."""
+        if self.books.received != self._moved[0]:
+            self._moved = (self.books.received, now)
+        if now - self._said_at < SAY_SECONDS or (now - self._moved[1] < QUIET_SECONDS and not closed):
+            return
+        self._said_at = now
+        seconds, reason = (closed_for, closed) if closed else self._why_waiting(now)
+        if reason:
+            self.books.events.append(Waiting(seconds, reason, self.patience.remaining))
+
+    def _why_waiting(self, now: float) -> tuple[float, str]:
+        pool = self.books.pool
+        full = [t for t in (*pool.shelved, *pool.active.values()) if isinstance(t.error, errors.DiskFull)]
+        if full and not any(True for _ in pool.leases()):
+            return max(0.0, min(task.ready_at for task in full) - now), str(full[0].error)
+        asked = [e for e in self.board.endpoints if not self.board.lacks(e, FILES)] or list(self.board.endpoints)
+        until, endpoint = min(((self.board.ready_at(e), e) for e in asked), key=lambda pair: pair[0])
+        error = self.board.last_error(endpoint)
+        reason = str(error) if error else f"waiting for {endpoint}"
+        return max(0.0, until - now), reason
