@@ -6,6 +6,7 @@ olah is installed once, beside the environment that runs the tests; where that f
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import socket
@@ -28,7 +29,7 @@ INSTALL_SECONDS = 400
 START_SECONDS = 40.0
 TOKEN = "hf_good"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(INSTALL_SECONDS + 180), pytest.mark.xdist_group("olah")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(INSTALL_SECONDS + 180)]
 
 CONFIG = """
 [basic]
@@ -49,17 +50,24 @@ offline = false
 
 @pytest.fixture(scope="module")
 def olah_cli() -> Path:
-    """The command; made in an environment of its own, since olah pins much that we do not."""
+    """The command; made once, in an environment of its own, since olah pins much that we do not."""
     folder = Path(sys.prefix) / "olah"
-    command = folder / "bin" / "olah-cli"
-    if not command.exists():
-        try:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, capture_output=True)
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", OLAH]
-            subprocess.run(pip, check=True, capture_output=True, timeout=INSTALL_SECONDS)
-        except (OSError, subprocess.SubprocessError) as error:
-            pytest.skip(f"olah cannot be installed: {error}")
-    return command
+    with Path(sys.prefix, "olah.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # other workers of this run want it, too
+        if not (folder / "whole").exists():
+            try:
+                install(folder)
+            except (OSError, subprocess.SubprocessError) as error:
+                pytest.skip(f"olah cannot be installed: {error}")
+    return folder / "bin" / "olah-cli"
+
+
+def install(folder: Path) -> None:
+    """Make the environment; ``whole`` says that it was not interrupted."""
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, capture_output=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", OLAH]
+    subprocess.run(pip, check=True, capture_output=True, timeout=INSTALL_SECONDS)
+    (folder / "whole").touch()
 
 
 @pytest.fixture
