@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar  # Any: click hands over options by name
+from typing import Any  # click hands over options by name
 
 import click
 
-from hfclone.cli.messages import EXIT_CODES, EXIT_INTERRUPTED, EXIT_USAGE, usage_lines
+from hfclone.cli.messages import EXIT_INTERRUPTED, EXIT_USAGE, usage_lines
+from hfclone.cli.options import Command, Job, chosen_settings, setting, view_options, write_epilog
 from hfclone.cli.session import Session, fail_early, make_streams_safe, say
-from hfclone.cli.version import version, version_line
+from hfclone.cli.version import version_line
 from hfclone.errors import BadOption, HfcloneError
 from hfclone.events import OnEvent
 from hfclone.names import History, RepoSpec, RepoType, parse_repo_spec
-from hfclone.settings import VARIABLES, Fetcher, Progress, Settings, Verbosity, narrowed, read_settings
+from hfclone.settings import Fetcher, Settings, narrowed
 
 __all__ = ["program", "run"]
-
-Job = Callable[[], int]
-"""What a command line asks for; done after click has returned, since click has its own idea of Ctrl-C."""
 
 DEFAULT_COMMAND = "clone"
 
@@ -98,26 +96,7 @@ class _Program(click.Group):
         self.format_commands(ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        _write_epilog(formatter)
-
-
-class _Command(click.Command):
-    """A command whose help ends with examples and exit codes."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        _write_epilog(formatter)
-
-
-def _write_epilog(formatter: click.HelpFormatter) -> None:
-    with formatter.section("Examples"):
-        for command, meaning in EXAMPLES:
-            formatter.write_text(command)
-            with formatter.indentation():
-                formatter.write_text(meaning)
-    with formatter.section("Exit codes"):
-        formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES])
-    with formatter.section("Environment"):
-        formatter.write_dl([(v.name.replace(" ", ", "), v.help) for v in VARIABLES if v.name])
+        write_epilog(formatter, EXAMPLES)
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001  # click's
@@ -136,40 +115,25 @@ def program() -> None:
     """
 
 
-_Function = TypeVar("_Function", bound=Callable[..., object])
-
-
-def _setting(option: str, *, choices: Sequence[str] = (), metavar: str = "") -> Callable[[_Function], _Function]:
-    """An option of the table in ``settings``; its value stays a text, which ``settings`` alone reads."""
-    variable = next(variable for variable in VARIABLES if variable.option == option)
-    help_text = variable.help + (f"  [default: {variable.default}]" if variable.default else "")
-    name = option.lstrip("-").replace("-", "_")
-    if choices:
-        return click.option(option, name, metavar="|".join(choices), help=help_text)
-    return click.option(option, name, metavar=metavar, multiple=variable.many, help=help_text)
-
-
-@program.command(cls=_Command, no_args_is_help=False)
+@program.command(cls=Command, examples=EXAMPLES, no_args_is_help=False)
 @click.argument("repo")
 @click.argument("directory", metavar="[DIR]", required=False)
-@_setting("--mirror", metavar="ENDPOINT")
-@_setting("--endpoint", metavar="ENDPOINT")
+@setting("--mirror", metavar="ENDPOINT")
+@setting("--endpoint", metavar="ENDPOINT")
 @click.option("--only-mirrors", is_flag=True, help="never ask the hub")
-@_setting("--trust-mirror", metavar="ENDPOINT")
+@setting("--trust-mirror", metavar="ENDPOINT")
 @click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit")
 @click.option("--repo-type", type=click.Choice([kind.value for kind in RepoType]), help="what REPO is")
-@_setting("--include", metavar="GLOB")
-@_setting("--exclude", metavar="GLOB")
-@_setting("--history", choices=[kind.value for kind in History])
-@_setting("--fetcher", choices=[kind.value for kind in Fetcher])
-@_setting("--connections", metavar="N")
-@_setting("--limit-rate", metavar="SIZE")
-@_setting("--window", metavar="FROM-TO")
-@_setting("--stall-after", metavar="TIME")
-@_setting("--give-up-after", metavar="TIME")
-@_setting("--progress", choices=[kind.value for kind in Progress])
-@click.option("-q", "--quiet", is_flag=True, help="errors only")
-@click.option("-v", "--verbose", is_flag=True, help="every failure and every verified object")
+@setting("--include", metavar="GLOB")
+@setting("--exclude", metavar="GLOB")
+@setting("--history", choices=[kind.value for kind in History])
+@setting("--fetcher", choices=[kind.value for kind in Fetcher])
+@setting("--connections", metavar="N")
+@setting("--limit-rate", metavar="SIZE")
+@setting("--window", metavar="FROM-TO")
+@setting("--stall-after", metavar="TIME")
+@setting("--give-up-after", metavar="TIME")
+@view_options
 @click.option("--dry-run", is_flag=True, help="show the plan and stop there")
 def clone(repo: str, directory: str | None, **options: Any) -> Job:
     """Make DIR (default: the repo's name) a verified checkout of REPO."""
@@ -183,24 +147,12 @@ def clone(repo: str, directory: str | None, **options: Any) -> Job:
 def _clone_job(repo: str, directory: str | None, options: dict[str, Any]) -> Job:
     repo_type = options["repo_type"] and RepoType(options["repo_type"])
     spec = parse_repo_spec(repo, repo_type=repo_type, revision=options["revision"])
-    settings = narrowed(_settings(options), spec)
+    settings = narrowed(chosen_settings(options), spec)
     if directory == "":
         raise BadOption("DIR", "", "it is empty")
     dest = Path(directory or spec.repo.name)
     work = _plan_work if options["dry_run"] else _clone_work
     return lambda: Session(settings).run(lambda on_event: work(spec, dest, settings, on_event))
-
-
-def _settings(options: dict[str, Any]) -> Settings:
-    flags: dict[str, tuple[str, ...]] = {}
-    for variable in VARIABLES:
-        value = options.get(variable.option.lstrip("-").replace("-", "_"))
-        if variable.option.startswith("--") and value not in (None, (), False):
-            flags[variable.option] = ("1",) if value is True else value if isinstance(value, tuple) else (value,)
-    if options["quiet"] and options["verbose"]:
-        raise BadOption("--quiet", "", "it contradicts --verbose")
-    verbosity = Verbosity.QUIET if options["quiet"] else Verbosity.VERBOSE if options["verbose"] else Verbosity.NORMAL
-    return read_settings(flags, verbosity=verbosity, user_agent=f"hfclone/{version()}")
 
 
 def _clone_work(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent) -> None:

@@ -1,0 +1,116 @@
+"""What the commands have in common: settings as options, help with examples, settings read from both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar  # Any: click hands over options by name
+
+import click
+
+from hfclone.cli.messages import EXIT_CODES
+from hfclone.cli.version import version
+from hfclone.errors import BadOption
+from hfclone.settings import VARIABLES, Fetcher, Progress, Settings, Verbosity, read_settings
+
+__all__ = [
+    "Command",
+    "Job",
+    "chosen_settings",
+    "network_options",
+    "setting",
+    "view_options",
+    "write_epilog",
+]
+
+Job = Callable[[], int]
+"""What a command line asks for; done after click has returned, since click has its own idea of Ctrl-C."""
+
+Examples = Sequence[tuple[str, str]]
+"""Command lines, and what each does."""
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+class Command(click.Command):
+    """A command whose help ends with examples and exit codes."""
+
+    def __init__(self, *args: Any, examples: Examples = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Behind the options."""
+        write_epilog(formatter, self._examples)
+
+
+def write_epilog(formatter: click.HelpFormatter, examples: Examples) -> None:
+    """Examples, exit codes and the environment."""
+    with formatter.section("Examples"):
+        for command, meaning in examples:
+            formatter.write_text(command)
+            with formatter.indentation():
+                formatter.write_text(meaning)
+    with formatter.section("Exit codes"):
+        formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES])
+    with formatter.section("Environment"):
+        formatter.write_dl([(v.name.replace(" ", ", "), v.help) for v in VARIABLES if v.name])
+
+
+def setting(option: str, *, choices: Sequence[str] = (), metavar: str = "") -> Callable[[_Function], _Function]:
+    """An option of the table in ``settings``; its value stays a text, which ``settings`` alone reads."""
+    variable = next(variable for variable in VARIABLES if variable.option == option)
+    help_text = variable.help + (f"  [default: {variable.default}]" if variable.default else "")
+    name = option.lstrip("-").replace("-", "_")
+    if choices:
+        return click.option(option, name, metavar="|".join(choices), help=help_text)
+    return click.option(option, name, metavar=metavar, multiple=variable.many, help=help_text)
+
+
+_NETWORK = (
+    setting("--mirror", metavar="ENDPOINT"),
+    setting("--endpoint", metavar="ENDPOINT"),
+    click.option("--only-mirrors", is_flag=True, help="never ask the hub"),
+    setting("--trust-mirror", metavar="ENDPOINT"),
+    setting("--fetcher", choices=[kind.value for kind in Fetcher]),
+    setting("--connections", metavar="N"),
+    setting("--limit-rate", metavar="SIZE"),
+    setting("--window", metavar="FROM-TO"),
+    setting("--stall-after", metavar="TIME"),
+    setting("--give-up-after", metavar="TIME"),
+)
+_VIEW = (
+    setting("--progress", choices=[kind.value for kind in Progress]),
+    click.option("-q", "--quiet", is_flag=True, help="errors only"),
+    click.option("-v", "--verbose", is_flag=True, help="every failure and every verified object"),
+)
+
+
+def network_options(function: _Function) -> _Function:
+    """Whom to ask, and how hard."""
+    for option in reversed(_NETWORK):
+        function = option(function)
+    return function
+
+
+def view_options(function: _Function) -> _Function:
+    """How the run is shown."""
+    for option in reversed(_VIEW):
+        function = option(function)
+    return function
+
+
+def chosen_settings(options: dict[str, Any]) -> Settings:
+    """The settings that ``options`` (click's, by name), the environment and the defaults make.
+
+    Raises:
+        BadOption: a value cannot be meant.
+    """
+    flags: dict[str, tuple[str, ...]] = {}
+    for variable in VARIABLES:
+        value = options.get(variable.option.lstrip("-").replace("-", "_"))
+        if variable.option.startswith("--") and value not in (None, (), False):
+            flags[variable.option] = ("1",) if value is True else value if isinstance(value, tuple) else (value,)
+    if options["quiet"] and options["verbose"]:
+        raise BadOption("--quiet", "", "it contradicts --verbose")
+    verbosity = Verbosity.QUIET if options["quiet"] else Verbosity.VERBOSE if options["verbose"] else Verbosity.NORMAL
+    return read_settings(flags, verbosity=verbosity, user_agent=f"hfclone/{version()}")
