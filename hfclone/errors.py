@@ -4,7 +4,7 @@
 
     HfcloneError
     ├── UsageError        the request itself cannot be meant          exit 2
-    │   └── BadRepoSpec · BadOption
+    │   └── BadRepoSpec · BadOption · BadLockfile
     ├── RemoteError       the far side answered, and the answer is no exit 3
     │   └── RepoNotFound · RepoDisabled · RevisionNotFound · RevisionAmbiguous
     │       · AccessDenied · BadToken · ObjectMissing · NotServed
@@ -15,7 +15,7 @@
     │   └── HashMismatch · WrongBytes · BadPointer · UnsafePath · BadTree
     ├── LocalError        this machine cannot                         exit 6
     │   └── DiskFull · CheckoutBusy · NotACheckout · OtherCheckout · Conflicts
-    │       · OwnCommits · CannotWrite · GitFailed · ToolMissing
+    │       · OwnCommits · ForeignOrigin · CannotWrite · GitFailed · ToolMissing
     └── Incomplete        patience ran out; carries every failure     exit 4
 
 Why so: an error is a value with fields, made where it happens; its text and its hint stand
@@ -31,6 +31,7 @@ from typing import ClassVar
 
 __all__ = [
     "AccessDenied",
+    "BadLockfile",
     "BadOption",
     "BadPointer",
     "BadRedirect",
@@ -41,6 +42,7 @@ __all__ = [
     "CheckoutBusy",
     "Conflicts",
     "DiskFull",
+    "ForeignOrigin",
     "GitFailed",
     "HashMismatch",
     "HfcloneError",
@@ -48,6 +50,8 @@ __all__ = [
     "IntegrityError",
     "LocalError",
     "NotACheckout",
+    "NotAsCommitted",
+    "NotAsLocked",
     "NotServed",
     "NotTheObject",
     "ObjectMissing",
@@ -133,6 +137,17 @@ class BadOption(UsageError):
     @property
     def text(self) -> str:  # type: ignore[override]  # a switch has no value to show
         return "{option} {given!r}: {reason}" if self.given else "{option}: {reason}"
+
+
+@dataclass(eq=False)
+class BadLockfile(UsageError):
+    file: str
+    where: str
+    """A line, or a field as ``repos[0].files[2].mode``."""
+    reason: str
+    code = "bad-lockfile"
+    text = "{file} is no lockfile of hfclone's: {where}: {reason}"
+    advice = "take an unchanged copy of it, or make it anew with 'hfclone lock'"
 
 
 # --- the far side says no ----------------------------------------------------------------------
@@ -402,6 +417,28 @@ class BadTree(IntegrityError):
     advice = "leave this endpoint out"
 
 
+@dataclass(eq=False)
+class NotAsLocked(IntegrityError):
+    path: str
+    endpoint: str
+    reason: str
+    code = "not-as-locked"
+    text = "{path} is not what the lockfile pins: {endpoint} {reason}"
+    advice = "it was not kept; leave this endpoint out, or name another --mirror"
+
+
+@dataclass(eq=False)
+class NotAsCommitted(IntegrityError):
+    """A checkout's files are not its commit's; which and how is told beside it."""
+
+    path: str
+    commit: str
+    wrong: int
+    code = "not-as-committed"
+    text = "{wrong} file(s) of {path} are not those of commit {commit}"
+    advice = "'hfclone verify --repair' fetches what is damaged or missing; it touches no edit of yours"
+
+
 # --- this machine cannot -----------------------------------------------------------------------
 
 
@@ -475,6 +512,16 @@ class OwnCommits(LocalError):
     code = "own-commits"
     text = "branch {branch!r} of {path} holds commits that are not the repo's"
     advice = "nothing was touched; check out another branch, or name another directory"
+
+
+@dataclass(eq=False)
+class ForeignOrigin(LocalError):
+    path: str
+    origin: str
+    reason: str
+    code = "foreign-origin"
+    text = "{path} comes from {origin}: {reason}"
+    advice = "name its host with --endpoint or --mirror; 'git pull' and 'hfclone fetch' go with any host"
 
 
 @dataclass(eq=False)

@@ -33,7 +33,7 @@ from hfclone.tools import Tools
 from hfclone.transfer import Arrived, Wanted
 from hfclone.treepaths import show_path
 
-__all__ = ["clone", "plan"]
+__all__ = ["Bringer", "clone", "complete", "plan"]
 
 SPARE_BYTES = 64 * 1024 * 1024
 """Kept free beyond what is needed: a file system that is full to the last block fails in odd places."""
@@ -60,7 +60,7 @@ def plan(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ign
         pin = find_pin(spec, tools, web, on_event)
         repo = GitRepo(tools.git(), Path(scratch))
         repo.init(DEFAULT_BRANCH)
-        _Bringer(spec, pin, tools, web, on_event)(repo)
+        Bringer(spec, pin, tools, web, on_event)(repo)
         files, _bad = repo.pointers(pin.commit)
     partials = Partials(dest / ".git" / "hfclone" / "parts")
     made = make_plan(
@@ -76,14 +76,16 @@ def plan(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ign
     return made
 
 
-def complete(checkout: Checkout, tools: Tools, on_event: OnEvent = ignore) -> Report:
-    """Fetch, verify and place whatever ``checkout`` lacks.
+def complete(
+    checkout: Checkout, tools: Tools, on_event: OnEvent = ignore, *, trust: Trust = Trust.STAMPS
+) -> Report:
+    """Fetch, verify and place whatever ``checkout`` lacks; ``trust`` says which files are looked at anew.
 
     Raises:
         Incomplete: some objects could not be had; all others are in place.
         LocalError: this machine cannot go on.
     """
-    todo = _plan(checkout, tools, on_event)
+    todo = _plan(checkout, tools, trust, on_event)
     _check_space(checkout, todo)
     failures: list[HfcloneError] = [bad for bad in checkout.bad_pointers() if _selected([bad.path.encode()], tools)]
     for pointer in todo.copies:
@@ -116,7 +118,7 @@ def _opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Iter
             tools.git(),
             branch=branch,
             origin=tools.hub.git_url(pin.repo),
-            bring=_Bringer(spec, pin, tools, web, on_event),
+            bring=Bringer(spec, pin, tools, web, on_event),
             mirrors=tuple(endpoint.git_url(pin.repo) for endpoint in tools.endpoints),
             on_event=on_event,
         )
@@ -124,7 +126,7 @@ def _opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Iter
             yield checkout
 
 
-class _Bringer:
+class Bringer:
     """Gets the commit into the repo, endpoint by endpoint, for as long as patience lasts."""
 
     def __init__(self, spec: RepoSpec, pin: Pin, tools: Tools, web: Web, on_event: OnEvent) -> None:
@@ -164,10 +166,10 @@ class _Bringer:
             return answer.url.removesuffix(service)
 
 
-def _plan(checkout: Checkout, tools: Tools, on_event: OnEvent) -> Plan:
+def _plan(checkout: Checkout, tools: Tools, trust: Trust, on_event: OnEvent) -> Plan:
     """Compare what the commit needs with what is here."""
     partials = Partials(checkout.parts_dir)
-    presence = checkout.inventory(Trust.STAMPS, on_event)
+    presence = checkout.inventory(trust, on_event)
     files = checkout.files()
     wanted = _selected(files, tools)
     edited = tuple(show_path(path) for path in files if path in wanted and presence[path] is Presence.FOREIGN)
