@@ -12,7 +12,8 @@
     │   └── Unreachable · BadRedirect · Truncated · Stalled · RangeRefused · RateLimited
     │       · ServerFault · NotTheObject (OtherFile) · UrlExpired
     ├── IntegrityError    the bytes arrived and are wrong             exit 5
-    │   └── HashMismatch · WrongBytes · BadPointer · UnsafePath · BadTree
+    │   └── HashMismatch · WrongBytes · BadPointer · UnsafePath · BadTree · NotAsLocked
+    │       · NotAsCommitted
     ├── LocalError        this machine cannot                         exit 6
     │   └── DiskFull · CheckoutBusy · NotACheckout · OtherCheckout · Conflicts
     │       · OwnCommits · ForeignOrigin · CannotWrite · GitFailed · ToolMissing

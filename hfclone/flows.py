@@ -76,9 +76,7 @@ def plan(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ign
     return made
 
 
-def complete(
-    checkout: Checkout, tools: Tools, on_event: OnEvent = ignore, *, trust: Trust = Trust.STAMPS
-) -> Report:
+def complete(checkout: Checkout, tools: Tools, on_event: OnEvent = ignore, *, trust: Trust = Trust.STAMPS) -> Report:
     """Fetch, verify and place whatever ``checkout`` lacks; ``trust`` says which files are looked at anew.
 
     Raises:
@@ -138,6 +136,7 @@ class Bringer:
         self._blobs = HttpBlobs(pin, tools.board.endpoints, web, tools.authorities)
 
     def __call__(self, repo: GitRepo) -> None:
+        """Raise what patience ends with; what has arrived by then is kept."""
         tools = self._tools
         tools.patience.persist(lambda: self._once(repo), rng=tools.rng, on_wait=waiting(tools, self._on_event))
 
