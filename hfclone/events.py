@@ -162,7 +162,18 @@ class Finished:
 
 
 Event = (
-    Pinned | Renamed | Working | Planned | Started | Position | Verified | Failed | Faulted | Demoted | Waiting | Finished
+    Pinned
+    | Renamed
+    | Working
+    | Planned
+    | Started
+    | Position
+    | Verified
+    | Failed
+    | Faulted
+    | Demoted
+    | Waiting
+    | Finished
 )
 OnEvent = Callable[[Event], None]
 

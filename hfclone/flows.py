@@ -19,7 +19,16 @@ from hfclone import hub
 from hfclone.blobs import HttpBlobs
 from hfclone.checkout import Checkout, Trust, open_checkout
 from hfclone.commits import bring_commit
-from hfclone.errors import AccessDenied, Conflicts, DiskFull, HashMismatch, HfcloneError, Incomplete, RepoNotFound
+from hfclone.errors import (
+    AccessDenied,
+    Conflicts,
+    DiskFull,
+    HashMismatch,
+    HfcloneError,
+    Incomplete,
+    PathNotFound,
+    RepoNotFound,
+)
 from hfclone.events import Failed, Finished, OnEvent, Planned, Report, Verified, ignore
 from hfclone.git import GitRepo
 from hfclone.http import Web
@@ -139,12 +148,29 @@ class Bringer:
         """Raise what patience ends with; what has arrived by then is kept."""
         tools = self._tools
         tools.patience.persist(lambda: self._once(repo), rng=tools.rng, on_wait=waiting(tools, self._on_event))
+        self._check_file(repo)
+
+    def _check_file(self, repo: GitRepo) -> None:
+        """A page's URL may name a file that the commit does not hold: that is no empty selection, but a mistake.
+
+        Raises:
+            PathNotFound: it does.
+        """
+        asked = self._spec.file
+        if asked is None:
+            return
+        wanted = asked.encode("utf-8", "surrogateescape")
+        paths = (entry.path for entry in repo.tree_entries(self._pin.commit))
+        if not any(path == wanted or (wanted.endswith(b"/") and path.startswith(wanted)) for path in paths):
+            page = self._tools.hub.page(self._pin.repo)
+            raise PathNotFound(str(self._pin.repo), show_path(wanted), self._pin.commit, page)
 
     def _once(self, repo: GitRepo) -> None:
         try:
             self._bring(repo)
         except (RepoNotFound, AccessDenied) as error:
-            raise hub.why(self._pin, self._tools.board.endpoints[-1], self._web, self._tools.authorities) or error
+            why = hub.why(self._pin, self._tools.board.endpoints[-1], self._web, self._tools.authorities)
+            raise why or error from None
 
     def _bring(self, repo: GitRepo) -> None:
         bring_commit(

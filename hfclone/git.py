@@ -123,7 +123,7 @@ class Git:
             ToolMissing: there is no git.
             GitFailed: it ended with another status than 0.
         """
-        process = self._start(args, self._environment(extra or {}, config), on_progress is None)
+        process = self._start(args, self._environment(extra or {}, config), with_stdout=on_progress is None)
         try:
             if on_progress is None:
                 stdout, stderr = process.communicate(stdin)
@@ -143,7 +143,7 @@ class Git:
         found = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", self.run(["version"]))
         return tuple(int(part or 0) for part in found.groups()) if found else (0,)
 
-    def _start(self, args: Sequence[str], env: dict[str, str], with_stdout: bool) -> subprocess.Popen[bytes]:
+    def _start(self, args: Sequence[str], env: dict[str, str], *, with_stdout: bool) -> subprocess.Popen[bytes]:
         path = self._environ.get("PATH")
         program = shutil.which("git", path=path)
         if program is None:
@@ -195,9 +195,9 @@ class Git:
 
 
 _FOREIGN = frozenset({
-    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS",
-    "GIT_OBJECT_DIRECTORY", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_REPLACE_REF_BASE", "GIT_PREFIX", "GIT_SHALLOW_FILE",
-    "GIT_COMMON_DIR", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE", "GIT_CEILING_DIRECTORIES",
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS", "GIT_OBJECT_DIRECTORY", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX", "GIT_SHALLOW_FILE", "GIT_COMMON_DIR", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE", "GIT_CEILING_DIRECTORIES",
     "GIT_TRACE_REDACT", "GIT_TRACE2_CONFIG_PARAMS", "GIT_TRACE2_ENV_VARS", "GIT_TRACE", "GIT_TRACE_CURL",
     "GIT_CURL_VERBOSE", "GIT_TRACE_PACKET", "GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF", "GIT_PROXY_COMMAND",
     "GIT_SSH", "GIT_SSH_COMMAND", "GIT_EXTERNAL_DIFF", "GIT_ATTR_SOURCE", "GIT_PROTOCOL", "GIT_PROTOCOL_FROM_USER",
@@ -487,8 +487,9 @@ class GitRepo:
 
 
 def _wrapping(path: str | None, inherited: Iterable[str], ours: Iterable[str]) -> list[str]:
-    """What takes foreign ``GIT_*`` away (GitPython adds to the environment, but cannot remove) and
-    has the kernel end git when we are killed. Both replace themselves: the process is git's.
+    """What takes foreign ``GIT_*`` away, and has the kernel end git when we are killed.
+
+    GitPython adds to the environment, but cannot remove. Both replace themselves: the process is git's.
     """
     words: list[str] = []
     env = shutil.which("env", path=path) or shutil.which("env", path=os.defpath)

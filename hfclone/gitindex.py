@@ -119,7 +119,7 @@ def _patched(data: bytearray, fresh: Mapping[bytes, Fresh], size_rule: SizeRule)
     count, end = 0, _HEADER.size
     changes: list[tuple[IndexEntry, os.stat_result]] = []
     try:
-        for entry, end in _walk(data):  # the last end is where the extensions begin
+        for entry, end in _walk(data):  # noqa: B007  # the last end is where the extensions begin
             known = fresh.get(entry.path)
             if known is not None and not entry.stage and known.oid == entry.oid:
                 changes.append((entry, known.stat))

@@ -156,8 +156,8 @@ class Answer:
     def retry_after(self, wall_clock: float) -> float | None:
         """Seconds this answer asks us to wait (Retry-After as seconds or date, or RateLimit with ``r=0``).
 
-        ``wall_clock`` is the time as ``time.time()`` has it; a date counts from the answer's own. A RateLimit header with requests left
-        asks for nothing: it comes on every answer.
+        ``wall_clock`` is the time as ``time.time()`` has it; a date counts from the answer's own. A
+        RateLimit header with requests left asks for nothing: it comes on every answer.
         """
         waits = [_retry_after(self.headers.get("Retry-After", ""), self.date or wall_clock)]
         quota = _quota(self.headers.get("RateLimit", ""))

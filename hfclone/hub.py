@@ -39,9 +39,7 @@ def select(paths: Iterable[bytes], *, include: Sequence[str], exclude: Sequence[
     return frozenset(chosen)
 
 
-def branches(
-    repo: Repo, endpoints: Sequence[Endpoint], web: Web, authorities: Sequence[Authority]
-) -> frozenset[str]:
+def branches(repo: Repo, endpoints: Sequence[Endpoint], web: Web, authorities: Sequence[Authority]) -> frozenset[str]:
     """The repo's branches, by the first endpoint that tells; none where nobody does."""
     for endpoint in sorted(endpoints, key=lambda e: e.kind is not EndpointKind.HUB):
         try:
@@ -56,7 +54,9 @@ def branches(
     return frozenset()
 
 
-def resolve(spec: RepoSpec, endpoints: Sequence[Endpoint], web: Web, authorities: Sequence[Authority]) -> tuple[Pin, str]:
+def resolve(
+    spec: RepoSpec, endpoints: Sequence[Endpoint], web: Web, authorities: Sequence[Authority]
+) -> tuple[Pin, str]:
     """The commit that ``spec``'s revision is now, and who said so.
 
     The hub is asked first: a mirror may be behind, or lie. One pass; trying again is patience's.

@@ -15,7 +15,7 @@ from hfclone.settings import narrowed, read_settings
 __all__ = ["clone"]
 
 
-def clone(
+def clone(  # noqa: PLR0913  # the names of huggingface_hub.snapshot_download
     repo_id: str,
     local_dir: str | os.PathLike[str] | None = None,
     *,

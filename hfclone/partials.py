@@ -106,8 +106,11 @@ class Partials:
 
 
 class Partial:
-    """One unfinished object, open for writing. ``write`` and ``record`` may run in several threads
-    at once as long as their ranges are disjoint; ``records`` is what was provable at the start."""
+    """One unfinished object, open for writing.
+
+    ``write`` and ``record`` may run in several threads at once as long as their ranges are disjoint;
+    ``records`` is what was provable at the start.
+    """
 
     def __init__(
         self, pointer: Pointer, path: Path, journal_path: Path, descriptor: int, records: list[Record]

@@ -340,6 +340,7 @@ def narrowed(settings: Settings, spec: RepoSpec) -> Settings:
 
 # --- one value each ----------------------------------------------------------------------------
 
+
 def _positive_duration(said: _Said) -> float:
     seconds = parse_duration(said.last, said.name)
     if seconds <= 0:

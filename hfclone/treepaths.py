@@ -40,7 +40,7 @@ _WINDOWS_DEVICE = re.compile(
 
 
 def show_path(path: bytes) -> str:
-    """``path`` for a message: what is not printable UTF-8 is shown as ``\\xNN`` or ``\\uNNNN``."""
+    r"""``path`` for a message: what is not printable UTF-8 is shown as ``\xNN`` or ``\uNNNN``."""
     text = path.decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

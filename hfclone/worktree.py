@@ -236,7 +236,7 @@ class WorkTree:
         """The last part of ``path`` and the open directory it is in (or a whole path and ``None``)."""
         folder, _, name = path.rpartition(b"/")
         if self._root_fd is None:
-            return self._checked(folder, name, make), None
+            return self._checked(folder, name, make=make), None
         return os.fsdecode(name), self._directory(folder, make=make) if folder else self._root_fd
 
     def _directory(self, folder: bytes, *, make: bool) -> int:
@@ -248,7 +248,7 @@ class WorkTree:
         handle = os.dup(self._root_fd)
         for part in folder.split(b"/"):
             try:
-                below = _step(os.fsdecode(part), handle, make)
+                below = _step(os.fsdecode(part), handle, make=make)
             finally:
                 os.close(handle)
             handle = below
@@ -260,7 +260,7 @@ class WorkTree:
             os.close(self._open[1])
             self._open = None
 
-    def _checked(self, folder: bytes, name: bytes, make: bool) -> str:
+    def _checked(self, folder: bytes, name: bytes, *, make: bool) -> str:
         """The portable way: no component may be a link or a reparse point."""
         here = self.root
         for part in folder.split(b"/") if folder else ():
@@ -323,7 +323,7 @@ def write_safely(path: Path, data: bytes) -> None:
         raise CannotWrite(str(path), error.strerror or str(error)) from error
 
 
-def _step(name: str, handle: int, make: bool) -> int:
+def _step(name: str, handle: int, *, make: bool) -> int:
     flags = os.O_RDONLY | _DIRECTORY | _NOFOLLOW
     try:
         return os.open(name, flags, dir_fd=handle)

@@ -1,8 +1,8 @@
 """``--progress json``: one object a line, each with ``v`` (the version of this form) and ``event``.
 
 A path's bytes that are no UTF-8 stand as lone surrogates (PEP 383), escaped by JSON, so that a program
-gets the exact bytes back with ``.encode("utf-8", "surrogateescape")``, whatever the locale. Fields are only ever added within a
-version.
+gets the exact bytes back with ``.encode("utf-8", "surrogateescape")``, whatever the locale. Fields are only
+ever added within a version.
 """
 
 from __future__ import annotations

@@ -7,7 +7,19 @@ from typing import Protocol
 
 from hfclone.cli.tally import Tally
 from hfclone.cli.words import pinned_line, plan_lines, report_lines, show_size, show_text, waiting_line
-from hfclone.events import Demoted, Event, Failed, Faulted, Finished, Pinned, Planned, Renamed, Verified, Waiting, Working
+from hfclone.events import (
+    Demoted,
+    Event,
+    Failed,
+    Faulted,
+    Finished,
+    Pinned,
+    Planned,
+    Renamed,
+    Verified,
+    Waiting,
+    Working,
+)
 from hfclone.settings import Verbosity
 
 __all__ = ["Lines", "View", "spoken", "working_line"]

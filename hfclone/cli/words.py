@@ -112,8 +112,10 @@ def plan_lines(plan: Plan) -> tuple[str, ...]:
     left_out = f" ({plan.unselected:,} more stay as pointers)" if plan.unselected else ""
     return (
         f"{_count(plan.objects, 'large object')}, {show_size(plan.total_bytes)}{left_out}",
-        f"to fetch: {show_size(plan.fetch_bytes)} in {_count(len(plan.missing), 'object')}"
-        f"; here: {show_size(plan.here_bytes)}",
+        (
+            f"to fetch: {show_size(plan.fetch_bytes)} in {_count(len(plan.missing), 'object')}"
+            f"; here: {show_size(plan.here_bytes)}"
+        ),
         f"disk: {show_size(plan.need_bytes)} needed, {show_size(plan.free)} free",
     )
 
@@ -130,8 +132,10 @@ def report_lines(report: Report) -> tuple[str, ...]:
     return (
         f"done: {report.pin.repo} at commit {report.pin.commit}",
         f"{_count(report.objects, 'object')} verified and in place{left_out}",
-        f"fetched {show_size(report.fetched_bytes)}, reused {show_size(report.reused_bytes)}"
-        f", in {show_duration(report.seconds)}",
+        (
+            f"fetched {show_size(report.fetched_bytes)}, reused {show_size(report.reused_bytes)}"
+            f", in {show_duration(report.seconds)}"
+        ),
         *(
             show_text(f"  {tally.endpoint}: {show_size(tally.sent)}, {_count(tally.failures, 'failure')}")
             for tally in report.endpoints

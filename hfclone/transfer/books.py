@@ -44,6 +44,7 @@ class Item:
 
     @property
     def pointer(self) -> Pointer:
+        """The object itself."""
         return self.task.pointer
 
     @property

@@ -78,7 +78,7 @@ class Sources:
         self._authorities = {authority.url: authority for authority in authorities}
         self._now = now
         self._known: dict[tuple[Endpoint, Oid], Source | HfcloneError] = {}
-        self._batch_sizes = {endpoint: BATCH_OBJECTS for endpoint in board.endpoints}
+        self._batch_sizes = dict.fromkeys(board.endpoints, BATCH_OBJECTS)
         self._asking = {endpoint: threading.Lock() for endpoint in board.endpoints}
 
     def find(self, pointer: Pointer, endpoint: Endpoint, next_up: Callable[[], Iterable[Pointer]]) -> Source | None:
@@ -208,7 +208,7 @@ class Sources:
     def _refused(self, endpoint: Endpoint, answer: Answer, authority: Authority | None) -> None:
         """A batch request was answered no: raise what may pass or is final, else do without the batch API."""
         error = explain(answer, endpoint, self._pin.repo, self._pin.commit, authority)
-        if isinstance(error, errors.NotServed) or not answer.headers.get("X-Error-Code") and answer.status < 429:
+        if isinstance(error, errors.NotServed) or (not answer.headers.get("X-Error-Code") and answer.status < 429):
             self._board.note_lack(endpoint, BATCH, str(error))
             return
         raise error

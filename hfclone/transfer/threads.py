@@ -127,7 +127,7 @@ class _Crew:
         """A bug in a thread must end the run, not leave it waiting."""
         try:
             job()
-        except BaseException as error:  # handed to the caller's thread, which raises it
+        except BaseException as error:  # noqa: BLE001  # handed to the caller's thread, which raises it
             self._crash.append(error)
             self._desk.stop()
 

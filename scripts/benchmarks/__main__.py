@@ -59,7 +59,8 @@ def _run_case(case: Case, options: argparse.Namespace, folder: Path) -> dict[str
                 usage = one()
                 runs.setdefault(tool, []).append(usage)
                 _say(
-                    f"  round {number + 1}: {tool}: {usage.wall:.2f} s, CPU {usage.cpu:.2f} s, {usage.peak / 1e6:.0f} MB"
+                    f"  round {number + 1}: {tool}: {usage.wall:.2f} s, CPU {usage.cpu:.2f} s, "
+                    f"{usage.peak / 1e6:.0f} MB"
                 )
         return case_data(case.name, case.about, stage.work.size, runs)
 
@@ -88,7 +89,10 @@ def _machine() -> str:
         names = [row.partition(":")[2].strip() for row in info.read_text().splitlines() if row.startswith("model name")]
         model = names[0] if names else model
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} x {model}, {memory:.0f} GiB, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+    return (
+        f"{os.cpu_count()} x {model}, {memory:.0f} GiB, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}"
+    )
 
 
 def _programs() -> dict[str, str]:

@@ -66,8 +66,8 @@ def lines(data: Mapping[str, Any]) -> Iterator[str]:
     for tool, row in data["tools"].items():
         median, ratio = row["median"], data["ratios"].get(tool, {})
         yield (
-            f"| {tool} | {median['wall']:.2f} | {median['cpu']:.2f} | {median['peak'] / MB:.0f} | {median['sent'] / MB:.1f} "
-            f"| {_number(ratio.get('wall'))} | {_number(ratio.get('cpu'))} |"
+            f"| {tool} | {median['wall']:.2f} | {median['cpu']:.2f} | {median['peak'] / MB:.0f} "
+            f"| {median['sent'] / MB:.1f} | {_number(ratio.get('wall'))} | {_number(ratio.get('cpu'))} |"
         )
     yield ""
     if data["goals"]:

@@ -39,8 +39,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How the servers send: ``secure`` by https, ``rate`` in bytes a second for each connection, ``latency`` in
-    seconds to the first byte of each answer (then the hub's own CDN sends the bytes: nginx cannot wait).
+    """How the servers send.
+
+    ``secure`` is by https, ``rate`` in bytes a second for each connection, ``latency`` in seconds to the
+    first byte of each answer (then the hub's own CDN sends the bytes: nginx cannot wait).
     """
 
     secure: bool = False

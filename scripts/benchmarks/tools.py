@@ -15,8 +15,8 @@ from .servers import REPO, Stage
 
 __all__ = ["TOOLS", "Place", "hfclone", "job", "two_halves", "version_of"]
 
-ARIA2C = "--split=16 --max-connection-per-server=16 --max-concurrent-downloads=16 --file-allocation=falloc".split()
-ARIA2C += "--no-conf --quiet --allow-overwrite=true --auto-file-renaming=false".split()
+ARIA2C = ["--split=16", "--max-connection-per-server=16", "--max-concurrent-downloads=16", "--file-allocation=falloc"]
+ARIA2C += ["--no-conf", "--quiet", "--allow-overwrite=true", "--auto-file-renaming=false"]
 GIT_CONFIG = """[filter "lfs"]
 \tclean = git-lfs clean -- %f
 \tsmudge = git-lfs smudge -- %f

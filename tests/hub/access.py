@@ -69,8 +69,8 @@ def _gate(hosted: Hosted, token: str, route: Route) -> Response | None:
         return None
     start = f"Access to {hosted.repo_type} {hosted.repo_id} is restricted"
     if not token:
-        return refuse(route, 401, "GatedRepo", f"{start}. You must have access to it and be authenticated to access it. "
-                      "Please log in.")  # fmt: skip
+        return refuse(route, 401, "GatedRepo", f"{start}. You must have access to it and be authenticated to "
+                      "access it. Please log in.")  # fmt: skip
     page = f"https://huggingface.co/{PREFIX[hosted.repo_type]}{hosted.repo_id}"
     return refuse(route, 403, "GatedRepo", f"{start} and you are not in the authorized list. Visit {page} to ask for "
                   "access.")  # fmt: skip

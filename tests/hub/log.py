@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 class Entry:
     """One request, as it stood when the log was read; a request in flight has ``done`` false.
 
-    ``path`` and ``query`` are as sent (still percent-encoded); ``headers`` has lower-case names and no change by faults.
+    ``path`` and ``query`` are as sent (still percent-encoded); ``headers`` has lower-case names, unchanged by faults.
     ``bytes_sent`` counts body bytes handed to the socket, without chunk framing. ``status`` is 0 until there is one.
     """
 

@@ -11,12 +11,12 @@ def files_only() -> Manners:
 
 
 def olah_proxy() -> Manners:
-    """Olah 0.5.4 as a proxy: bytes in place of a redirect, no blobs=true, no revisions with a slash (facts 9.10, 9.11)."""
+    """Olah 0.5.4 as a proxy: bytes for a redirect, no blobs=true, no revisions with a slash (facts 9.10, 9.11)."""
     return Manners(git=False, batch=False, resolve_bytes=True, resolve_cache=False, slash_revisions=False, blobs=False)
 
 
 def olah_local() -> Manners:
-    """Olah 0.5.4 on its own: as its proxy, and chunked with bare ETags (facts 9.12); add `IgnoreRange` for all of it."""
+    """Olah 0.5.4 on its own: as its proxy, and chunked, bare ETags (facts 9.12); add `IgnoreRange` for all of it."""
     manners = olah_proxy()
     manners.content_length = manners.quoted_etag = False
     return manners

@@ -61,7 +61,7 @@ def available() -> bool:
 
 @contextlib.contextmanager
 def serve_folder(root: Path, *, extra: str = "") -> Iterator[Served]:
-    """Serve the files of ``root`` over http and https until the end of the block; ``extra`` are directives of nginx's."""
+    """Serve the files of ``root`` over http and https until the block ends; ``extra`` are directives of nginx's."""
     with tempfile.TemporaryDirectory(prefix="nginx-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # workers may run as another user when started by root

@@ -36,7 +36,10 @@ class Clock:
 
 @dataclass(slots=True)
 class Hosted:
-    """A repo as the hub offers it. ``members`` are the tokens that see it if private, ``approved`` those let in by a gate."""
+    """A repo as the hub offers it.
+
+    ``members`` are the tokens that see it if private, ``approved`` those let in by a gate.
+    """
 
     repo_id: str
     repo_type: RepoType

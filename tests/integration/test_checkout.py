@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from hfclone.checkout import Checkout, Trust, open_checkout
 from hfclone.commits import bring_commit
 from hfclone.endpoints import Endpoint

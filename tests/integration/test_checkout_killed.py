@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.hub import Executable, Hub, Lfs, LivingRepo, Symlink
 
 CHILD = """
@@ -109,7 +110,8 @@ def test_killed_at_every_step(hub: Hub, tmp_path: Path, what: str) -> None:
     machine.offer(repo, one, two, three)
     first = str(repo.commit_of("refs/heads/main"))
     repo.add_commit(
-        {"a": "A", "b/c": None, "b": Executable(b"b"), "link": "file", "one.bin": None, "d/one.bin": one, "two.bin": three},
+        {"a": "A", "b/c": None, "b": Executable(b"b"), "link": "file", "one.bin": None, "d/one.bin": one,
+         "two.bin": three},
         branch="main", message="n",
     )  # fmt: skip
     second = str(repo.commit_of("refs/heads/main"))

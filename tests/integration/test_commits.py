@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from hfclone.commits import bring_commit
 from hfclone.endpoints import Endpoint, TokenRule
 from hfclone.errors import (
@@ -62,7 +63,8 @@ class Place:
     def bring(self, pin: Pin, *urls: str, **more: Any) -> str:
         ends = [Endpoint(url, token_rule=TokenRule.SEND) for url in urls]
         options: dict[str, Any] = {
-            "history": History.SHALLOW, "branch": "main", "blob_source": Blobs(), "probe": _no_probe, "on_event": ignore,
+            "history": History.SHALLOW, "branch": "main", "blob_source": Blobs(), "probe": _no_probe,
+            "on_event": ignore,
         }  # fmt: skip
         return bring_commit(self.repo, pin, ends, **(options | more))
 

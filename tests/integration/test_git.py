@@ -32,7 +32,8 @@ def made(git: Git, path: Path) -> GitRepo:
 def test_foreign_variables_do_not_reach_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = tmp_path / "trace"
     foreign = {
-        "GIT_DIR": "/nowhere", "GIT_INDEX_FILE": "/nowhere", "GIT_TRACE": str(trace), "GIT_CONFIG_PARAMETERS": "'a.b'='c'",
+        "GIT_DIR": "/nowhere", "GIT_INDEX_FILE": "/nowhere", "GIT_TRACE": str(trace),
+        "GIT_CONFIG_PARAMETERS": "'a.b'='c'",
         "GIT_OBJECT_DIRECTORY": "/nowhere", "GIT_UNHEARD_OF": "1",
     }  # fmt: skip
     Git(environ(tmp_path)).run(["version"])  # GitPython asks for git's version when it is imported

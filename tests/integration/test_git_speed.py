@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from hfclone.git import Git, GitRepo
 from hfclone.pointer import Oid, Pointer, format_pointer
 

@@ -8,9 +8,10 @@ import struct
 import tempfile
 from pathlib import Path
 
-from hfclone.gitindex import Fresh, Patched, SizeRule, Unpatched, index_entries, patch_index
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hfclone.gitindex import Fresh, Patched, SizeRule, Unpatched, index_entries, patch_index
 
 names = st.binary(min_size=1, max_size=30).filter(lambda n: b"\0" not in n)
 words = st.integers(0, 2**32 - 1)
@@ -25,7 +26,7 @@ def make_index(version: int, entries: list[tuple[bytes, bytes]], extensions: byt
         head = struct.pack(">10L", 0, 0, 0, 0, 0, 0, 0o100644, 0, 0, 0) + oid
         head += struct.pack(">H", min(len(path), 0xFFF) | extended) + (b"\0\0" if extended else b"")
         if version == 4:
-            common = len(os.path.commonprefix([previous, path]))
+            common = len(os.path.commonprefix([previous, path]))  # noqa: RUF071  # bytes, as git has it
             out += head + _varint(len(previous) - common) + path[common:] + b"\0"
         else:
             entry = head + path

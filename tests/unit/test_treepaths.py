@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from hfclone.errors import UnsafePath
 from hfclone.treepaths import Folding, Platform, check_tree, show_path
 
@@ -18,7 +19,8 @@ def test_refused_everywhere(path: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", [
-    b"a", b"a/b c", b"..a", b"a..", b".gitattributes", b".github/x", b"git", b"a\n dir=x\n.bin", b"\x1b]0;x", b"caf\xe9",
+    b"a", b"a/b c", b"..a", b"a..", b".gitattributes", b".github/x", b"git", b"a\n dir=x\n.bin", b"\x1b]0;x",
+    b"caf\xe9",
     b"--upload-pack=x", b"..\\evil", "ünï".encode(), b"con", b"a:b",
 ])  # fmt: skip
 def test_allowed_on_posix(path: bytes) -> None:
