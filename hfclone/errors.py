@@ -6,7 +6,7 @@
     ├── UsageError        the request itself cannot be meant          exit 2
     │   └── BadRepoSpec · BadOption · BadLockfile
     ├── RemoteError       the far side answered, and the answer is no exit 3
-    │   └── RepoNotFound · RepoDisabled · RevisionNotFound · RevisionAmbiguous
+    │   └── RepoNotFound · RepoDisabled · RevisionNotFound · PathNotFound · RevisionAmbiguous
     │       · AccessDenied · BadToken · ObjectMissing · NotServed
     ├── TransferError     the bytes did not arrive                    exit 4
     │   └── Unreachable · BadRedirect · Truncated · Stalled · RangeRefused · RateLimited
@@ -59,6 +59,7 @@ __all__ = [
     "OtherCheckout",
     "OtherFile",
     "OwnCommits",
+    "PathNotFound",
     "RangeRefused",
     "RateLimited",
     "RemoteError",
@@ -190,6 +191,19 @@ class RevisionNotFound(RemoteError):
     code = "revision-not-found"
     text = "{repo} has no revision {revision!r} at {endpoint}"
     advice = "its branches and tags are listed at {page}/refs"
+
+
+@dataclass(eq=False)
+class PathNotFound(RemoteError):
+    """The one file or folder that was asked for is not in the commit."""
+
+    repo: str
+    path: str
+    commit: str
+    page: str
+    code = "path-not-found"
+    text = "{repo} has no {path!r} at commit {commit}"
+    advice = "its files are listed at {page}/tree/{commit}"
 
 
 @dataclass(eq=False)

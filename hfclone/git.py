@@ -45,6 +45,7 @@ _CONFIG = (
     ("core.protectHFS", "true"),
     ("core.protectNTFS", "true"),
     ("core.autocrlf", "false"),
+    ("core.attributesFile", os.devnull),
     ("core.splitIndex", "false"),
     ("index.sparse", "false"),
     ("transfer.fsckObjects", "true"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 import time
@@ -126,7 +127,7 @@ def _terminal_view(settings: Settings, stream: TextIO) -> View:
     if settings.progress is Progress.BAR or (settings.progress is Progress.AUTO and able):
         from hfclone.cli.bars import Bars
 
-        return Bars(stream, clock=time.monotonic, width=_width, verbosity=settings.verbosity)
+        return Bars(stream, clock=time.monotonic, width=lambda: _width(stream), verbosity=settings.verbosity)
     if settings.progress is Progress.NONE:
         return Lines(say, clock=time.monotonic, verbosity=settings.verbosity, interval=None)
     return Lines(say, clock=time.monotonic, verbosity=settings.verbosity)
@@ -142,8 +143,12 @@ class Silence:
         """Nothing to put right."""
 
 
-def _width() -> int:
-    return shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
+def _width(stream: TextIO) -> int:
+    """Columns of the terminal that ``stream`` is; ``shutil`` would ask stdout, which may be a pipe."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH
+    except (OSError, ValueError):  # no terminal, or no file
+        return shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
 
 
 def make_streams_safe() -> None:
