@@ -1,0 +1,325 @@
+"""Whether the files of a checkout are what they must be, every byte of them. Offline, and reads only.
+
+What must be comes from the checkout's own commit, or from a lock. Either is proven from the commit's
+40 digits: its trees' and pointers' git ids are computed anew, and only then believed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hfclone.checkout import Trust
+from hfclone.checkout.stamps import Stamps
+from hfclone.errors import CannotWrite, GitFailed
+from hfclone.events import OnEvent, Working, ignore
+from hfclone.existing import Existing, Recorded, recorded_files, state_directory
+from hfclone.git import Git, GitRepo, TreeEntry
+from hfclone.inspection import Looked, Target, look_closely
+from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo, git_id, tree_of_commit
+from hfclone.worktree import Kind, Standing, WorkTree
+
+__all__ = ["Audit", "Finding", "Problem", "audit_checkout", "audit_directory"]
+
+THREADS = 2
+"""More do not help one disk, and two keep it and a processor busy."""
+TELL_SECONDS = 0.2
+_HEAD = b".git/HEAD"
+
+
+class Problem(Enum):
+    """What is wrong with a file."""
+
+    MISSING = "missing"
+    POINTER = "pointer"
+    """The object was not fetched: its pointer stands there."""
+    DAMAGED = "damaged"
+    """Other bytes than were written there, under the mtime of that time: nobody edited it."""
+    CHANGED = "changed"
+    """Other bytes: somebody edited it."""
+    KIND = "kind"
+    """A link in place of a file, a directory, or the like."""
+    MODE = "mode"
+    EXTRA = "extra"
+    """Nobody's: neither of the commit, nor ignored."""
+    UNREADABLE = "unreadable"
+    COMMIT = "commit"
+    """HEAD is another commit than the lock's."""
+    GIT = "git"
+    """Git's own objects are missing or wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong; ``expected`` and ``found`` are ids, modes or words, empty where that says nothing."""
+
+    path: bytes
+    problem: Problem
+    expected: str = ""
+    found: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What was looked at, and what was found, sorted by path. ``read_bytes`` were hashed."""
+
+    path: Path
+    commit: str
+    files: int
+    objects: int
+    read_bytes: int
+    findings: tuple[Finding, ...]
+
+
+def audit_checkout(
+    here: Existing,
+    locked: LockedRepo | None = None,
+    *,
+    selected: Collection[bytes] | None = None,
+    trust: Trust = Trust.NOTHING,
+    on_event: OnEvent = ignore,
+) -> Audit:
+    """Read the files of a checkout: those of its HEAD, or those that ``locked`` says.
+
+    Objects at other paths than ``selected`` may be pointers (``None`` selects all). With
+    ``Trust.STAMPS`` large files that look as when they were verified are not read again.
+    """
+    flaws: list[Finding] = []
+    if locked is None:
+        targets = _committed(here, flaws)
+    else:
+        targets = _locked(locked)
+        if here.commit != locked.pin.commit:
+            flaws.append(Finding(_HEAD, Problem.COMMIT, locked.pin.commit, here.commit))
+    stamps = Stamps(state_directory(here.repo) / "stamps")
+    run = _Run(here.path, stamps, recorded_files(here.repo), trust, selected, on_event)
+    findings, read = run.compare(targets, here.repo)
+    commit = here.commit if locked is None else locked.pin.commit
+    return _sum(here.path, commit, targets, [*flaws, *findings], read)
+
+
+def audit_directory(
+    path: Path, git: Git, locked: LockedRepo, *, selected: Collection[bytes] | None = None, on_event: OnEvent = ignore
+) -> Audit:
+    """The same for a copy without ``.git``: the lock alone says what must be there."""
+    targets = _locked(locked)
+    with TemporaryDirectory(prefix="hfclone-") as scratch:
+        empty = GitRepo(git, Path(scratch))
+        empty.init("main")
+        repo = GitRepo(git, path)
+        repo.git_dir = empty.git_dir
+        run = _Run(path, Stamps(Path(scratch) / "none"), {}, Trust.NOTHING, selected, on_event)
+        findings, read = run.compare(targets, repo)
+    return _sum(path, locked.pin.commit, targets, findings, read)
+
+
+def _sum(path: Path, commit: str, targets: Sequence[Target], findings: list[Finding], read: int) -> Audit:
+    objects = sum(target.pointer is not None for target in targets)
+    findings.sort(key=lambda finding: (finding.path, finding.problem.value))
+    return Audit(path, commit, len(targets), objects, read, tuple(findings))
+
+
+# --- what must be ------------------------------------------------------------------------------
+
+
+def _locked(locked: LockedRepo) -> list[Target]:
+    """A lock is proven when it is read."""
+    return [Target(file.path, file.mode, file.oid, file.pointer, file.sha256) for file in locked.files]
+
+
+def _committed(here: Existing, flaws: list[Finding]) -> list[Target]:
+    """What HEAD holds, as far as git's objects are sound; ``flaws`` hears where they are not."""
+    try:
+        flaws += _unsound(here.repo, here.commit)
+        entries = here.repo.tree_entries(here.commit)
+        pointers, bad = here.repo.pointers_among(entries)
+        missing = here.repo.missing_blobs(here.commit)
+    except GitFailed as error:
+        flaws.append(Finding(b".git", Problem.GIT, here.commit, error.stderr))
+        return []
+    flaws += [Finding(_object_path(oid), Problem.GIT, oid, "missing") for oid in missing]
+    flaws += [Finding(error.path.encode(), Problem.GIT, "a pointer", error.reason) for error in bad]
+    return [Target(entry.path, entry.mode, entry.oid, pointers.get(entry.path)) for entry in entries]
+
+
+def _unsound(repo: GitRepo, commit: str) -> Iterator[Finding]:
+    """The commit, its trees and its small blobs (pointers among them), each against its own id."""
+    raw = repo.run("cat-file", "commit", commit)
+    yield from _compared("commit", commit, raw)
+    root = tree_of_commit(raw)
+    listed = repo.run("ls-tree", "-r", "-t", "-z", "--full-tree", commit).split(b"\0")[:-1]
+    rows = [row.partition(b"\t")[0].decode("ascii").split(" ") for row in listed]
+    trees = dict.fromkeys([root, *(oid for _mode, kind, oid in rows if kind == "tree")])
+    for oid, data in repo.read_blobs(list(trees)):
+        yield from _compared("tree", oid, data)
+    sizes = repo.blob_sizes(oid for _mode, kind, oid in rows if kind == "blob")
+    small = [oid for oid, size in sizes.items() if size is not None and size < 1024]
+    for oid, data in repo.read_blobs(small):
+        yield from _compared("blob", oid, data)
+
+
+def _compared(kind: str, oid: str, data: bytes) -> Iterator[Finding]:
+    found = git_id(kind, data)
+    if found != oid:
+        yield Finding(_object_path(oid), Problem.GIT, oid, found)
+
+
+def _object_path(oid: str) -> bytes:
+    return f".git/objects/{oid[:2]}/{oid[2:]}".encode()
+
+
+# --- what is -----------------------------------------------------------------------------------
+
+
+@dataclass
+class _Run:
+    """One comparison of a work tree with what must be in it."""
+
+    root: Path
+    stamps: Stamps
+    recorded: Mapping[bytes, Recorded]
+    trust: Trust
+    selected: Collection[bytes] | None
+    on_event: OnEvent
+    _findings: list[Finding] = field(default_factory=list)
+    _other: dict[bytes, tuple[Target, str]] = field(default_factory=dict)
+    """Small files whose raw bytes are not git's: line ends may have been converted."""
+
+    def compare(self, targets: Sequence[Target], repo: GitRepo) -> tuple[list[Finding], int]:
+        """All that is wrong, and how many bytes were read."""
+        with _tree(self.root) as tree:
+            standing = {target.path: tree.look(target.path) for target in targets}
+        todo = [target for target in targets if self._needs_reading(target, standing[target.path])]
+        # The largest first, so that both threads end together.
+        todo.sort(key=lambda target: -_size(standing[target.path]))
+        read = 0
+        for looked in self._look_closely(todo, sum(_size(standing[target.path]) for target in todo)):
+            read += looked.size
+            self._judge(looked, standing[looked.target.path])
+        self._settle_conversions(repo, standing)
+        self._findings += _extras(repo, targets)
+        return self._findings, read
+
+    def _needs_reading(self, target: Target, standing: Standing) -> bool:
+        """Judge by looks alone where they tell enough."""
+        match standing.kind, target.mode:
+            case (Kind.ABSENT | Kind.BLOCKED, _):
+                self._find(target, Problem.MISSING)
+            case (Kind.DIRECTORY, mode) if mode == SUBMODULE_MODE:
+                pass  # its content is another repo's
+            case (Kind.LINK, mode) if mode == LINK_MODE:
+                return True
+            case (Kind.FILE, mode) if mode not in (LINK_MODE, SUBMODULE_MODE):
+                self._check_mode(target, standing)
+                return not self._is_trusted(target, standing)
+            case (kind, mode):
+                self._find(target, Problem.KIND, mode, kind.value)
+        return False
+
+    def _check_mode(self, target: Target, standing: Standing) -> None:
+        if os.name != "posix" or standing.stat is None:
+            return
+        mode = "100755" if standing.stat.st_mode & 0o100 else "100644"
+        if mode != target.mode:
+            self._find(target, Problem.MODE, target.mode, mode)
+
+    def _is_trusted(self, target: Target, standing: Standing) -> bool:
+        stamp = self.stamps.get(target.path)
+        return (
+            self.trust is Trust.STAMPS
+            and target.pointer is not None
+            and stamp is not None
+            and standing.stat is not None
+            and stamp.fits(target.pointer, standing.stat)
+        )
+
+    def _look_closely(self, todo: list[Target], total: int) -> Iterator[Looked]:
+        """Read in threads; results and events come on this one."""
+        rows, found = iter(todo), [list[Looked]() for _ in range(THREADS)]
+        counts, stop = [0] * THREADS, threading.Event()
+        with ThreadPoolExecutor(THREADS) as pool:
+            try:
+                lock = threading.Lock()
+                work = [
+                    pool.submit(look_closely, self.root, rows, lock, found[n], counts, n, stop) for n in range(THREADS)
+                ]
+                while wait(work, timeout=TELL_SECONDS).not_done:
+                    self.on_event(Working("verifying", sum(counts), total))
+                for one in work:
+                    one.result()
+            finally:
+                stop.set()
+        self.on_event(Working("verifying", total, total))
+        for each in found:
+            yield from each
+
+    def _judge(self, looked: Looked, standing: Standing) -> None:
+        target = looked.target
+        if not looked.is_read:
+            self._find(target, Problem.UNREADABLE)
+        elif target.pointer is not None:
+            self._judge_object(looked, target.pointer.oid, standing)
+        elif target.mode == LINK_MODE or looked.git_id == target.oid:
+            if looked.git_id != target.oid:
+                self._find(target, Problem.CHANGED, target.oid, looked.git_id)
+            elif target.sha256 and looked.sha256 != target.sha256:
+                self._find(target, Problem.CHANGED, target.sha256, looked.sha256)
+        else:
+            self._other[target.path] = target, looked.git_id
+
+    def _judge_object(self, looked: Looked, oid: str, standing: Standing) -> None:
+        if looked.sha256 == oid:
+            return
+        if looked.is_pointer:
+            if self.selected is None or looked.target.path in self.selected:
+                self._find(looked.target, Problem.POINTER, oid)
+            return
+        stamp = self.stamps.get(looked.target.path)
+        untouched = stamp is not None and standing.stat is not None and stamp.is_untouched(standing.stat)
+        damaged = untouched and stamp is not None and stamp.oid == oid
+        self._find(looked.target, Problem.DAMAGED if damaged else Problem.CHANGED, oid, looked.sha256)
+
+    def _settle_conversions(self, repo: GitRepo, standing: Mapping[bytes, Standing]) -> None:
+        """Ask git what it would store for files that it may have written with other line ends."""
+        converted = repo.hash_files(list(self._other)) if self._other else {}
+        for path, (target, raw) in self._other.items():
+            if converted.get(path) == target.oid:
+                continue
+            known, stat = self.recorded.get(path), standing[path].stat
+            untouched = known is not None and stat is not None and known.fits(stat.st_mtime_ns, stat.st_size)
+            damaged = untouched and known is not None and known.oid == target.oid
+            self._find(target, Problem.DAMAGED if damaged else Problem.CHANGED, target.oid, raw)
+
+    def _find(self, target: Target, problem: Problem, expected: str = "", found: str = "") -> None:
+        self._findings.append(Finding(target.path, problem, expected, found))
+
+
+def _extras(repo: GitRepo, targets: Sequence[Target]) -> Iterator[Finding]:
+    """Files that are nobody's. An index of our own: what the user staged is not the commit's."""
+    with TemporaryDirectory(prefix="hfclone-") as scratch:
+        index = Path(scratch) / "index"
+        repo.update_index(index, [TreeEntry(target.mode, target.oid, target.path) for target in targets], ())
+        listed = repo.run("ls-files", "--others", "--exclude-standard", "-z", index=index).split(b"\0")[:-1]
+    for path in listed:
+        yield Finding(path, Problem.EXTRA)
+
+
+@contextmanager
+def _tree(root: Path) -> Iterator[WorkTree]:
+    try:
+        tree = WorkTree(root)
+    except OSError as error:
+        raise CannotWrite(str(root), error.strerror or str(error)) from error
+    with closing(tree):
+        yield tree
+
+
+def _size(standing: Standing) -> int:
+    return 0 if standing.stat is None else standing.stat.st_size

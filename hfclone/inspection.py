@@ -1,0 +1,107 @@
+"""Reading files closely, in several threads: what git and git-lfs would call their bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from hfclone.checkout.looking import holds_pointer
+from hfclone.hashing import blocks
+from hfclone.locked import LINK_MODE, git_id
+from hfclone.pointer import MAX_POINTER_BYTES, Pointer
+from hfclone.worktree import WorkTree
+
+__all__ = ["Looked", "Target", "look_closely"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What must be at a path: git's blob ``oid``, or the object that it points to. ``sha256`` where it is known."""
+
+    path: bytes
+    mode: str
+    oid: str
+    pointer: Pointer | None = None
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found. An id that its target does not ask for is empty."""
+
+    target: Target
+    size: int = 0
+    sha256: str = ""
+    git_id: str = ""
+    is_pointer: bool = False
+    """Whether the target's pointer stands there, in any of its forms."""
+    is_read: bool = True
+
+
+def look_closely(
+    root: Path,
+    targets: Iterator[Target],
+    lock: threading.Lock,
+    found: list[Looked],
+    counts: list[int],
+    number: int,
+    stop: threading.Event,
+) -> None:
+    """One thread's work: take from the shared ``targets`` until there are none, or ``stop`` is set.
+
+    Adds what is read to ``counts[number]``. hashlib lets other threads run while it works.
+    """
+    with closing(WorkTree(root)) as tree:
+        while not stop.is_set():
+            with lock:
+                target = next(targets, None)
+            if target is None:
+                return
+            try:
+                for step in _look(tree, target, stop, found):
+                    counts[number] += step
+            except OSError:
+                found.append(Looked(target, is_read=False))
+
+
+def _look(tree: WorkTree, target: Target, stop: threading.Event, found: list[Looked]) -> Iterator[int]:
+    """Look at one file; yields how many bytes were read, block by block."""
+    if target.mode == LINK_MODE:
+        leads_to = tree.read_link(target.path)
+        sha256 = hashlib.sha256(leads_to).hexdigest()
+        found.append(Looked(target, len(leads_to), sha256, git_id("blob", leads_to)))
+        return
+    descriptor = tree.open_file(target.path)
+    try:
+        size = os.fstat(descriptor).st_size
+        digests = _digests(target, size)
+        for block in blocks(descriptor, 0, size) if digests else ():
+            for digest in digests.values():
+                digest.update(block)
+            yield len(block)
+            if stop.is_set():
+                return
+    finally:
+        os.close(descriptor)
+    ids = {name: digest.hexdigest() for name, digest in digests.items()}
+    sha256 = ids.get("sha256", "")
+    is_pointer = (
+        target.pointer is not None
+        and sha256 != target.pointer.oid
+        and size < MAX_POINTER_BYTES
+        and holds_pointer(tree, target.path, size, target.pointer)
+    )
+    found.append(Looked(target, size, sha256, ids.get("sha1", ""), is_pointer))
+
+
+def _digests(target: Target, size: int) -> dict[str, hashlib._Hash]:
+    """Only what can tell: nothing is hashed whose size is wrong already."""
+    if target.pointer is not None:
+        return {"sha256": hashlib.sha256()} if size == target.pointer.size else {}
+    digests = {"sha1": hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)}
+    return digests | ({"sha256": hashlib.sha256()} if target.sha256 else {})
