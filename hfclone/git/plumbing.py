@@ -1,0 +1,314 @@
+"""Git's commands on one repo, always plumbing and in batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from hfclone.errors import BadPointer, GitFailed
+from hfclone.git.running import Git, OnProgress
+from hfclone.pointer import MAX_POINTER_BYTES, Pointer, parse_pointer
+from hfclone.treepaths import show_path
+
+__all__ = ["Fetch", "GitRepo", "TreeEntry"]
+
+_REMOTE = "hfclone-fetch"
+"""A remote that exists in the environment of one command: no URL of a mirror gets into a file."""
+_BATCH = 20_000
+"""Blobs read at once: of fewer than 1,024 bytes each, so 20 MB of memory at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """A file (100644, 100755), link (120000) or submodule (160000) of a commit; ``oid`` is git's id."""
+
+    mode: str
+    oid: str
+    path: bytes
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a regular file: the only thing that may be a pointer."""
+        return self.mode.startswith("100")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What one ``git fetch`` asks for. ``depth`` and ``deepen`` in commits; ``oids`` are blobs."""
+
+    refspecs: tuple[str, ...] = ()
+    oids: tuple[str, ...] = ()
+    depth: int | None = None
+    deepen: int | None = None
+    unshallow: bool = False
+    filter_spec: str | None = None
+
+    def options(self) -> list[str]:
+        """The command's options for it."""
+        named = [("depth", self.depth), ("deepen", self.deepen), ("filter", self.filter_spec)]
+        words = [f"--{name}={value}" for name, value in named if value is not None]
+        return words + ["--unshallow"] * self.unshallow + ["--stdin"] * bool(self.oids)
+
+
+class GitRepo:
+    """The git repo of a work tree at ``path``. Paths of the tree go by stdin, as bytes, NUL behind each.
+
+    Every method raises ``GitFailed`` where git fails and says nothing else.
+    """
+
+    def __init__(self, git: Git, path: Path) -> None:
+        self.git = git
+        self.path = path.absolute()
+        self.git_dir = self.path / ".git"
+
+    def run(
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        index: Path | None = None,
+        work_tree: Path | None = None,
+        config: Sequence[tuple[str, str]] = (),
+    ) -> bytes:
+        """Run a command that speaks to nobody. ``index`` and ``work_tree`` take the place of the repo's."""
+        # The -C matters: GitPython quietly stays where it is if it cannot change directory.
+        extra = self._extra(work_tree) | {"GIT_INDEX_FILE": str(index or self.git_dir / "index")}
+        extra["GIT_ALLOW_PROTOCOL"] = "none"
+        return self.git.run(["-C", str(work_tree or self.path), *args], stdin=stdin, extra=extra, config=config)
+
+    def init(self, branch: str) -> None:
+        """Make the repo, or complete what a killed run left of it; no template, ``HEAD`` on ``branch``."""
+        self.git.run(["init", "--quiet", "--template=", f"--initial-branch={branch}", "--", str(self.path)])
+
+    def config_get(self, key: str) -> str | None:
+        """The local value of ``key``, the last one if there are several."""
+        values = self._maybe("config", "--local", "-z", "--get-all", key).split(b"\0")
+        return values[-2].decode("utf-8", "replace") if len(values) > 1 else None
+
+    def config_set(self, key: str, value: str) -> None:
+        """Set ``key`` in the repo's own configuration, where it is not so already."""
+        if self.config_get(key) != value:
+            self.run("config", "--local", "--replace-all", key, value)
+
+    def fetch(self, url: str, what: Fetch, on_progress: OnProgress = lambda _done, _total: None) -> None:
+        """Ask ``url`` for ``what``. Leaves no trace of it but objects and refs, and no promisor."""
+        config = [(f"remote.{_REMOTE}.url", url)]
+        if what.oids:
+            # As git's own lazy fetch has it: what we have says nothing about single blobs.
+            config.append(("fetch.negotiationAlgorithm", "noop"))
+        args = [
+            "-C",
+            str(self.path),
+            "fetch",
+            "--progress",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--force",
+        ]
+        args += [*what.options(), _REMOTE, *what.refspecs]
+        stdin = "".join(f"{oid}\n" for oid in what.oids).encode()
+        try:
+            self.git.run(args, stdin=stdin, extra=self._extra(), config=config, on_progress=on_progress)
+        finally:
+            self.drop_promisor()
+
+    def drop_promisor(self) -> None:
+        """Make the repo an ordinary one again after a fetch with a filter; never touches a user's promisor."""
+        for pack in (self.git_dir / "objects" / "pack").glob("*.promisor"):
+            pack.unlink(missing_ok=True)
+        text = (self.git_dir / "config").read_bytes() if (self.git_dir / "config").exists() else b""
+        if _REMOTE.encode() not in text:
+            return
+        self._maybe("config", "--local", "--remove-section", f"remote.{_REMOTE}")
+        if self.config_get("extensions.partialclone") == _REMOTE:
+            self._maybe("config", "--local", "--remove-section", "extensions")
+            self.config_set("core.repositoryformatversion", "0")
+
+    def ls_remote(self, url: str) -> dict[str, str]:
+        """What ``url`` advertises: ref to id; a peeled tag's commit under ``<ref>^{}``."""
+        config = [(f"remote.{_REMOTE}.url", url)]
+        lines = self.git.run(["ls-remote", "--quiet", _REMOTE], extra=self._extra(), config=config).split(b"\n")
+        pairs = (line.decode("utf-8", "replace").split("\t", 1) for line in lines if b"\t" in line)
+        return {name: oid for oid, name in pairs}
+
+    def resolve(self, name: str) -> str | None:
+        """The commit that ``name`` is, if it and its root tree are here."""
+        found = self._maybe("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
+        return found if found and self._maybe("cat-file", "-t", f"{found}^{{tree}}") else None
+
+    def has_commit(self, commit: str) -> bool:
+        """Whether the commit and its root tree are here; says nothing about its blobs."""
+        return self.resolve(commit) is not None
+
+    def commits_beginning(self, digits: str) -> set[str]:
+        """Commits that any ref leads to and whose id begins with ``digits``; needs no trees."""
+        listed = self.run("rev-list", "--all").decode("ascii").split()
+        return {commit for commit in listed if commit.startswith(digits)}
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        """Refs under ``prefix`` with what they name."""
+        out = self.run("for-each-ref", "--format=%(refname) %(objectname)", prefix)
+        return dict(line.split(" ", 1) for line in out.decode("utf-8", "surrogateescape").splitlines())
+
+    def tree_entries(self, commit: str) -> list[TreeEntry]:
+        """Everything that ``commit`` holds, in the tree's order; reads no blob."""
+        rows = self.run("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0")
+        entries = []
+        for row in rows[:-1]:
+            meta, _, path = row.partition(b"\t")
+            mode, _kind, oid = meta.decode("ascii").split(" ")
+            entries.append(TreeEntry(_plain_mode(mode), oid, path))
+        return entries
+
+    def blob_sizes(self, oids: Iterable[str]) -> dict[str, int | None]:
+        """Sizes in bytes; ``None`` for what is not here."""
+        wanted = list(dict.fromkeys(oids))
+        out = self.run("cat-file", "--batch-check=%(objectsize)", stdin="".join(f"{oid}\n" for oid in wanted).encode())
+        lines = out.split(b"\n")
+        return {oid: int(line) if line.isdigit() else None for oid, line in zip(wanted, lines, strict=False)}
+
+    def read_blobs(self, oids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Content of blobs that are here; meant for small ones."""
+        for start in range(0, len(oids), _BATCH):
+            batch = oids[start : start + _BATCH]
+            data = self.run("cat-file", "--batch=%(objectsize)", stdin="".join(f"{oid}\n" for oid in batch).encode())
+            at = 0
+            for oid in batch:
+                stop = data.index(b"\n", at)
+                size = int(data[at:stop])
+                yield oid, data[stop + 1 : stop + 1 + size]
+                at = stop + size + 2
+
+    def pointers(self, commit: str) -> tuple[dict[bytes, Pointer], list[BadPointer]]:
+        """The LFS pointers of ``commit`` by path, found by content, and those that claim to be one and are not."""
+        return self.pointers_among(self.tree_entries(commit))
+
+    def pointers_among(self, entries: Iterable[TreeEntry]) -> tuple[dict[bytes, Pointer], list[BadPointer]]:
+        """``pointers`` of some entries of a tree. Links and submodules are never pointers."""
+        files = [entry for entry in entries if entry.is_file]
+        sizes = self.blob_sizes(entry.oid for entry in files)
+        small = [oid for oid, size in sizes.items() if size is not None and 0 < size < MAX_POINTER_BYTES]
+        texts = {oid: text for oid, text in self.read_blobs(small) if b"version http" in text}
+        found: dict[bytes, Pointer] = {}
+        bad: list[BadPointer] = []
+        for entry in files:
+            text = texts.get(entry.oid)
+            if text is None:
+                continue
+            try:
+                pointer = parse_pointer(text, show_path(entry.path))
+            except BadPointer as error:
+                bad.append(error)
+                continue
+            if pointer is not None:
+                found[entry.path] = pointer
+        return found, bad
+
+    def missing_blobs(self, commit: str) -> dict[str, bytes]:
+        """Ids of blobs of ``commit`` that are not here, each with one of its paths."""
+        paths = {entry.oid: entry.path for entry in self.tree_entries(commit) if entry.mode != "160000"}
+        return {oid: paths[oid] for oid, size in self.blob_sizes(paths).items() if size is None}
+
+    def write_blob(self, data: bytes) -> str:
+        """Store ``data`` and return its id. Git's own sha1 sees the known collision attacks; hashlib's does not."""
+        return self.run("hash-object", "-w", "--no-filters", "--stdin", stdin=data).decode().strip()
+
+    def hash_files(self, paths: Sequence[bytes]) -> dict[bytes, str]:
+        """What git would store for files of the work tree, line ends as their attributes say; filters are off."""
+        listed = b"".join(b'"%s"\n' % b"".join(b"\\%03o" % byte for byte in path) for path in paths)
+        out = self.run("hash-object", "--stdin-paths", stdin=listed, config=self._no_filters)
+        return dict(zip(paths, out.decode("ascii").split(), strict=True))
+
+    def read_tree(self, commit: str, index: Path) -> None:
+        """Make ``index`` that of ``commit``; touches no file."""
+        self.run("read-tree", "--reset", "-i", commit, index=index)
+
+    def update_index(self, index: Path, changes: Iterable[TreeEntry], gone: Iterable[bytes]) -> None:
+        """Put entries into ``index`` and take paths out of it; touches no file."""
+        rows = [b"0 %s\t%s\0" % (b"0" * 40, path) for path in gone]
+        rows += [b"%s %s\t%s\0" % (e.mode.encode(), e.oid.encode(), e.path) for e in changes]
+        self.run("update-index", "-z", "--index-info", stdin=b"".join(rows), index=index)
+
+    def write_plain_index(self) -> None:
+        """Rewrite the index in full: neither split nor sparse."""
+        self.run("update-index", "--no-split-index", "--force-write-index")
+
+    def staged(self) -> dict[bytes, tuple[str, str]]:
+        """Mode and id of every entry of the index by path; an unmerged path has mode ``unmerged``."""
+        found: dict[bytes, tuple[str, str]] = {}
+        for row in self.run("ls-files", "-s", "-z", "--full-name").split(b"\0")[:-1]:
+            meta, _, path = row.partition(b"\t")
+            mode, oid, stage = meta.decode("ascii").split(" ")
+            found[path] = (mode if stage == "0" else "unmerged", oid)
+        return found
+
+    def checkout_files(self, index: Path, directory: Path, paths: Iterable[bytes]) -> None:
+        """Write files of ``index`` as git would check them out (line ends, links), below ``directory``.
+
+        Attributes are the index's own. Filters are off, whichever the user configured: pointers stay
+        pointers, and no program of theirs runs.
+        """
+        listed = b"".join(path + b"\0" for path in paths)
+        self.run(
+            "checkout-index", "--force", "--quiet", "-z", "--stdin",
+            stdin=listed, index=index, work_tree=directory, config=self._no_filters,
+        )  # fmt: skip
+
+    def update_ref(self, ref: str, commit: str, message: str = "hfclone") -> None:
+        """Let ``ref`` name ``commit``."""
+        self.run("update-ref", "-m", message, ref, commit)
+
+    def delete_ref(self, ref: str) -> None:
+        """Remove a ref of ours."""
+        self.run("update-ref", "-d", ref)
+
+    def head_branch(self) -> str | None:
+        """The full name of the branch that ``HEAD`` is on; ``None`` if it is detached."""
+        return self._maybe("symbolic-ref", "--quiet", "HEAD").decode("utf-8", "surrogateescape").strip() or None
+
+    def head_to_branch(self, ref: str) -> None:
+        """Put ``HEAD`` on the branch ``ref``."""
+        self.run("symbolic-ref", "-m", "hfclone", "HEAD", ref)
+
+    def head_to_commit(self, commit: str) -> None:
+        """Detach ``HEAD`` at ``commit``."""
+        self.run("update-ref", "--no-deref", "-m", "hfclone", "HEAD", commit)
+
+    def clear_stale(self) -> None:
+        """Remove what a killed git leaves and every later one trips over. Only under our own lock."""
+        for name in ("shallow.lock", "index.lock", "config.lock", "HEAD.lock", "packed-refs.lock"):
+            (self.git_dir / name).unlink(missing_ok=True)
+        for folder, pattern in (("objects/pack", "tmp_*"), ("objects", "tmp_*"), ("refs/hfclone", "*.lock")):
+            for left in (self.git_dir / folder).glob(pattern):
+                if left.is_file():
+                    left.unlink(missing_ok=True)
+        for branch_lock in (self.git_dir / "refs").rglob("*.lock"):
+            branch_lock.unlink(missing_ok=True)
+
+    @cached_property
+    def _no_filters(self) -> tuple[tuple[str, str], ...]:
+        """Configuration that takes every filter driver the user has out of force."""
+        names = self._maybe("config", "-z", "--name-only", "--get-regexp", r"^filter\.").decode("utf-8", "replace")
+        drivers = {name[len("filter.") :].rpartition(".")[0] for name in names.split("\0") if name} | {"lfs"}
+        values = (("process", ""), ("smudge", ""), ("clean", ""), ("required", "false"))
+        return tuple((f"filter.{driver}.{key}", value) for driver in sorted(drivers) for key, value in values)
+
+    def _extra(self, work_tree: Path | None = None) -> dict[str, str]:
+        # Named, not found: a broken .git must not let git go up to a repo around it.
+        return {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(work_tree or self.path)}
+
+    def _maybe(self, *args: str) -> bytes:
+        """Stdout of a question that git answers with status 1 or 128 for no."""
+        try:
+            return self.run(*args)
+        except GitFailed:
+            return b""
+
+
+def _plain_mode(mode: str) -> str:
+    """Old trees hold 100664 and the like; git takes them for 100644 everywhere else."""
+    if not mode.startswith("100"):
+        return mode
+    return "100755" if int(mode, 8) & 0o100 else "100644"

@@ -1,0 +1,275 @@
+"""Running git: its environment, its failures, and that it ends with us (only user of GitPython).
+
+Why so: GitPython's ``Git.execute`` starts the process; all above it (its ``Repo``, ``clone_from``,
+``index.add``) prompts, leaves processes behind on Ctrl-C, or ignores filters. Each call gets an
+environment of ours: no foreign ``GIT_*``, no prompt, no hook, no redirect, no other protocol; the
+token goes in one variable that a credential helper hands out to one origin.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from hfclone.errors import GitFailed, ToolMissing
+from hfclone.names import Token
+from hfclone.treepaths import show_path
+
+if TYPE_CHECKING:
+    from git.cmd import Git as GitPython
+
+__all__ = ["Git", "GitCredential", "OnProgress"]
+
+OnProgress = Callable[[int, int], None]
+"""Objects received so far, and in all."""
+
+_KEPT = frozenset({
+    "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_NO_VERIFY", "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_EXEC_PATH",
+    "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_PYTHON_REFRESH",
+})  # fmt: skip
+"""What of the caller's ``GIT_*`` says where this machine keeps things, and not what git should do."""
+
+_CONFIG = (
+    ("core.hooksPath", os.devnull),
+    ("core.fsmonitor", "false"),
+    ("core.protectHFS", "true"),
+    ("core.protectNTFS", "true"),
+    ("core.autocrlf", "false"),
+    ("core.attributesFile", os.devnull),
+    ("core.splitIndex", "false"),
+    ("index.sparse", "false"),
+    ("transfer.fsckObjects", "true"),
+    ("fetch.fsckObjects", "true"),
+    ("fetch.recurseSubmodules", "false"),
+    ("fetch.writeCommitGraph", "false"),
+    ("submodule.recurse", "false"),
+    ("protocol.version", "2"),
+    ("http.followRedirects", "false"),
+    ("http.lowSpeedLimit", "1000"),
+    ("http.lowSpeedTime", "30"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+)
+_HELPER = (
+    '!f() { test "$1" = get || exit 0; p=; h=; '
+    'while IFS= read -r l && test -n "$l"; do case "$l" in '
+    'protocol=*) p="${l#protocol=}";; host=*) h="${l#host=}";; esac; done; '
+    'case " $HFCLONE_GIT_ORIGINS " in *" $p://$h "*) '
+    "printf 'username=hfclone\\npassword=%s\\n' \"$HFCLONE_GIT_TOKEN\";; esac; }; f"
+)
+"""A credential helper. ``printf`` is the shell's own: the token is in no process's arguments."""
+_PROGRESS = re.compile(rb"Receiving objects:\s+\d+% \((\d+)/(\d+)\)")
+_STDERR_LINES = 6
+_GRACE_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class GitCredential:
+    """A token, and the only endpoints that it is for."""
+
+    urls: tuple[str, ...]
+    token: Token
+
+    @property
+    def origins(self) -> str:
+        """As git asks for them, ``https://host[:port]``, with blanks between."""
+        return " ".join(f"{url.scheme}://{url.netloc}" for url in map(urlsplit, self.urls))
+
+
+class Git:
+    """Runs git. ``environ`` is the user's environment; ``protocols`` what git may speak."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        credential: GitCredential | None = None,
+        proxy: str | None = None,
+        protocols: tuple[str, ...] = ("http", "https"),
+    ) -> None:
+        self._environ = environ
+        self._credential = credential
+        self._proxy = proxy
+        self._protocols = protocols
+
+    def run(
+        self,
+        args: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        extra: Mapping[str, str] | None = None,
+        config: Sequence[tuple[str, str]] = (),
+        on_progress: OnProgress | None = None,
+    ) -> bytes:
+        """Run git to its end and return its stdout; its processes end with us, whatever happens here.
+
+        ``extra`` adds to the environment, ``config`` to the configuration, for this call alone. With
+        ``on_progress``, which is called on this thread, stdout is dropped.
+
+        Raises:
+            ToolMissing: there is no git.
+            GitFailed: it ended with another status than 0.
+        """
+        process = self._start(args, self._environment(extra or {}, config), with_stdout=on_progress is None)
+        try:
+            if on_progress is None:
+                stdout, stderr = process.communicate(stdin)
+            else:
+                stdout, stderr = b"", _follow(process, stdin, on_progress)
+            status = process.wait()
+        except BaseException:
+            _end(process)
+            raise
+        if status:
+            raise GitFailed(_command_name(args), status, self._last_lines(stderr))
+        return stdout or b""
+
+    @cached_property
+    def version(self) -> tuple[int, ...]:
+        """Of the installed git: ``(2, 39, 5)``."""
+        found = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", self.run(["version"]))
+        return tuple(int(part or 0) for part in found.groups()) if found else (0,)
+
+    def _start(self, args: Sequence[str], env: dict[str, str], *, with_stdout: bool) -> subprocess.Popen[bytes]:
+        path = self._environ.get("PATH")
+        program = shutil.which("git", path=path)
+        if program is None:
+            raise ToolMissing("git", "hfclone needs it to make a checkout")
+        command = [*_wrapping(path, self._environ.keys(), env.keys()), program, *args]
+        auto = _gitpython().execute(
+            command, as_process=True, env=env, istream=subprocess.PIPE, with_stdout=with_stdout,
+            start_new_session=True,
+        )  # fmt: skip
+        process: subprocess.Popen[bytes] | None = auto.proc
+        assert process is not None  # it is set where as_process is true
+        # GitPython's wrapper would kill the process when it is collected; ours are waited for.
+        auto.proc = None
+        return process
+
+    def _environment(self, extra: Mapping[str, str], config: Sequence[tuple[str, str]]) -> dict[str, str]:
+        kept = {k: v for k, v in self._environ.items() if not k.startswith("GIT_") or k in _KEPT}
+        settings = [*_CONFIG, *config]
+        if self._proxy:
+            settings.append(("http.proxy", self._proxy))
+        secret: dict[str, str] = {}
+        if self._credential:
+            settings += [("credential.helper", ""), ("credential.helper", _HELPER)]
+            secret = {
+                "HFCLONE_GIT_ORIGINS": self._credential.origins,
+                "HFCLONE_GIT_TOKEN": self._credential.token.reveal(),
+            }
+        block = {"GIT_CONFIG_COUNT": str(len(settings))}
+        for number, (key, value) in enumerate(settings):
+            block |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        fixed = {
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "true",
+            "GIT_LFS_SKIP_SMUDGE": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_ALLOW_PROTOCOL": ":".join(self._protocols),
+            "LC_ALL": "C",
+        }
+        return {**kept, **fixed, **block, **secret, **extra}
+
+    def _last_lines(self, stderr: bytes) -> str:
+        """The end of what git said, fit for a terminal and without the secret."""
+        pieces = re.split(rb"[\r\n]+", stderr.strip())
+        said = [line for line in pieces if line.strip() and not re.match(rb"(remote: )?[A-Z][a-z ]+:\s+\d+%", line)]
+        text = "; ".join(show_path(line.strip()) for line in said[-_STDERR_LINES:])
+        return text.replace(self._credential.token.reveal(), "***") if self._credential else text
+
+
+_FOREIGN = frozenset({
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS", "GIT_OBJECT_DIRECTORY", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX", "GIT_SHALLOW_FILE", "GIT_COMMON_DIR", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_TRACE_REDACT", "GIT_TRACE2_CONFIG_PARAMS", "GIT_TRACE2_ENV_VARS", "GIT_TRACE", "GIT_TRACE_CURL",
+    "GIT_CURL_VERBOSE", "GIT_TRACE_PACKET", "GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF", "GIT_PROXY_COMMAND",
+    "GIT_SSH", "GIT_SSH_COMMAND", "GIT_EXTERNAL_DIFF", "GIT_ATTR_SOURCE", "GIT_PROTOCOL", "GIT_PROTOCOL_FROM_USER",
+})  # fmt: skip
+"""``git rev-parse --local-env-vars`` and what traces, whether or not our mapping holds them."""
+
+
+def _wrapping(path: str | None, inherited: Iterable[str], ours: Iterable[str]) -> list[str]:
+    """What takes foreign ``GIT_*`` away, and has the kernel end git when we are killed.
+
+    GitPython adds to the environment, but cannot remove. Both replace themselves: the process is git's.
+    """
+    words: list[str] = []
+    env = shutil.which("env", path=path) or shutil.which("env", path=os.defpath)
+    if env and os.name == "posix":
+        foreign = {name for name in inherited if name.startswith("GIT_")} | _FOREIGN
+        words += [env, *(f"--unset={name}" for name in sorted(foreign - set(ours)))]
+    setpriv = shutil.which("setpriv", path=path)
+    if setpriv and os.name == "posix":
+        words += [setpriv, "--pdeathsig", "TERM"]
+    return words
+
+
+def _gitpython() -> GitPython:
+    try:
+        from git.cmd import Git as GitPython
+    except ImportError as error:
+        raise ToolMissing("git", "hfclone needs it to make a checkout") from error
+    return GitPython()
+
+
+def _command_name(args: Sequence[str]) -> str:
+    return args[2] if args[0] == "-C" else args[0]
+
+
+def _follow(process: subprocess.Popen[bytes], stdin: bytes, on_progress: OnProgress) -> bytes:
+    """Feed ``stdin``, then read stderr to its end, telling of progress; the last 64 KiB of it are returned."""
+    writer, reader = process.stdin, process.stderr
+    assert writer is not None  # both are pipes: _start asks for them
+    assert reader is not None
+    _feed(writer, stdin)
+    tail = b""
+    while block := os.read(reader.fileno(), 65536):
+        tail = (tail + block)[-65536:]
+        for done, total in _PROGRESS.findall(block)[-1:]:
+            on_progress(int(done), int(total))
+    reader.close()
+    return tail
+
+
+def _feed(writer: IO[bytes], data: bytes) -> None:
+    try:
+        writer.write(data)
+        writer.close()
+    except BrokenPipeError:
+        return  # git ended before it read all; its status tells why
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End git and its children: politely first, since then it removes its own lock files."""
+    for kind in ("SIGTERM", "SIGKILL"):
+        try:
+            if os.name == "posix":
+                os.killpg(process.pid, getattr(signal, kind))
+            else:
+                process.kill()
+            process.wait(_GRACE_SECONDS)
+        except (ProcessLookupError, PermissionError):
+            break
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                continue
+    process.wait()
