@@ -1,0 +1,139 @@
+"""How a checkout stands, answered from stamps and git's index: no large file is opened. Offline, and reads only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from hfclone.checkout.looking import blob_id_of, holds_pointer
+from hfclone.checkout.stamps import Stamps
+from hfclone.existing import Existing, Recorded, recorded_files, state_directory
+from hfclone.git import TreeEntry
+from hfclone.locked import LINK_MODE, SUBMODULE_MODE, git_id
+from hfclone.partials import Partials
+from hfclone.pointer import MAX_POINTER_BYTES, Pointer
+from hfclone.worktree import Kind, Standing, WorkTree
+
+__all__ = ["State", "Status", "status_of"]
+
+_HASHED_BYTES = 1024 * 1024
+"""A small file whose stat has changed is read if it is no larger than this; else it counts as edited."""
+
+
+class State(Enum):
+    """What stands at a path, as far as looks tell."""
+
+    PRESENT = "present"
+    POINTER = "pointer"
+    """The object was not fetched."""
+    MISSING = "missing"
+    EDITED = "edited"
+    UNVERIFIED = "unverified"
+    """As large as the object, but never verified, or touched since: ``verify`` tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Counts of paths by state: of objects, and of small files and links."""
+
+    path: Path
+    commit: str
+    branch: str | None
+    """Its short name."""
+    origin: str | None
+    objects: Mapping[State, int]
+    files: Mapping[State, int]
+    partial_bytes: int
+    """Bytes of objects that are not here yet, in partials."""
+    unfinished: bool
+    """Whether a move to another commit was interrupted: run the same command again."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every path is present."""
+        return not any(
+            count for counts in (self.objects, self.files) for state, count in counts.items() if state != State.PRESENT
+        )
+
+
+def status_of(here: Existing) -> Status:
+    """Look at a checkout."""
+    entries = here.repo.tree_entries(here.commit)
+    pointers, _bad = here.repo.pointers_among(entries)
+    state = state_directory(here.repo)
+    with closing(WorkTree(here.path)) as tree:
+        look = _Look(tree, Stamps(state / "stamps"), recorded_files(here.repo))
+        objects: Counter[State] = Counter()
+        files: Counter[State] = Counter()
+        lacking: set[Pointer] = set()
+        for entry in entries:
+            pointer = pointers.get(entry.path)
+            if pointer is None:
+                files[look.at_file(entry)] += 1
+                continue
+            found = look.at_object(entry.path, pointer)
+            objects[found] += 1
+            if found in (State.POINTER, State.MISSING):
+                lacking.add(pointer)
+    partials = Partials(state / "parts")
+    branch = here.branch.removeprefix("refs/heads/") if here.branch else None
+    return Status(
+        here.path,
+        here.commit,
+        branch,
+        here.origin,
+        objects,
+        files,
+        sum(partials.claimed_bytes(pointer) for pointer in lacking),
+        (state / "journal").exists(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Judges one path at a time by its stat."""
+
+    tree: WorkTree
+    stamps: Stamps
+    recorded: Mapping[bytes, Recorded]
+
+    def at_object(self, path: bytes, pointer: Pointer) -> State:
+        standing = self.tree.look(path)
+        stat = standing.stat
+        if standing.kind in (Kind.ABSENT, Kind.BLOCKED):
+            return State.MISSING
+        if standing.kind is not Kind.FILE or stat is None:
+            return State.EDITED
+        stamp = self.stamps.get(path)
+        if stamp is not None and stamp.fits(pointer, stat):
+            return State.PRESENT
+        if stat.st_size < MAX_POINTER_BYTES and holds_pointer(self.tree, path, stat.st_size, pointer):
+            return State.POINTER
+        return State.UNVERIFIED if stat.st_size == pointer.size else State.EDITED
+
+    def at_file(self, entry: TreeEntry) -> State:
+        standing = self.tree.look(entry.path)
+        stat = standing.stat
+        if standing.kind in (Kind.ABSENT, Kind.BLOCKED):
+            return State.MISSING
+        if entry.mode == SUBMODULE_MODE:
+            return State.PRESENT if standing.kind is Kind.DIRECTORY else State.EDITED
+        if (standing.kind is Kind.LINK) != (entry.mode == LINK_MODE) or stat is None:
+            return State.EDITED
+        known = self.recorded.get(entry.path)
+        if known is not None and known.oid == entry.oid and known.fits(stat.st_mtime_ns, stat.st_size):
+            return State.PRESENT
+        return State.PRESENT if self._git_id(entry.path, standing) == entry.oid else State.EDITED
+
+    def _git_id(self, path: bytes, standing: Standing) -> str:
+        if standing.kind is Kind.LINK:
+            return git_id("blob", self.tree.read_link(path))
+        if standing.kind is not Kind.FILE or standing.stat is None or standing.stat.st_size > _HASHED_BYTES:
+            return ""
+        return blob_id_of(self.tree, path, standing.stat.st_size)
+
+
