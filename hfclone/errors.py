@@ -16,7 +16,7 @@
     │       · NotAsCommitted
     ├── LocalError        this machine cannot                         exit 6
     │   └── DiskFull · CheckoutBusy · NotACheckout · OtherCheckout · Conflicts
-    │       · OwnCommits · ForeignOrigin · CannotWrite · GitFailed · ToolMissing
+    │       · OwnCommits · ForeignOrigin · NoReflink · CannotWrite · GitFailed · ToolMissing
     └── Incomplete        patience ran out; carries every failure     exit 4
 
 Why so: an error is a value with fields, made where it happens; its text and its hint stand
@@ -50,6 +50,7 @@ __all__ = [
     "Incomplete",
     "IntegrityError",
     "LocalError",
+    "NoReflink",
     "NotACheckout",
     "NotAsCommitted",
     "NotAsLocked",
@@ -546,6 +547,15 @@ class CannotWrite(LocalError):
     code = "cannot-write"
     text = "cannot write {path}: {reason}"
     advice = "check the directory's owner and rights, or name another one"
+
+
+@dataclass(eq=False)
+class NoReflink(LocalError):
+    path: str
+    reason: str
+    code = "no-reflink"
+    text = "the file system of {path} cannot share blocks between files: {reason}"
+    advice = "choose --lfs-store none (content in the work tree alone), copy (twice the disk) or hardlink"
 
 
 @dataclass(eq=False)

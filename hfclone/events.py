@@ -31,6 +31,7 @@ __all__ = [
     "Started",
     "Verified",
     "Waiting",
+    "Warned",
     "Working",
     "ignore",
 ]
@@ -98,6 +99,14 @@ class Failed:
 
     pointer: Pointer
     error: HfcloneError
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that the user has to know, and that does not stop the run. ``code`` is kebab-case and stable."""
+
+    code: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +182,7 @@ Event = (
     | Faulted
     | Demoted
     | Waiting
+    | Warned
     | Finished
 )
 OnEvent = Callable[[Event], None]

@@ -13,7 +13,18 @@ from urllib.parse import unquote, urlsplit
 
 from hfclone.errors import BadRepoSpec
 
-__all__ = ["History", "Pin", "Repo", "RepoSpec", "RepoType", "Token", "is_full_sha", "is_short_sha", "parse_repo_spec"]
+__all__ = [
+    "History",
+    "LfsStore",
+    "Pin",
+    "Repo",
+    "RepoSpec",
+    "RepoType",
+    "Token",
+    "is_full_sha",
+    "is_short_sha",
+    "parse_repo_spec",
+]
 
 _PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
 _FULL_SHA = re.compile(r"[0-9a-f]{40}")
@@ -48,6 +59,18 @@ class History(Enum):
     SHALLOW = "shallow"
     """The commit alone."""
     FULL = "full"
+
+
+class LfsStore(Enum):
+    """How git-lfs's own store (``.git/lfs/objects``) is filled beside the work tree."""
+
+    AUTO = "auto"
+    """By reflink where the file system can, else not at all: one copy's worth of disk either way."""
+    REFLINK = "reflink"
+    HARDLINK = "hardlink"
+    """One inode, read-only: an edit in place would spoil both."""
+    COPY = "copy"
+    NONE = "none"
 
 
 class Token:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from hfclone.endpoints import HUB_URL, Endpoint, EndpointKind, TokenRule, is_loopback, origin_of, parse_endpoint
 from hfclone.errors import BadOption
 from hfclone.measures import Window, parse_duration, parse_size, parse_window
-from hfclone.names import History, RepoSpec, Token
+from hfclone.names import History, LfsStore, RepoSpec, Token
 
 __all__ = [
     "KNOWN_MIRRORS",
@@ -111,6 +111,8 @@ VARIABLES = (
     Variable("HFCLONE_WINDOW", "--window", "", "fetch only in this part of the day (23:00-07:00)"),
     Variable("HFCLONE_PROGRESS", "--progress", "auto", "how the run is shown"),
     Variable("", "--history", "shallow", "how much of git's past the checkout holds"),
+    Variable("HFCLONE_LFS_STORE", "--lfs-store", "auto", "how .git/lfs/objects is filled beside the work tree"),
+    Variable("", "--backup", "0", "move files that are in the way aside, to NAME.hfclone-orig-N"),
     Variable("", "--include", "", "fetch only objects whose path matches (repeatable)", many=True),
     Variable("", "--exclude", "", "leave objects whose path matches as pointers (repeatable)", many=True),
     Variable("HF_TOKEN HUGGING_FACE_HUB_TOKEN", "token", "", "the token; else what 'hf auth login' stored"),
@@ -147,6 +149,9 @@ class Settings:
     """Bytes a second."""
     window: Window | None = None
     history: History = History.SHALLOW
+    lfs_store: LfsStore = LfsStore.AUTO
+    backup: bool = False
+    """Whether a user's files that are in the way are moved aside; else they end the run."""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     progress: Progress = Progress.AUTO
@@ -254,6 +259,8 @@ def _checked(said: Callable[[str], _Said]) -> Settings:
         limit_rate=parse_size(said("--limit-rate").last, said("--limit-rate").name) or None,
         window=parse_window(said("--window").last, said("--window").name) if said("--window").values else None,
         history=_choice(History, said("--history")),
+        lfs_store=_choice(LfsStore, said("--lfs-store")),
+        backup=_parse_switch(said("--backup").last, said("--backup").name),
         include=said("--include").values,
         exclude=said("--exclude").values,
         progress=_choice(Progress, said("--progress")),

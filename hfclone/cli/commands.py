@@ -14,7 +14,7 @@ from hfclone.cli.session import Session, fail_early, make_streams_safe, say
 from hfclone.cli.version import version_line
 from hfclone.errors import BadOption, HfcloneError
 from hfclone.events import OnEvent
-from hfclone.names import History, RepoSpec, RepoType, parse_repo_spec
+from hfclone.names import History, LfsStore, RepoSpec, RepoType, parse_repo_spec
 from hfclone.settings import Fetcher, Settings, narrowed
 
 __all__ = ["program", "run"]
@@ -127,6 +127,8 @@ def program() -> None:
 @setting("--include", metavar="GLOB")
 @setting("--exclude", metavar="GLOB")
 @setting("--history", choices=[kind.value for kind in History])
+@setting("--lfs-store", choices=[kind.value for kind in LfsStore])
+@click.option("--backup", is_flag=True, help="move files that are in the way aside, to NAME.hfclone-orig-N")
 @setting("--fetcher", choices=[kind.value for kind in Fetcher])
 @setting("--connections", metavar="N")
 @setting("--limit-rate", metavar="SIZE")

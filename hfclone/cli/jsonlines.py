@@ -26,6 +26,7 @@ from hfclone.events import (
     Started,
     Verified,
     Waiting,
+    Warned,
     Working,
 )
 from hfclone.names import Pin
@@ -57,7 +58,7 @@ class JsonLines:
         """Nothing to put right."""
 
 
-def event_data(event: Event) -> dict[str, Any]:
+def event_data(event: Event) -> dict[str, Any]:  # noqa: PLR0912  # one case an event
     """An event as JSON has it, without the version."""
     match event:
         case Pinned(pin, revision, endpoint):
@@ -82,6 +83,8 @@ def event_data(event: Event) -> dict[str, Any]:
             return {"event": "demoted", "endpoint": endpoint, "what": what, "reason": reason}
         case Waiting(seconds, reason, gives_up_in):
             return {"event": "waiting", "seconds": seconds, "reason": reason, "gives_up_in": gives_up_in}
+        case Warned(code, text):
+            return {"event": "warning", "code": code, "message": text}
         case Finished(report):
             return {"event": "report", **_report(report)}
 

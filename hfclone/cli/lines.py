@@ -18,6 +18,7 @@ from hfclone.events import (
     Renamed,
     Verified,
     Waiting,
+    Warned,
     Working,
 )
 from hfclone.settings import Verbosity
@@ -49,6 +50,8 @@ def spoken(event: Event, tally: Tally, verbosity: Verbosity) -> tuple[str, ...]:
             return plan_lines(plan)
         case Waiting():
             return (waiting_line(event),)
+        case Warned(_code, text):
+            return (show_text(f"warning: {text}"),)
         case Failed(pointer, error):
             return (show_text(f"gave up {tally.name(pointer.oid)}: {error}"),)
         case Faulted(endpoint, error) if loud:
