@@ -157,7 +157,8 @@ def placed(dest: Path) -> set[str]:
         meta, _, name = line.partition("\t")
         if not meta.startswith("100"):
             continue
-        text = subprocess.run(["git", "cat-file", "blob", meta.split()[2]], cwd=dest, capture_output=True, check=True).stdout
+        show = ["git", "cat-file", "blob", meta.split()[2]]
+        text = subprocess.run(show, cwd=dest, capture_output=True, check=True).stdout
         found = re.fullmatch(rb"version https://git-lfs\S+\noid sha256:([0-9a-f]{64})\nsize (\d+)\n", text)
         if found is None:
             assert (dest / name).read_bytes() == text, name

@@ -143,8 +143,8 @@ def test_revisions(hub: Hub, hfclone: Command, revision: str | None, ref: str, b
 def test_a_full_sha_of_the_default_branch_asks_no_api(hub: Hub, tiny_repo: LivingRepo, hfclone: Command) -> None:
     """Not for the branch, either; in any spelling of REPO."""
     for at, words in enumerate((["acme/tiny@{}"], [hub.url + "/acme/tiny/tree/{}"], ["acme/tiny", "--revision", "{}"])):
-        words = [word.format(tiny_repo.commit) for word in words]
-        done = hfclone(words[0], f"x{at}", *words[1:])
+        repo, *options = (word.format(tiny_repo.commit) for word in words)
+        done = hfclone(repo, f"x{at}", *options)
         assert done.code == 0, done.stderr
         assert "(as given)" in done.stderr
     assert hub.log.of(kind="api") == ()
@@ -155,7 +155,8 @@ def test_an_ambiguous_short_sha(hub: Hub, hfclone: Command) -> None:
     repo = small(hub, "acme/one")
     seen: dict[str, str] = {}
     for number in range(2000):
-        commit = repo.git("commit-tree", "-m", str(number), "refs/heads/main^{tree}", date=1_700_000_000 + number).decode().strip()
+        made = repo.git("commit-tree", "-m", str(number), "refs/heads/main^{tree}", date=1_700_000_000 + number)
+        commit = made.decode().strip()
         other = seen.setdefault(commit[:4], commit)
         if other != commit:
             break
@@ -361,9 +362,7 @@ def test_poor_git_servers(hub: Hub, tiny_repo: LivingRepo, hfclone: Command, lac
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_chosen_objects(
-    hub: Hub, tiny_repo: LivingRepo, hfclone: Command, words: list[str], chosen: set[str]
-) -> None:
+def test_chosen_objects(hub: Hub, tiny_repo: LivingRepo, hfclone: Command, words: list[str], chosen: set[str]) -> None:
     """The others stay pointers, git stays clean, small files are all there, and a later run completes it."""
     done = hfclone("acme/tiny", *words)
     assert done.code == 0, done.stderr
@@ -435,7 +434,9 @@ def test_a_branch_that_moved_on(hub: Hub, tiny_repo: LivingRepo, hfclone: Comman
     """The same command brings the new commit; what has not changed is not fetched again."""
     assert hfclone("acme/tiny").code == 0
     before = hub.log.bytes_sent(kind="cdn")
-    commit = tiny_repo.add_commit({"new.bin": Lfs(40_000, seed=8), "moved.safetensors": Lfs(300_000, seed=1), "model.safetensors": None})
+    commit = tiny_repo.add_commit(
+        {"new.bin": Lfs(40_000, seed=8), "moved.safetensors": Lfs(300_000, seed=1), "model.safetensors": None}
+    )
     done = hfclone("acme/tiny")
     assert done.code == 0, done.stderr
     dest = hfclone.cwd / "tiny"
@@ -448,7 +449,10 @@ def test_a_branch_that_moved_on(hub: Hub, tiny_repo: LivingRepo, hfclone: Comman
 def test_mirrors(hub: Hub, tiny_repo: LivingRepo, hfclone: Command, manners: object) -> None:
     """Large bytes from the mirror alone, whatever it lacks."""
     mirror = hub.mirror("mirror", manners())  # type: ignore[operator]  # a table of functions
-    done = hfclone("acme/tiny", env={"HFCLONE_MIRROR": mirror.url}, )
+    done = hfclone(
+        "acme/tiny",
+        env={"HFCLONE_MIRROR": mirror.url},
+    )
     assert done.code == 0, done.stderr
     assert_checkout(hfclone.cwd / "tiny", tiny_repo.commit, f"{hub.url}/acme/tiny")
     assert placed(hfclone.cwd / "tiny") == LARGE
@@ -583,7 +587,7 @@ def last_screen(drawn: str) -> list[str]:
         if part == "\r":
             column = 0
         elif part == "\n":
-            row, column = row + 1, column
+            row += 1
         elif part.startswith("\x1b["):
             count = int(part[2:-1] or 1)
             assert part[-1] in "ABK", part
