@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +26,10 @@ from hfclone.inspection import Looked, Target, look_closely
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo, git_id, tree_of_commit
 from hfclone.worktree import Kind, Standing, WorkTree
 
-__all__ = ["Audit", "Finding", "Problem", "audit_checkout", "audit_directory"]
+__all__ = ["Audit", "Finding", "Problem", "Select", "audit_checkout", "audit_directory"]
+
+Select = Callable[[Iterable[bytes]], Collection[bytes]]
+"""Picks the paths whose objects are wanted."""
 
 THREADS = 2
 """More do not help one disk, and two keep it and a processor busy."""
@@ -82,14 +85,14 @@ def audit_checkout(
     here: Existing,
     locked: LockedRepo | None = None,
     *,
-    selected: Collection[bytes] | None = None,
+    select: Select = frozenset,
     trust: Trust = Trust.NOTHING,
     on_event: OnEvent = ignore,
 ) -> Audit:
     """Read the files of a checkout: those of its HEAD, or those that ``locked`` says.
 
-    Objects at other paths than ``selected`` may be pointers (``None`` selects all). With
-    ``Trust.STAMPS`` large files that look as when they were verified are not read again.
+    Objects at other paths than those that ``select`` picks may be pointers. With ``Trust.STAMPS``
+    large files that look as when they were verified are not read again.
     """
     flaws: list[Finding] = []
     if locked is None:
@@ -99,14 +102,14 @@ def audit_checkout(
         if here.commit != locked.pin.commit:
             flaws.append(Finding(_HEAD, Problem.COMMIT, locked.pin.commit, here.commit))
     stamps = Stamps(state_directory(here.repo) / "stamps")
-    run = _Run(here.path, stamps, recorded_files(here.repo), trust, selected, on_event)
+    run = _Run(here.path, stamps, recorded_files(here.repo), trust, select, on_event)
     findings, read = run.compare(targets, here.repo)
     commit = here.commit if locked is None else locked.pin.commit
     return _sum(here.path, commit, targets, [*flaws, *findings], read)
 
 
 def audit_directory(
-    path: Path, git: Git, locked: LockedRepo, *, selected: Collection[bytes] | None = None, on_event: OnEvent = ignore
+    path: Path, git: Git, locked: LockedRepo, *, select: Select = frozenset, on_event: OnEvent = ignore
 ) -> Audit:
     """The same for a copy without ``.git``: the lock alone says what must be there."""
     targets = _locked(locked)
@@ -115,7 +118,7 @@ def audit_directory(
         empty.init("main")
         repo = GitRepo(git, path)
         repo.git_dir = empty.git_dir
-        run = _Run(path, Stamps(Path(scratch) / "none"), {}, Trust.NOTHING, selected, on_event)
+        run = _Run(path, Stamps(Path(scratch) / "none"), {}, Trust.NOTHING, select, on_event)
         findings, read = run.compare(targets, repo)
     return _sum(path, locked.pin.commit, targets, findings, read)
 
@@ -131,7 +134,9 @@ def _sum(path: Path, commit: str, targets: Sequence[Target], findings: list[Find
 
 def _locked(locked: LockedRepo) -> list[Target]:
     """A lock is proven when it is read."""
-    return [Target(file.path, file.mode, file.oid, file.pointer, file.sha256) for file in locked.files]
+    return [
+        Target(file.path, file.mode, file.oid, file.pointer, file.sha256, file.selected) for file in locked.files
+    ]
 
 
 def _committed(here: Existing, flaws: list[Finding]) -> list[Target]:
@@ -186,14 +191,16 @@ class _Run:
     stamps: Stamps
     recorded: Mapping[bytes, Recorded]
     trust: Trust
-    selected: Collection[bytes] | None
+    select: Select
     on_event: OnEvent
+    _selected: Collection[bytes] = ()
     _findings: list[Finding] = field(default_factory=list)
     _other: dict[bytes, tuple[Target, str]] = field(default_factory=dict)
     """Small files whose raw bytes are not git's: line ends may have been converted."""
 
     def compare(self, targets: Sequence[Target], repo: GitRepo) -> tuple[list[Finding], int]:
         """All that is wrong, and how many bytes were read."""
+        self._selected = self.select(target.path for target in targets if target.selected)
         with _tree(self.root) as tree:
             standing = {target.path: tree.look(target.path) for target in targets}
         todo = [target for target in targets if self._needs_reading(target, standing[target.path])]
@@ -278,7 +285,7 @@ class _Run:
         if looked.sha256 == oid:
             return
         if looked.is_pointer:
-            if self.selected is None or looked.target.path in self.selected:
+            if looked.target.path in self._selected:
                 self._find(looked.target, Problem.POINTER, oid)
             return
         stamp = self.stamps.get(looked.target.path)

@@ -13,7 +13,7 @@ from hfclone.gitindex import index_entries
 
 __all__ = ["Existing", "Recorded", "find_existing", "recorded_files", "state_directory"]
 
-_MTIME_AND_SIZE = struct.Struct(">8xLL16xL")
+_MTIME_AND_SIZE = struct.Struct(">8xLL20xL")
 """Of an index entry's stat fields: ctime, mtime (seconds, nanoseconds), dev, ino, mode, uid, gid, size."""
 _WORD = 0xFFFFFFFF
 

@@ -28,6 +28,7 @@ class Target:
     oid: str
     pointer: Pointer | None = None
     sha256: str = ""
+    selected: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from hfclone.existing import Existing, Recorded, recorded_files, state_directory
 from hfclone.git import TreeEntry
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, git_id
 from hfclone.partials import Partials
-from hfclone.pointer import MAX_POINTER_BYTES, Pointer
+from hfclone.pointer import MAX_POINTER_BYTES, Pointer, format_pointer
 from hfclone.worktree import Kind, Standing, WorkTree
 
 __all__ = ["State", "Status", "status_of"]
@@ -63,10 +63,11 @@ class Status:
 def status_of(here: Existing) -> Status:
     """Look at a checkout."""
     entries = here.repo.tree_entries(here.commit)
-    pointers, _bad = here.repo.pointers_among(entries)
     state = state_directory(here.repo)
+    stamps = Stamps(state / "stamps")
+    pointers = _pointers(here, entries, stamps)
     with closing(WorkTree(here.path)) as tree:
-        look = _Look(tree, Stamps(state / "stamps"), recorded_files(here.repo))
+        look = _Look(tree, stamps, recorded_files(here.repo))
         objects: Counter[State] = Counter()
         files: Counter[State] = Counter()
         lacking: set[Pointer] = set()
@@ -91,6 +92,19 @@ def status_of(here: Existing) -> Status:
         sum(partials.claimed_bytes(pointer) for pointer in lacking),
         (state / "journal").exists(),
     )
+
+
+def _pointers(here: Existing, entries: list[TreeEntry], stamps: Stamps) -> dict[bytes, Pointer]:
+    """The commit's pointers. What a stamp's would be has the entry's git id, or git is asked."""
+    found: dict[bytes, Pointer] = {}
+    for entry in entries:
+        stamp = stamps.get(entry.path)
+        if stamp is not None:
+            pointer = Pointer(stamp.oid, stamp.size)
+            if git_id("blob", format_pointer(pointer)) == entry.oid:
+                found[entry.path] = pointer
+    others, _bad = here.repo.pointers_among(entry for entry in entries if entry.path not in found)
+    return found | others
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from hfclone.errors import CannotWrite, HfcloneError
 from hfclone.events import Event, Failed, OnEvent
 from hfclone.settings import Progress, Settings, Verbosity
 
-__all__ = ["Session", "fail_early", "make_streams_safe", "say"]
+__all__ = ["Session", "fail_early", "make_streams_safe", "say", "write_line"]
 
 DEFAULT_WIDTH = 80
 
@@ -43,7 +43,7 @@ class Session:
 
     def __init__(self, settings: Settings) -> None:
         self._verbosity = settings.verbosity
-        self._json = JsonLines(_write_stdout) if settings.progress is Progress.JSON else None
+        self._json = JsonLines(write_line) if settings.progress is Progress.JSON else None
         self._view = self._json or _terminal_view(settings, sys.stderr)
         self._tally = Tally()
         self._names: dict[int, str] = {}
@@ -108,7 +108,7 @@ class Session:
 
     def _tell_json(self, data: dict[str, object]) -> None:
         try:
-            JsonLines(_write_stdout).error(data)
+            JsonLines(write_line).error(data)
         except OutputClosed:
             pass  # stderr still says it
 
@@ -152,10 +152,21 @@ def _width(stream: TextIO) -> int:
 
 
 def make_streams_safe() -> None:
-    """A locale that cannot show a character gets its escape, never an exception."""
+    """A locale that cannot show a character gets its escape, never an exception; a closed stream leads nowhere."""
+    _occupy_standard_files()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _occupy_standard_files() -> None:
+    """Where stdin, stdout or stderr was closed (``2>&-``), a part would get its number, and what is said there."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    nowhere = io.TextIOWrapper(io.FileIO(os.devnull, "w"), write_through=True)
+    sys.stdout = sys.stdout or nowhere
+    sys.stderr = sys.stderr or nowhere
 
 
 def say(line: str) -> None:
@@ -166,7 +177,13 @@ def say(line: str) -> None:
         pass  # the terminal is gone (SIGHUP ignored by nohup, a closed pipe)
 
 
-def _write_stdout(line: str) -> None:
+def write_line(line: str) -> None:
+    """One line of data on stdout.
+
+    Raises:
+        OutputClosed: nobody reads it any more.
+        CannotWrite: the system refuses.
+    """
     try:
         print(line, flush=True)
     except BrokenPipeError:

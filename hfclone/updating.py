@@ -1,0 +1,115 @@
+"""Checkouts that exist: moved to what their branch is now (pull), or completed where they are (fetch)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hfclone import flows
+from hfclone.checkout import Trust, open_checkout
+from hfclone.errors import BadOption, ForeignOrigin, GitFailed
+from hfclone.events import OnEvent, Report, ignore
+from hfclone.existing import Existing, find_existing
+from hfclone.git import Git
+from hfclone.names import Pin, Repo, RepoSpec, parse_repo_spec
+from hfclone.origins import git_host_of, hub_repo_of
+from hfclone.settings import Settings, endpoints_of
+from hfclone.tools import Tools
+
+__all__ = ["fetch", "fetch_into", "offline_git", "pull"]
+
+
+def pull(directory: Path | None, revision: str | None, settings: Settings, on_event: OnEvent = ignore) -> Report:
+    """Move a checkout to what ``revision`` is now, or else the branch that it is on; then as ``clone``.
+
+    Raises:
+        BadOption: it is on no branch, and no revision is given.
+        ForeignOrigin: its origin is no repo of the hub.
+        HfcloneError: as ``flows.clone``.
+    """
+    here = find_existing(directory, offline_git(settings))
+    repo = _hub_repo(here, settings)
+    if repo is None:
+        raise ForeignOrigin(str(here.path), str(here.origin), f"that is no repo of {settings.endpoint}")
+    wanted = revision or _upstream(here)
+    if wanted is None:
+        reason = f"the checkout is at commit {here.commit} and on no branch; say which revision"
+        raise BadOption("--revision", "", reason)
+    spec = parse_repo_spec(repo.path, revision=wanted)
+    return flows.clone(spec, here.path, settings, on_event)
+
+
+def fetch(directory: Path | None, settings: Settings, on_event: OnEvent = ignore) -> Report:
+    """Complete a checkout at the commit where it is, whoever made it and wherever it comes from.
+
+    Raises:
+        ForeignOrigin: its origin is nothing that has objects over http(s).
+        HfcloneError: as ``flows.complete``.
+    """
+    return fetch_into(find_existing(directory, offline_git(settings)), settings, on_event)
+
+
+def fetch_into(
+    here: Existing, settings: Settings, on_event: OnEvent = ignore, *, trust: Trust = Trust.STAMPS
+) -> Report:
+    """``fetch`` for a checkout that was found already; raises as it does."""
+    tools, repo = _asked(here, settings)
+    pin = Pin(repo, here.commit)
+    with tools.web() as web:
+        opened = open_checkout(
+            pin,
+            here.path,
+            tools.git(),
+            branch=None,  # HEAD is at the commit, and stays on whatever it is on
+            origin=str(here.origin),
+            bring=flows.Bringer(RepoSpec(repo, here.commit), pin, tools, web, on_event),
+            on_event=on_event,
+        )
+        with opened as checkout:
+            return flows.complete(checkout, tools, on_event, trust=trust)
+
+
+def offline_git(settings: Settings) -> Git:
+    """Git for questions about what is here; it has no token."""
+    return Git(settings.environment)
+
+
+def _asked(here: Existing, settings: Settings) -> tuple[Tools, Repo]:
+    """Who is asked for the objects of a checkout, and for which repo."""
+    repo = _hub_repo(here, settings)
+    if repo is not None:
+        return Tools.of(settings, RepoSpec(repo)), repo
+    found = git_host_of(here.origin, _lfs_url(here)) if here.origin else None
+    if found is None:
+        raise ForeignOrigin(str(here.path), here.origin or "nowhere", "no http(s) address of its objects is known")
+    host, repo = found
+    tools = Tools(settings, (host,))
+    _ = tools.began
+    return tools, repo
+
+
+def _hub_repo(here: Existing, settings: Settings) -> Repo | None:
+    if here.origin is None:
+        return None
+    return hub_repo_of(here.origin, [endpoint.url for endpoint in endpoints_of(replace(settings, only_mirrors=False))])
+
+
+def _lfs_url(here: Existing) -> str | None:
+    """Where the user's own configuration says that the objects are; git-lfs's order."""
+    for key in ("lfs.url", "remote.origin.lfsurl"):
+        try:
+            url = here.repo.run("config", "-z", "--get", key).decode("utf-8", "replace").rstrip("\0")
+        except GitFailed:
+            continue
+        if url.startswith(("http://", "https://")):
+            return url
+    return None
+
+
+def _upstream(here: Existing) -> str | None:
+    """The branch of origin that the checkout's branch follows; its own name where git does not say."""
+    if here.branch is None:
+        return None
+    branch = here.branch.removeprefix("refs/heads/")
+    merge = here.repo.config_get(f"branch.{branch}.merge")
+    return (merge or here.branch).removeprefix("refs/heads/")
