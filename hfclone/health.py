@@ -27,6 +27,8 @@ FORGIVEN = 2
 connections still flow, and the range is taken up at once."""
 FILES = "these files"
 """The service an endpoint lacks when it refuses a whole repo, or sends wrong bytes."""
+NEW_WINDOW = 1.5
+"""Seconds by which the ends of two windows of a limit differ at least; they are told in whole seconds."""
 LIES = 2
 """Wrong objects after which an endpoint is left alone, where there are others."""
 
@@ -46,6 +48,8 @@ class _Health:
     ranges: RangeSupport = RangeSupport.UNKNOWN
     lacks: dict[str, float] = field(default_factory=dict)
     """Service to the clock time when it may be probed again."""
+    known: bool = False
+    """It answers, well or not; who was never heard of may swallow whatever is sent to it."""
     answered: bool = False
     failed_at: float = float("-inf")
     latency: float | None = None
@@ -57,7 +61,7 @@ class _Health:
     """Requests that its limit still allows until ``resets_at``; ``None`` where it never said."""
     resets_at: float = float("-inf")
     asking: int = 0
-    """Requests under way that its limit may not have counted yet."""
+    """Requests under way, which its limit may or may not have counted."""
     sent: int = 0
     failures: int = 0
     lies: int = 0
@@ -87,8 +91,7 @@ class Board:
         """
         with self._lock:
             health, now = self._health[endpoint], self._now()
-            health.failures += 1
-            health.last_error = error
+            self._count(health, error)
             asked: float | None = getattr(error, "retry_after", None)
             if asked is None and began < health.failed_at:
                 return max(0.0, health.backoff.ready_at - now)
@@ -102,16 +105,14 @@ class Board:
     def refused(self, endpoint: Endpoint, error: HfcloneError) -> None:
         """Note a no that is no failure of the line: it costs no wait."""
         with self._lock:
-            self._health[endpoint].failures += 1
-            self._health[endpoint].last_error = error
+            self._count(self._health[endpoint], error)
 
     def lied(self, endpoint: Endpoint, error: HfcloneError) -> None:
         """Note wrong bytes that were proven to be its own; who does it often is left alone, if there are others."""
         with self._lock:
             health = self._health[endpoint]
             health.lies += 1
-            health.failures += 1
-            health.last_error = error
+            self._count(health, error)
             others = any(not self._lacks(h, FILES) for h in self._health.values() if h is not health)
             if health.lies >= LIES and others:
                 self._note_lack(health, FILES, str(error))
@@ -124,8 +125,19 @@ class Board:
     def answered(self, endpoint: Endpoint) -> None:
         """It answered as it should."""
         with self._lock:
-            self._health[endpoint].answered = True
-            self._health[endpoint].backoff.succeed()
+            health = self._health[endpoint]
+            health.known = health.answered = True
+            health.backoff.succeed()
+
+    def met(self, endpoint: Endpoint) -> None:
+        """It answered something."""
+        with self._lock:
+            self._health[endpoint].known = True
+
+    def knows(self, endpoint: Endpoint) -> bool:
+        """Whether it has ever answered in this run, well or not."""
+        with self._lock:
+            return self._health[endpoint].known
 
     def began(self, endpoint: Endpoint, seconds: float) -> None:
         """An answer began ``seconds`` after it was asked for; a smoothed latency follows."""
@@ -167,27 +179,26 @@ class Board:
         """Count a request to the endpoint itself; ``False`` where its limit has none left, and it must not be sent."""
         with self._lock:
             health, now = self._health[endpoint], self._now()
-            if health.left is not None and now >= health.resets_at:
+            if now >= health.resets_at:
                 health.left = None
-            if now < health.held_until or (health.left is not None and health.left <= 0):
+            if now < health.held_until or (health.left is not None and health.left <= health.asking):
                 return False
-            if health.left is not None:
-                health.left -= 1
             health.asking += 1
             return True
 
-    def heard(self, endpoint: Endpoint, quota: tuple[int, float] | None) -> None:
+    def spent(self, endpoint: Endpoint, quota: tuple[int, float] | None) -> None:
         """A request that ``spend`` counted is over; ``quota`` is what its answer said: requests left, for how long."""
         with self._lock:
-            health = self._health[endpoint]
+            health, now = self._health[endpoint], self._now()
             health.asking -= 1
             if quota is None:
+                health.left = None if health.left is None else health.left - 1
                 return
-            left, seconds = quota
-            # Those under way may not be counted yet; the last answer is exact.
-            health.left, health.resets_at = max(0, left - health.asking), self._now() + seconds
-            if left == 0:
-                health.held_until = max(health.held_until, health.resets_at)
+            left, resets_at = quota[0], now + quota[1]
+            if health.left is None or resets_at > health.resets_at + NEW_WINDOW:
+                health.left, health.resets_at = left, resets_at
+            elif resets_at > health.resets_at - NEW_WINDOW:
+                health.left = min(health.left, left)  # answers overtake each other
 
     def lacks(self, endpoint: Endpoint, service: str) -> bool:
         """Whether it is known not to offer ``service``; forgotten after ``PROBE_AGAIN``."""
@@ -219,7 +230,7 @@ class Board:
         """Clock time from which it may be asked."""
         with self._lock:
             health = self._health[endpoint]
-            spent = health.left is not None and health.left <= 0
+            spent = health.left is not None and health.left <= health.asking
             return max(health.backoff.ready_at, health.held_until, health.resets_at if spent else 0.0)
 
     def bytes_ready_at(self, endpoint: Endpoint) -> float:
@@ -236,6 +247,11 @@ class Board:
         """What each endpoint did, in the order of preference."""
         with self._lock:
             return tuple(EndpointTally(str(h.endpoint), h.sent, h.failures) for h in self._health.values())
+
+    def _count(self, health: _Health, error: HfcloneError) -> None:
+        health.failures += 1
+        health.last_error = error
+        health.known = health.known or not isinstance(error, (errors.Unreachable, errors.Stalled))
 
     def _lacks(self, health: _Health, service: str) -> bool:
         return health.lacks.get(service, float("-inf")) > self._now()

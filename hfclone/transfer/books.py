@@ -73,6 +73,8 @@ class Books:
     items: dict[Oid, Item] = field(default_factory=dict)
     trusts: dict[Oid, Trust] = field(default_factory=dict)
     in_flight: Counter[Endpoint] = field(default_factory=Counter)
+    ranged: Counter[Endpoint] = field(default_factory=Counter)
+    """Of those in flight, the ones that ask for a part of an object."""
     outcomes: deque[Arrived | Failed] = field(default_factory=deque)
     events: deque[Event] = field(default_factory=deque)
     orphans: list[Item] = field(default_factory=list)

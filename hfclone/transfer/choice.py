@@ -29,6 +29,7 @@ class Chooser:
 
     board: Board
     in_flight: Mapping[Endpoint, int]
+    ranged: Mapping[Endpoint, int]
     trusts: Mapping[Oid, Trust]
     has_url: Callable[[Pointer, Endpoint], bool]
     """Whether a signed URL is at hand, so that the endpoint itself need not be asked."""
@@ -84,12 +85,14 @@ class Chooser:
 
     def _may_ask(self, endpoint: Endpoint, task: Task) -> bool:
         """Whether a further request to ``endpoint`` for ``task`` makes sense now."""
+        if not self.board.knows(endpoint) and self.in_flight.get(endpoint):
+            return False  # never heard of: it may swallow whatever is sent to it
         support = self.board.ranges(endpoint)
         if support is RangeSupport.NO:
             return not task.leases
         # The first large answer shows whether ranges work; until then a second one might be in vain.
         probing = support is RangeSupport.UNKNOWN and task.pointer.size > SEGMENT_BYTES
-        return not (probing and self.in_flight.get(endpoint))
+        return not (probing and self.ranged.get(endpoint))
 
     def _load(self, endpoint: Endpoint) -> tuple[bool, float]:
         """Each gets a connection, and further ones as their connections are fast."""

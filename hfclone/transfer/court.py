@@ -62,9 +62,11 @@ class Court:
     def blame(self, lease: Lease, error: HfcloneError) -> None:
         """What an error of a request means for its object and its endpoint."""
         endpoint, task = lease.endpoint, lease.task
-        task.error = error
+        task.error, task.failed_at = error, self.clock.now()
         self.books.events.append(Faulted("" if isinstance(error, LocalError) else str(endpoint), error))
-        if not isinstance(error, _KEEPS_URL):
+        if isinstance(error, errors.UrlExpired):
+            self.sources.expired(task.pointer, endpoint)
+        elif not isinstance(error, _KEEPS_URL):
             self.sources.forget(task.pointer, endpoint)
         verdict = judge(error)
         if isinstance(error, errors.DiskFull):
@@ -126,7 +128,10 @@ class Court:
         if task.barred and not self.chooser.able(task):
             return list(task.barred.values())[-1]
         said = [error for e in self.board.endpoints if (error := self.board.last_error(e)) is not None]
-        return task.error or (said or [errors.Unreachable("every endpoint", "nothing arrived")])[-1]
+        return (
+            task.error
+            or (said or [errors.Unreachable(", ".join(map(str, self.board.endpoints)), "no answer so far")])[-1]
+        )
 
     # --- wrong bytes ---------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ class Desk:
         self._books = Books(Pool(objects))
         self._pool = self._books.pool
         books, sources = self._books, kit.sources
-        self._chooser = Chooser(kit.board, books.in_flight, books.trusts, sources.has_url)
+        self._chooser = Chooser(kit.board, books.in_flight, books.ranged, books.trusts, sources.has_url)
         self._court = Court(
             books, self._chooser, kit.board, sources, kit.partials, kit.patience, kit.tempo, kit.clock
         )  # fmt: skip
@@ -84,11 +84,11 @@ class Desk:
 
     # --- for workers ---------------------------------------------------------------------------
 
-    def next_job(self, number: int) -> Item | Lease | None:
-        """Work for worker ``number``: an object to open, a range to fetch, or ``None`` to go home."""
+    def next_job(self) -> Item | Lease | None:
+        """Work for a worker: an object to open, a range to fetch, or ``None`` to go home."""
         with self._lock:
             while not self._stopped:
-                if self._open and number < self._kit.tempo.target:
+                if self._open and sum(self._books.in_flight.values()) < self._kit.tempo.target:
                     job = self._find_job()
                     if job is not None:
                         return job
@@ -283,7 +283,9 @@ class Desk:
         if task is None:
             lease = self._pool.take(now, self._choose) or self._pool.split(now, self._choose, self._worth_splitting)
             if lease is not None:
+                lease.counted = not lease.whole
                 self._books.in_flight[lease.endpoint] += 1
+                self._books.ranged[lease.endpoint] += lease.counted
                 return lease
             if any(self._board.ready_at(endpoint) <= now for endpoint in self._board.endpoints):
                 task = self._pool.begin(now, MOST_ACTIVE)
@@ -307,6 +309,7 @@ class Desk:
     def _return(self, lease: Lease) -> None:
         self._pool.give_back(lease)
         self._books.in_flight[lease.endpoint] -= 1
+        self._books.ranged[lease.endpoint] -= lease.counted
         rate = lease.rate(self._clock.now())
         if rate:
             self._board.ran(lease.endpoint, rate)

@@ -48,6 +48,8 @@ class Lease:
     """For a lease over all the rest: which of its bytes are really missing."""
     checking: bool = False
     """What it brings is compared with what is here: somebody sent wrong bytes."""
+    counted: bool = False
+    """It was begun as a part of an object, and is counted as such."""
     signed: bool = False
     """It is answered by whom a signed URL names, not by the endpoint itself."""
     gone: bool = False
@@ -94,13 +96,15 @@ class Task:
     """What last went wrong with it."""
     checking: bool = False
     """All of it is here and it is wrong: ``todo`` is compared with what is here."""
+    failed_at: float = -math.inf
+    """Clock time of its last failure: others go first."""
     ready_at: float = 0.0
     """Clock time before which it is not begun and no lease of it is handed out."""
 
     @property
     def prefix(self) -> int:
         """How many bytes from the front have arrived without a gap."""
-        ends = [lease.position for lease in self.leases]
+        ends = [lease.position for lease in self.leases if lease.position < lease.stop]
         first = next(iter(self.todo), None)
         if first:
             ends.append(first[0])
@@ -179,9 +183,9 @@ class Pool:
         ``limit`` is in bytes; an object that is being checked is checked in smaller steps.
         """
         ready = [task for task in self.active.values() if task.todo and task.ready_at <= now]
-        for task in sorted(ready, key=lambda task: len(task.leases)):
-            endpoint = choose(task)
-            step = _checking_step(task.pointer.size, limit) if task.checking else limit
+        for task in sorted(ready, key=lambda task: (len(task.leases), task.failed_at)):
+            step = _checking_step(task, limit) if task.checking else limit
+            endpoint = choose(task) if step else None
             taken = task.todo.take_first(step) if endpoint else None
             if endpoint and taken:
                 return self._lease(task, endpoint, *taken, now)
@@ -249,6 +253,8 @@ class Pool:
         return lease
 
 
-def _checking_step(size: int, limit: int) -> int:
-    """Bytes of a range that is compared: small against the object, since the search ends at the first difference."""
-    return max(256 * 1024, min(limit, size // 256))
+def _checking_step(task: Task, limit: int) -> int:
+    """Bytes of a range that is compared; 0 where enough are. The search ends at the first difference, so that what
+    is under way then was fetched in vain: it is kept small against the object."""
+    step = max(256 * 1024, min(limit, task.pointer.size // 1024))
+    return step if len(task.leases) < max(2, task.pointer.size // 32 // step) else 0

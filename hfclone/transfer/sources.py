@@ -79,6 +79,8 @@ class Sources:
         self._now = now
         self._known: dict[tuple[Endpoint, Oid], Source | HfcloneError] = {}
         self._batch_sizes = dict.fromkeys(board.endpoints, BATCH_OBJECTS)
+        self._broke_at: dict[Endpoint, float] = {}
+        """When a batch request last failed: those who waited for it do not ask again, one after the other."""
         self._asking = {endpoint: threading.Lock() for endpoint in board.endpoints}
 
     def find(self, pointer: Pointer, endpoint: Endpoint, next_up: Callable[[], Iterable[Pointer]]) -> Source | None:
@@ -93,12 +95,13 @@ class Sources:
         """
         if self._board.lacks(endpoint, BATCH):
             return self._resolve_source(pointer, endpoint)
+        began = self._now()
         known = self._usable(pointer, endpoint)
         if known is None:
             with self._asking[endpoint]:  # one request brings what all who wait here need
                 known = self._usable(pointer, endpoint)
                 if known is None and not self._board.lacks(endpoint, BATCH):
-                    if not self._board.spend(endpoint):
+                    if self._broke_at.get(endpoint, began - 1) >= began or not self._board.spend(endpoint):
                         return None
                     self._ask_batch(endpoint, self._group(pointer, endpoint, next_up))
                     known = self._known.get((endpoint, pointer.oid))  # good for once, however soon it dies
@@ -115,7 +118,7 @@ class Sources:
             yield answers.append
         finally:
             if not source.signed:
-                self._board.heard(source.endpoint, answers[0].quota if answers else None)
+                self._board.spent(source.endpoint, answers[0].quota if answers else None)
 
     def has_url(self, pointer: Pointer, endpoint: Endpoint) -> bool:
         """Whether a signed URL is at hand, so that the endpoint itself need not be asked."""
@@ -125,6 +128,14 @@ class Sources:
         """The object is done with: its URLs are not needed any more."""
         for endpoint in self._board.endpoints:
             self.forget(pointer, endpoint)
+
+    def expired(self, pointer: Pointer, endpoint: Endpoint) -> None:
+        """Its URL has died, and with it those that are no younger: one batch request brings new ones."""
+        dead = self._known.get((endpoint, pointer.oid))
+        born = dead.born if isinstance(dead, Source) else self._now()
+        for key, known in list(self._known.items()):
+            if key[0] == endpoint and isinstance(known, Source) and known.born <= born:
+                self._known.pop(key, None)
 
     def forget(self, pointer: Pointer, endpoint: Endpoint) -> None:
         """Its URL does not work any more."""
@@ -183,9 +194,13 @@ class Sources:
                 authority=authority,
             ) as answer:
                 quota = answer.quota
+                self._board.met(endpoint)
                 self._read_batch(endpoint, group, answer, authority)
+        except HfcloneError:
+            self._broke_at[endpoint] = self._now()
+            raise
         finally:
-            self._board.heard(endpoint, quota)
+            self._board.spent(endpoint, quota)
 
     def _read_batch(
         self, endpoint: Endpoint, group: list[Pointer], answer: Answer, authority: Authority | None

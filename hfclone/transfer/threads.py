@@ -26,6 +26,9 @@ from hfclone.transfer.worker import Line, Worker
 
 __all__ = ["ThreadTransfer"]
 
+SPARE = 4
+"""Threads beyond the number of connections: one whose request is never answered hangs until its time limit, and
+its range is another's meanwhile."""
 HASHERS = 2
 """Threads that hash: hashlib lets the interpreter go, and one core does more than most lines bring."""
 TICK = 0.1
@@ -63,7 +66,7 @@ class ThreadTransfer:
             )
             desk = Desk(list(wanted.objects), self._kit(wanted, sources, pace, connections))
             line = Line(sources, web, wanted.pin, self.clock, pace.read_bytes(READ_BYTES))
-            crew = _Crew(desk, web, [Worker(number, desk, line) for number in range(connections)])
+            crew = _Crew(desk, web, [Worker(desk, line) for _ in range(connections + SPARE)])
             try:
                 yield from crew.outcomes(on_event)
             finally:

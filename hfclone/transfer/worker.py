@@ -42,8 +42,7 @@ class Line:
 class Worker:
     """One of the threads that fetch. Everything it needs is handed in; it ends when the desk says so."""
 
-    def __init__(self, number: int, desk: Desk, line: Line) -> None:
-        self._number = number
+    def __init__(self, desk: Desk, line: Line) -> None:
         self._desk = desk
         self._sources = line.sources
         self._web = line.web
@@ -55,7 +54,7 @@ class Worker:
 
     def run(self) -> None:
         """Take jobs until there are none."""
-        while (job := self._desk.next_job(self._number)) is not None:
+        while (job := self._desk.next_job()) is not None:
             if isinstance(job, Item):
                 self._open(job)
             else:

@@ -1,0 +1,1 @@
+"""Lines, endpoints and machines that fail; the server's log is the witness."""
