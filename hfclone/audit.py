@@ -134,9 +134,7 @@ def _sum(path: Path, commit: str, targets: Sequence[Target], findings: list[Find
 
 def _locked(locked: LockedRepo) -> list[Target]:
     """A lock is proven when it is read."""
-    return [
-        Target(file.path, file.mode, file.oid, file.pointer, file.sha256, file.selected) for file in locked.files
-    ]
+    return [Target(file.path, file.mode, file.oid, file.pointer, file.sha256, file.selected) for file in locked.files]
 
 
 def _committed(here: Existing, flaws: list[Finding]) -> list[Target]:

@@ -62,9 +62,7 @@ def repair(found: Audit, settings: Settings, on_event: OnEvent = ignore) -> Audi
         raise BadOption("--repair", "", f"HEAD is not at commit {found.commit}; 'hfclone sync' moves it there")
     if any(finding.problem in _MENDED or finding.problem is Problem.GIT for finding in found.findings):
         _make_way(found, here)
-        edited = tuple(
-            escape(os.fsdecode(finding.path)) for finding in found.findings if finding.problem in _USERS
-        )
+        edited = tuple(escape(os.fsdecode(finding.path)) for finding in found.findings if finding.problem in _USERS)
         narrowed = replace(settings, exclude=(*settings.exclude, *edited))
         fetch_into(here, narrowed, on_event, trust=Trust.NOTHING)
     return audit_checkout(here, select=_select(settings), trust=Trust.STAMPS, on_event=on_event)

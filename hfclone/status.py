@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
@@ -138,6 +139,8 @@ class _Look:
             return State.PRESENT if standing.kind is Kind.DIRECTORY else State.EDITED
         if (standing.kind is Kind.LINK) != (entry.mode == LINK_MODE) or stat is None:
             return State.EDITED
+        if entry.is_file and os.name == "posix" and bool(stat.st_mode & 0o100) != (entry.mode == "100755"):
+            return State.EDITED
         known = self.recorded.get(entry.path)
         if known is not None and known.oid == entry.oid and known.fits(stat.st_mtime_ns, stat.st_size):
             return State.PRESENT
@@ -149,5 +152,3 @@ class _Look:
         if standing.kind is not Kind.FILE or standing.stat is None or standing.stat.st_size > _HASHED_BYTES:
             return ""
         return blob_id_of(self.tree, path, standing.stat.st_size)
-
-

@@ -1,0 +1,151 @@
+"""Commands that look: ``verify``, ``status``, ``ls``. Their answers go to stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any  # click hands over options by name
+
+import click
+
+from hfclone.cli.options import Command, Job, chosen_settings, network_options, setting, view_options
+from hfclone.cli.session import Session, fail_early, write_line
+from hfclone.errors import HfcloneError, NotAsCommitted
+from hfclone.events import OnEvent
+from hfclone.names import RepoType, parse_repo_spec
+from hfclone.settings import Settings, narrowed
+
+__all__ = ["COMMANDS", "guarded"]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="the answer as data, one JSON object a line")
+
+
+def guarded(make: Callable[[], Job], options: dict[str, Any]) -> Job:
+    """A job, or one that tells why the request cannot be meant."""
+    try:
+        return make()
+    except HfcloneError as error:
+        failure = error
+    return lambda: fail_early(failure, options["progress"])
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("hfclone verify", "the checkout that this directory is in"),
+        ("hfclone verify models/name --repair", "and fetch what is damaged or missing"),
+        ("hfclone verify --lockfile hfclone.lock --json", "against what was pinned, as data"),
+    ),
+)
+@click.argument("directory", metavar="[DIR]", required=False)
+@click.option("--lockfile", metavar="FILE", help="what must be there, in place of the checkout's commit")
+@click.option("--repair", is_flag=True, help="fetch what is damaged or missing; edits stay")
+@json_option
+@setting("--include", metavar="GLOB")
+@setting("--exclude", metavar="GLOB")
+@network_options
+@view_options
+def verify(directory: str | None, lockfile: str | None, repair: bool, as_json: bool, **options: Any) -> Job:  # noqa: FBT001  # click's
+    """Read every byte of the checkout in DIR and say what is not its commit's.
+
+    Offline. What is wrong is listed on stdout, one line each, and the exit code is 5.
+    """
+
+    def make() -> Job:
+        settings = chosen_settings(options)
+        dest, lock = _path(directory), _path(lockfile)
+        return lambda: Session(settings).run(
+            lambda on_event: _verify(dest, lock, settings, on_event, repair=repair, as_json=as_json)
+        )
+
+    return guarded(make, options)
+
+
+def _verify(
+    dest: Path | None, lockfile: Path | None, settings: Settings, on_event: OnEvent, *, repair: bool, as_json: bool
+) -> None:
+    from hfclone import checking
+    from hfclone.cli.reports import audit_data, audit_lines, to_json
+
+    audit = checking.verify(dest, lockfile, settings, on_event)
+    if repair and audit.findings:
+        audit = checking.repair(audit, settings, on_event)
+    for line in [to_json(audit_data(audit))] if as_json else audit_lines(audit):
+        write_line(line)
+    if audit.findings:
+        raise NotAsCommitted(str(audit.path), audit.commit, len(audit.findings))
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("hfclone status", "the checkout that this directory is in"),
+        ("hfclone status models/name --json", "as data"),
+    ),
+)
+@click.argument("directory", metavar="[DIR]", required=False)
+@json_option
+@view_options
+def status(directory: str | None, as_json: bool, **options: Any) -> Job:  # noqa: FBT001  # click's
+    """Say how the checkout in DIR stands, without reading it.
+
+    What was verified and has not been touched since is present; 'hfclone verify' reads every byte.
+    """
+
+    def make() -> Job:
+        settings, dest = chosen_settings(options), _path(directory)
+        return lambda: Session(settings).run(lambda _on_event: _status(dest, settings, as_json=as_json))
+
+    return guarded(make, options)
+
+
+def _status(dest: Path | None, settings: Settings, *, as_json: bool) -> None:
+    from hfclone import checking
+    from hfclone.cli.reports import status_data, status_lines, to_json
+
+    found = checking.status(dest, settings)
+    for line in [to_json(status_data(found))] if as_json else status_lines(found):
+        write_line(line)
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("hfclone ls org/name", "size, kind, sha256 and path of every file"),
+        ("hfclone ls datasets/org/name@v1.0 --include '*.parquet' --json", "some of them, as data"),
+    ),
+)
+@click.argument("repo")
+@click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit")
+@click.option("--repo-type", type=click.Choice([kind.value for kind in RepoType]), help="what REPO is")
+@json_option
+@setting("--include", metavar="GLOB")
+@setting("--exclude", metavar="GLOB")
+@network_options
+@view_options
+def ls(repo: str, revision: str | None, repo_type: str | None, as_json: bool, **options: Any) -> Job:  # noqa: FBT001  # click's
+    """List the files of REPO without fetching its large objects."""
+
+    def make() -> Job:
+        spec = parse_repo_spec(repo, repo_type=RepoType(repo_type) if repo_type else None, revision=revision)
+        settings = narrowed(chosen_settings(options), spec)
+
+        def work(on_event: OnEvent) -> None:
+            from hfclone.cli.reports import listing_data, listing_lines, to_json
+            from hfclone.listing import read_repo, select_files
+
+            found = read_repo(spec, settings, on_event)
+            files = select_files(found.files, settings)
+            for line in map(to_json, listing_data(found, files)) if as_json else listing_lines(files):
+                write_line(line)
+
+        return lambda: Session(settings).run(work)
+
+    return guarded(make, options)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+COMMANDS = (verify, status, ls)

@@ -1,0 +1,117 @@
+"""What commands that look at something print: lines for people, data for programs. Pure."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+
+from hfclone.audit import Audit, Finding
+from hfclone.cli.words import show_size, show_text
+from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedFile, LockedRepo
+from hfclone.status import State, Status
+from hfclone.treepaths import show_path
+
+__all__ = ["audit_data", "audit_lines", "listing_data", "listing_lines", "status_data", "status_lines", "to_json"]
+
+VERSION = 1
+
+
+def to_json(data: Mapping[str, object]) -> str:
+    """One line; paths that are no UTF-8 as ``--progress json`` has them."""
+    return json.dumps({"v": VERSION, **data}, ensure_ascii=True, separators=(",", ":"))
+
+
+def audit_lines(audit: Audit) -> Iterator[str]:
+    """One line for each thing that is wrong."""
+    for finding in audit.findings:
+        why = f"  ({_words(finding)})" if _words(finding) else ""
+        yield f"{finding.problem.value:<10}  {show_path(finding.path)}{why}"
+
+
+def _words(finding: Finding) -> str:
+    if not finding.found:
+        return ""
+    return show_text(f"{finding.found}, not {finding.expected}" if finding.expected else finding.found)
+
+
+def audit_data(audit: Audit) -> dict[str, object]:
+    """The whole of it."""
+    return {
+        "path": str(audit.path),
+        "commit": audit.commit,
+        "ok": not audit.findings,
+        "files": audit.files,
+        "objects": audit.objects,
+        "read_bytes": audit.read_bytes,
+        "wrong": [
+            {
+                "path": os.fsdecode(finding.path),
+                "problem": finding.problem.value,
+                "expected": finding.expected,
+                "found": finding.found,
+            }
+            for finding in audit.findings
+        ],
+    }
+
+
+def status_lines(status: Status) -> Iterator[str]:
+    """How a checkout stands."""
+    yield show_text(f"checkout  {status.path}")
+    yield show_text(f"origin    {status.origin or 'none'}")
+    yield f"commit    {status.commit}" + (show_text(f" on branch {status.branch}") if status.branch else " (detached)")
+    yield f"objects   {_counts(status.objects)}"
+    yield f"files     {_counts(status.files)}"
+    if status.partial_bytes:
+        yield f"partials  {show_size(status.partial_bytes)} of objects that are not whole yet"
+    if status.unfinished:
+        yield "a move to another commit was interrupted: run the same command again to finish it"
+
+
+def _counts(counts: Mapping[State, int]) -> str:
+    total = sum(counts.values())
+    others = [f"{counts[state]:,} {state.value}" for state in State if counts.get(state)]
+    return f"{total:,}: {', '.join(others)}" if others else "none"
+
+
+def status_data(status: Status) -> dict[str, object]:
+    """The same as data; every state has a count."""
+    return {
+        "path": str(status.path),
+        "origin": status.origin,
+        "commit": status.commit,
+        "branch": status.branch,
+        "complete": status.complete,
+        "objects": {state.value: status.objects.get(state, 0) for state in State},
+        "files": {state.value: status.files.get(state, 0) for state in State},
+        "partial_bytes": status.partial_bytes,
+        "unfinished": status.unfinished,
+    }
+
+
+def listing_lines(files: Iterable[LockedFile]) -> Iterator[str]:
+    """Size, what it is, sha256, path: in columns."""
+    for file in files:
+        yield f"{file.size:>15,}  {_kind(file):<9}  {file.sha256 or '-':<64}  {show_path(file.path)}"
+
+
+def listing_data(repo: LockedRepo, files: Iterable[LockedFile]) -> Iterator[dict[str, object]]:
+    """One object for each file."""
+    for file in files:
+        yield {
+            "path": os.fsdecode(file.path),
+            "size": file.size,
+            "kind": _kind(file),
+            "sha256": file.sha256,
+            "oid": file.oid,
+            "mode": file.mode,
+            "repo": repo.pin.repo.path,
+            "commit": repo.pin.commit,
+        }
+
+
+def _kind(file: LockedFile) -> str:
+    if file.pointer is not None:
+        return "object"
+    return {LINK_MODE: "link", SUBMODULE_MODE: "submodule"}.get(file.mode, "file")

@@ -1,0 +1,99 @@
+"""What a repo holds at one commit, without its large objects: git's trees, pointers and small files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hfclone import hub
+from hfclone.events import OnEvent, Working, ignore
+from hfclone.flows import Bringer
+from hfclone.git import GitRepo, TreeEntry
+from hfclone.locked import SUBMODULE_MODE, LockedFile, LockedRepo
+from hfclone.names import History, RepoSpec
+from hfclone.pointer import Oid, Pointer
+from hfclone.revisions import DEFAULT_BRANCH, find_pin
+from hfclone.settings import Settings
+from hfclone.tools import Tools
+
+__all__ = ["read_repo", "select_files"]
+
+_BATCH_BYTES = 32 * 1024 * 1024
+"""Small files read at once."""
+
+
+def read_repo(spec: RepoSpec, settings: Settings, on_event: OnEvent = ignore) -> LockedRepo:
+    """Every file of ``spec`` at the commit that its revision is now. Leaves nothing on the disk.
+
+    Objects that the settings' patterns leave out are not ``selected``.
+
+    Raises:
+        HfcloneError: as ``flows.clone`` until the first large byte.
+    """
+    tools = Tools.of(replace(settings, history=History.SHALLOW), spec)
+    with tools.web() as web, TemporaryDirectory(prefix="hfclone-") as scratch:
+        pin = find_pin(spec, tools, web, on_event)
+        repo = GitRepo(tools.git(), Path(scratch))
+        repo.init(DEFAULT_BRANCH)
+        Bringer(spec, pin, tools, web, on_event)(repo)
+        raw = repo.run("cat-file", "commit", pin.commit)
+        return LockedRepo(pin, spec.revision or DEFAULT_BRANCH, raw, _files(repo, pin.commit, settings, on_event))
+
+
+def select_files(files: Iterable[LockedFile], settings: Settings) -> list[LockedFile]:
+    """Those whose path the settings' patterns pick, whatever they are."""
+    listed = list(files)
+    wanted = hub.select((file.path for file in listed), include=settings.include, exclude=settings.exclude)
+    return [file for file in listed if file.path in wanted]
+
+
+def _files(repo: GitRepo, commit: str, settings: Settings, on_event: OnEvent) -> tuple[LockedFile, ...]:
+    entries = repo.tree_entries(commit)
+    pointers, _bad = repo.pointers_among(entries)
+    texts = dict(repo.read_blobs(list(dict.fromkeys(e.oid for e in entries if e.path in pointers))))
+    small = [e.oid for e in entries if e.mode != SUBMODULE_MODE and e.path not in pointers]
+    digests = dict(_digests(repo, small, on_event))
+    wanted = hub.select(pointers, include=settings.include, exclude=settings.exclude)
+    rows = (_row(entry, pointers, texts, digests) for entry in entries)
+    listed = [row if row.pointer is None or row.path in wanted else replace(row, selected=False) for row in rows]
+    return tuple(sorted(listed, key=lambda row: row.path))
+
+
+def _row(
+    entry: TreeEntry,
+    pointers: Mapping[bytes, Pointer],
+    texts: Mapping[str, bytes],
+    digests: Mapping[str, tuple[int, Oid]],
+) -> LockedFile:
+    pointer = pointers.get(entry.path)
+    if pointer is not None:
+        return LockedFile(entry.path, entry.mode, entry.oid, pointer.size, pointer.oid, texts[entry.oid])
+    size, sha256 = digests.get(entry.oid, (0, Oid("")))
+    return LockedFile(entry.path, entry.mode, entry.oid, size, sha256)
+
+
+def _digests(repo: GitRepo, oids: Sequence[str], on_event: OnEvent) -> Iterator[tuple[str, tuple[int, Oid]]]:
+    """Size and sha256 of blobs that are here."""
+    sizes = {oid: size or 0 for oid, size in repo.blob_sizes(oids).items()}
+    done = 0
+    for batch in _batches(sizes):
+        for oid, data in repo.read_blobs(batch):
+            yield oid, (len(data), Oid(hashlib.sha256(data).hexdigest()))
+        done += len(batch)
+        on_event(Working("small files", done, len(sizes)))
+
+
+def _batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    taken = 0
+    for oid, size in sizes.items():
+        if batch and taken + size > _BATCH_BYTES:
+            yield batch
+            batch, taken = [], 0
+        batch.append(oid)
+        taken += size
+    if batch:
+        yield batch
