@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from hfclone import errors
-from hfclone.endpoints import Endpoint
+from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
 from hfclone.health import Board
 from hfclone.http import Answer, Authority, Web, wall_clock
@@ -223,6 +223,9 @@ class Sources:
     def _refused(self, endpoint: Endpoint, answer: Answer, authority: Authority | None) -> None:
         """A batch request was answered no: raise what may pass or is final, else do without the batch API."""
         error = explain(answer, endpoint, self._pin.repo, self._pin.commit, authority)
+        # A mirror without a batch API may say "no such repo" of every path it does not know (olah does).
+        if endpoint.kind is EndpointKind.MIRROR and isinstance(error, errors.RepoNotFound):
+            error = errors.NotServed(BATCH, str(endpoint), answer.status)
         if isinstance(error, errors.NotServed) or (not answer.headers.get("X-Error-Code") and answer.status < 429):
             self._board.note_lack(endpoint, BATCH, str(error))
             return
