@@ -429,8 +429,8 @@ class BadTree(IntegrityError):
     endpoint: str
     reason: str
     code = "bad-tree"
-    text = "{endpoint} sent git objects that are not commit {commit}: {reason}"
-    advice = "leave this endpoint out"
+    text = "git refuses what {endpoint} sent for commit {commit}: {reason}"
+    advice = "leave this endpoint out; if others send the same, the repo itself is unsafe: tell its owner"
 
 
 @dataclass(eq=False)
@@ -591,3 +591,10 @@ class Incomplete(HfcloneError):
     code = "incomplete"
     text = "{missing} object(s) of {path} could not be fetched"
     advice = "everything that arrived is kept: run the same command again to go on"
+
+    @property
+    def hint(self) -> str:
+        """Where another run would end as this one did, what would change it instead."""
+        final = bool(self.failures) and all(isinstance(each, RemoteError | BadPointer) for each in self.failures)
+        hints = list(dict.fromkeys(each.hint for each in self.failures if each.hint)) if final else []
+        return f"everything else is in place; {'; '.join(hints[:2])}" if hints else self.advice

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from shutil import disk_usage
+from shutil import disk_usage, rmtree
 from stat import S_ISREG
 from tempfile import TemporaryDirectory
 
@@ -85,14 +86,23 @@ def plan(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ign
     return made
 
 
-def complete(checkout: Checkout, tools: Tools, on_event: OnEvent = ignore, *, trust: Trust = Trust.STAMPS) -> Report:
+def complete(
+    checkout: Checkout,
+    tools: Tools,
+    on_event: OnEvent = ignore,
+    *,
+    trust: Trust = Trust.STAMPS,
+    leave: AbstractSet[bytes] = frozenset(),
+) -> Report:
     """Fetch, verify and place whatever ``checkout`` lacks; ``trust`` says which files are looked at anew.
+
+    The paths of ``leave`` stay as they are, as do those that the settings' patterns leave out.
 
     Raises:
         Incomplete: some objects could not be had; all others are in place.
         LocalError: this machine cannot go on.
     """
-    todo = _plan(checkout, tools, trust, on_event)
+    todo = _plan(checkout, tools, trust, leave, on_event)
     _check_space(checkout, todo)
     failures: list[HfcloneError] = [bad for bad in checkout.bad_pointers() if _selected([bad.path.encode()], tools)]
     for pointer in todo.copies:
@@ -119,6 +129,7 @@ def _opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Iter
     with tools.web() as web:
         pin = find_pin(spec, tools, web, on_event)
         branch = head_branch(spec, pin, tools, web)
+        made = not dest.exists()
         opened = open_checkout(
             pin,
             dest,
@@ -129,8 +140,23 @@ def _opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Iter
             mirrors=tuple(endpoint.git_url(pin.repo) for endpoint in tools.endpoints),
             on_event=on_event,
         )
-        with opened as checkout:
-            yield checkout
+        try:
+            with opened as checkout:
+                yield checkout
+        except HfcloneError:
+            if made:
+                _forget_if_empty(dest)
+            raise
+
+
+def _forget_if_empty(dest: Path) -> None:
+    """Remove the directory that this run has made, if nothing has come into it: a repo that is not to be had."""
+    git_dir = dest / ".git"
+    nothing_came = not any(path.is_file() for path in (git_dir / "objects").rglob("*"))
+    with suppress(OSError):  # it was not even made, or somebody is at work there
+        if nothing_came and os.listdir(dest) == [git_dir.name]:
+            rmtree(git_dir)
+            dest.rmdir()
 
 
 class Bringer:
@@ -191,12 +217,14 @@ class Bringer:
             return answer.url.removesuffix(service)
 
 
-def _plan(checkout: Checkout, tools: Tools, trust: Trust, on_event: OnEvent) -> Plan:
+def _plan(
+    checkout: Checkout, tools: Tools, trust: Trust, leave: AbstractSet[bytes], on_event: OnEvent
+) -> Plan:
     """Compare what the commit needs with what is here."""
     partials = Partials(checkout.parts_dir)
     presence = checkout.inventory(trust, on_event)
     files = checkout.files()
-    wanted = _selected(files, tools)
+    wanted = _selected(files, tools) - leave
     edited = tuple(show_path(path) for path in files if path in wanted and presence[path] is Presence.FOREIGN)
     if edited:
         raise Conflicts(str(checkout.path), edited)

@@ -164,9 +164,10 @@ def _occupy_standard_files() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
-    nowhere = io.TextIOWrapper(io.FileIO(os.devnull, "w"), write_through=True)
-    sys.stdout = sys.stdout or nowhere
-    sys.stderr = sys.stderr or nowhere
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # for as long as we live
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def say(line: str) -> None:
