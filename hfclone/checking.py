@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
-from dataclasses import replace
-from glob import escape
 from pathlib import Path
 
 from hfclone import hub
@@ -62,9 +59,8 @@ def repair(found: Audit, settings: Settings, on_event: OnEvent = ignore) -> Audi
         raise BadOption("--repair", "", f"HEAD is not at commit {found.commit}; 'hfclone sync' moves it there")
     if any(finding.problem in _MENDED or finding.problem is Problem.GIT for finding in found.findings):
         _make_way(found, here)
-        edited = tuple(escape(os.fsdecode(finding.path)) for finding in found.findings if finding.problem in _USERS)
-        narrowed = replace(settings, exclude=(*settings.exclude, *edited))
-        fetch_into(here, narrowed, on_event, trust=Trust.NOTHING)
+        edited = {finding.path for finding in found.findings if finding.problem in _USERS}
+        fetch_into(here, settings, on_event, trust=Trust.NOTHING, leave=edited)
     return audit_checkout(here, select=_select(settings), trust=Trust.STAMPS, on_event=on_event)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from hfclone.revisions import DEFAULT_BRANCH, find_pin
 from hfclone.settings import Settings
 from hfclone.tools import Tools
 
-__all__ = ["read_repo", "select_files"]
+__all__ = ["digests_of", "read_repo", "select_files"]
 
 _BATCH_BYTES = 32 * 1024 * 1024
 """Small files read at once."""
@@ -55,7 +55,7 @@ def _files(repo: GitRepo, commit: str, settings: Settings, on_event: OnEvent) ->
     pointers, _bad = repo.pointers_among(entries)
     texts = dict(repo.read_blobs(list(dict.fromkeys(e.oid for e in entries if e.path in pointers))))
     small = [e.oid for e in entries if e.mode != SUBMODULE_MODE and e.path not in pointers]
-    digests = dict(_digests(repo, small, on_event))
+    digests = dict(digests_of(repo, small, on_event))
     wanted = hub.select(pointers, include=settings.include, exclude=settings.exclude)
     rows = (_row(entry, pointers, texts, digests) for entry in entries)
     listed = [row if row.pointer is None or row.path in wanted else replace(row, selected=False) for row in rows]
@@ -75,7 +75,7 @@ def _row(
     return LockedFile(entry.path, entry.mode, entry.oid, size, sha256)
 
 
-def _digests(repo: GitRepo, oids: Sequence[str], on_event: OnEvent) -> Iterator[tuple[str, tuple[int, Oid]]]:
+def digests_of(repo: GitRepo, oids: Iterable[str], on_event: OnEvent) -> Iterator[tuple[str, tuple[int, Oid]]]:
     """Size and sha256 of blobs that are here."""
     sizes = {oid: size or 0 for oid, size in repo.blob_sizes(oids).items()}
     done = 0

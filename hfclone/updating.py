@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,9 +51,14 @@ def fetch(directory: Path | None, settings: Settings, on_event: OnEvent = ignore
 
 
 def fetch_into(
-    here: Existing, settings: Settings, on_event: OnEvent = ignore, *, trust: Trust = Trust.STAMPS
+    here: Existing,
+    settings: Settings,
+    on_event: OnEvent = ignore,
+    *,
+    trust: Trust = Trust.STAMPS,
+    leave: AbstractSet[bytes] = frozenset(),
 ) -> Report:
-    """``fetch`` for a checkout that was found already; raises as it does."""
+    """``fetch`` for a checkout that was found already; ``trust`` and ``leave`` as ``flows.complete`` has them."""
     tools, repo = _asked(here, settings)
     pin = Pin(repo, here.commit)
     with tools.web() as web:
@@ -66,7 +72,7 @@ def fetch_into(
             on_event=on_event,
         )
         with opened as checkout:
-            return flows.complete(checkout, tools, on_event, trust=trust)
+            return flows.complete(checkout, tools, on_event, trust=trust, leave=leave)
 
 
 def offline_git(settings: Settings) -> Git:

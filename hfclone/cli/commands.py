@@ -8,7 +8,7 @@ from typing import Any  # click hands over options by name
 
 import click
 
-from hfclone.cli import inspecting
+from hfclone.cli import inspecting, keeping
 from hfclone.cli.messages import EXIT_INTERRUPTED, EXIT_USAGE, usage_lines
 from hfclone.cli.options import Command, Job, chosen_settings, setting, view_options, write_epilog
 from hfclone.cli.session import Session, fail_early, make_streams_safe, say
@@ -170,5 +170,5 @@ def _plan_work(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent
     flows.plan(spec, dest, settings, on_event)
 
 
-for _command in inspecting.COMMANDS:
+for _command in (*keeping.COMMANDS, *inspecting.COMMANDS):
     program.add_command(_command)

@@ -1,0 +1,84 @@
+"""Lock and sync: repos pinned in a lockfile, and checkouts made from it, whoever serves the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hfclone import flows
+from hfclone.audit import Audit, audit_checkout
+from hfclone.checkout import Trust, open_checkout
+from hfclone.errors import BadOption, BadTree
+from hfclone.events import OnEvent, Pinned, Report, ignore
+from hfclone.existing import find_existing
+from hfclone.listing import read_repo
+from hfclone.locked import Lock, LockedRepo, directory_names, flaw_of
+from hfclone.names import RepoSpec
+from hfclone.rebuilding import Rebuilder
+from hfclone.settings import Settings
+from hfclone.tools import Tools
+from hfclone.updating import offline_git
+
+__all__ = ["audit_synced", "lock", "places", "sync", "sync_one"]
+
+
+def lock(specs: Sequence[RepoSpec], settings: Settings, on_event: OnEvent = ignore) -> Lock:
+    """Pin ``specs`` at the commits that their revisions are now.
+
+    Raises:
+        BadOption: a repo is named twice.
+        HfcloneError: as ``flows.clone`` until the first large byte.
+    """
+    if len({spec.repo for spec in specs}) < len(specs):
+        raise BadOption("REPO", "", "a repo is named twice; a lockfile holds one commit of each")
+    locked = [read_repo(spec, settings, on_event) for spec in specs]
+    for one in locked:
+        flaw = flaw_of(one)
+        if flaw:
+            raise BadTree(one.pin.commit, str(one.pin.repo), f"{flaw[0]}: {flaw[1]}")
+    if len({one.pin.repo for one in locked}) < len(locked):
+        raise BadOption("REPO", "", "two names are one repo, which was renamed")
+    return Lock(tuple(sorted(locked, key=lambda one: (one.pin.repo.repo_type.value, one.pin.repo.repo_id))))
+
+
+def places(pinned: Lock, directory: Path) -> list[tuple[LockedRepo, Path]]:
+    """Each repo of a lock, and where below ``directory`` its checkout belongs."""
+    names = directory_names(pinned)
+    return [(one, directory / names[one.pin.repo]) for one in pinned.repos]
+
+
+def sync(pinned: Lock, directory: Path, settings: Settings, on_event: OnEvent = ignore) -> list[Report]:
+    """Make the checkouts of all repos of ``pinned`` below ``directory``; raises as ``sync_one``."""
+    return [sync_one(one, dest, settings, on_event) for one, dest in places(pinned, directory)]
+
+
+def audit_synced(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEvent = ignore) -> Audit:
+    """Compare the checkout that ``sync_one`` made with the lock: every small file, and objects by their stamps."""
+    here = find_existing(dest, offline_git(settings))
+    return audit_checkout(here, locked, trust=Trust.STAMPS, on_event=on_event)
+
+
+def sync_one(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEvent = ignore) -> Report:
+    """Make ``dest`` a checkout of ``locked`` at its commit, HEAD detached.
+
+    Raises:
+        NotAsLocked: nobody serves what the lock says; names the path.
+        HfcloneError: as ``flows.clone``.
+    """
+    pin = locked.pin
+    tools = Tools.of(settings, RepoSpec(pin.repo, pin.commit))
+    on_event(Pinned(pin, locked.revision, "the lockfile"))
+    unselected = frozenset(file.path for file in locked.files if not file.selected)
+    with tools.web() as web:
+        opened = open_checkout(
+            pin,
+            dest,
+            tools.git(),
+            branch=None,
+            origin=tools.hub.git_url(pin.repo),
+            bring=Rebuilder(locked, tools, web, on_event),
+            mirrors=tuple(endpoint.git_url(pin.repo) for endpoint in tools.endpoints),
+            on_event=on_event,
+        )
+        with opened as checkout:
+            return flows.complete(checkout, tools, on_event, leave=unselected)
