@@ -57,6 +57,8 @@ class IndexEntry:
     oid: str
     mode: int
     stage: int
+    size: int
+    """Of the file in the work tree, as git saw it last; 32 bits of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,8 @@ def _walk(data: bytes | bytearray) -> Iterator[tuple[IndexEntry, int]]:
         path = path[: len(path) - stripped] + name if version == 4 else name
         oid = bytes(data[offset + _STAT.size : offset + _STAT.size + _OID_BYTES]).hex()
         mode = int.from_bytes(data[offset + 24 : offset + 28], "big")
-        entry = IndexEntry(offset, path, oid, mode, (flags & _STAGE) >> 12)
+        size = int.from_bytes(data[offset + 36 : offset + 40], "big")
+        entry = IndexEntry(offset, path, oid, mode, (flags & _STAGE) >> 12, size)
         # Versions 2 and 3 pad with one to eight NULs to a multiple of eight bytes.
         offset = stop + 1 if version == 4 else offset + (stop - offset + 8) // 8 * 8
         if offset > limit:

@@ -20,6 +20,8 @@ class Presence(Enum):
     POINTER = "pointer"
     """The pointer's text, as git put it there."""
     ABSENT = "absent"
+    STORED = "stored"
+    """Absent or a pointer; but git-lfs's store has the object, verified now."""
     FOREIGN = "foreign"
     """Something else: a user's edit. Never overwritten."""
 
@@ -45,6 +47,8 @@ class Plan:
     """Bytes of disk that the partials of missing objects take up already, filled or not."""
     free: int
     """Bytes free on the checkout's file system."""
+    store_bytes: int = 0
+    """Bytes of disk that copies for git-lfs's store will take."""
 
     @property
     def objects(self) -> int:
@@ -68,9 +72,9 @@ class Plan:
 
     @property
     def need_bytes(self) -> int:
-        """Disk space still to be taken: one copy for each path."""
+        """Disk space still to be taken: one copy for each path, and what the store takes."""
         more = sum(p.size * len(self.paths[p.oid]) for p in (*self.missing, *self.copies))
-        return max(0, more - self.reserved)
+        return max(0, more + self.store_bytes - self.reserved)
 
 
 def make_plan(
@@ -82,11 +86,12 @@ def make_plan(
     held: Callable[[Pointer], int],
     reserved: Callable[[Pointer], int],
     free: int,
+    stored: Callable[[Pointer], int] = lambda _pointer: 0,
 ) -> Plan:
     """Sort the objects of ``files`` (path to pointer) by what has to happen to them.
 
     ``held`` tells how many bytes of an object a partial holds, ``reserved`` how many bytes of disk it
-    takes up; both are asked for missing ones only.
+    takes up; both are asked for missing ones only. ``stored`` tells what the store will take for one.
     A ``FOREIGN`` path counts as neither here nor to be filled: the caller reports it.
     """
     wanted: dict[Oid, Pointer] = {}
@@ -96,15 +101,15 @@ def make_plan(
     for path, pointer in files.items():
         if not selected(path):
             unselected.add(pointer.oid)
-            if presence[path] is Presence.CONTENT:
+            if presence[path] in (Presence.CONTENT, Presence.STORED):
                 here.add(pointer.oid)
             continue
         if presence[path] is Presence.FOREIGN:
             continue
         wanted[pointer.oid] = pointer
-        if presence[path] is Presence.CONTENT:
+        if presence[path] in (Presence.CONTENT, Presence.STORED):
             here.add(pointer.oid)
-        else:
+        if presence[path] is not Presence.CONTENT:
             fill.setdefault(pointer.oid, []).append(path)
     missing = sorted((p for p in wanted.values() if p.oid not in here), key=lambda p: (-p.size, p.oid))
     return Plan(
@@ -117,4 +122,5 @@ def make_plan(
         held={p.oid: held(p) for p in missing},
         reserved=sum(map(reserved, missing)),
         free=free,
+        store_bytes=sum(map(stored, wanted.values())),
     )

@@ -10,6 +10,7 @@ Not for several threads at once: one directory is kept open between calls.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
 import stat
@@ -22,7 +23,17 @@ from pathlib import Path
 from hfclone.errors import CannotWrite, DiskFull, HfcloneError
 from hfclone.treepaths import show_path
 
-__all__ = ["FileMode", "Kind", "Standing", "WorkTree", "clone_file", "settle_mtime", "with_mode", "write_safely"]
+__all__ = [
+    "FileMode",
+    "Kind",
+    "Standing",
+    "WorkTree",
+    "clone_file",
+    "settle_mtime",
+    "share_blocks",
+    "with_mode",
+    "write_safely",
+]
 
 _HANDLES = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
 _NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
@@ -206,6 +217,26 @@ class WorkTree:
                 raise self._translated(error, path) from error
             self.remove(path)
 
+    def link_to(self, path: bytes, target: Path) -> None:
+        """Make ``target``, out of the tree, another name of the regular file at ``path``. Raises ``OSError``."""
+        name, handle = self._leaf(path)
+        os.link(name, target, src_dir_fd=handle, follow_symlinks=False)
+
+    def set_aside(self, path: bytes) -> bytes:
+        """Rename what stands at ``path`` (a directory with all below it) to a free name beside it, and return that."""
+        for number in itertools.count(1):
+            aside = b"%s.hfclone-orig-%d" % (path, number)
+            if self.look(aside).kind is Kind.ABSENT:
+                break
+        try:
+            name, handle = self._leaf(path)
+            new = os.path.join(os.path.dirname(name), os.fsdecode(aside.rpartition(b"/")[2]))
+            os.rename(name, new, src_dir_fd=handle, dst_dir_fd=handle)
+        except OSError as error:
+            raise self._translated(error, path) from error
+        self._forget()  # what was open may be what has moved
+        return aside
+
     def free_bytes(self) -> int:
         """Room on the tree's file system, in bytes."""
         return shutil.disk_usage(self.root).free
@@ -293,11 +324,26 @@ def clone_file(source: int, target: Path) -> None:
     """Copy an open file to ``target``, sharing its blocks where the file system can; synced."""
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NOFOLLOW, 0o666)
     with os.fdopen(descriptor, "wb") as new, os.fdopen(os.dup(source), "rb") as old:
-        if not _reflinked(source, descriptor):
+        try:
+            share_blocks(source, descriptor)
+        except OSError:
             old.seek(0)
             shutil.copyfileobj(old, new, 1024 * 1024)
         new.flush()
         os.fsync(descriptor)
+
+
+def share_blocks(source: int, target: int) -> None:
+    """Let the open file ``target`` have the bytes of ``source`` without a copy of them.
+
+    Raises:
+        OSError: the file system cannot, or the two are not on the same one.
+    """
+    if sys.platform != "linux":
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+    import fcntl
+
+    fcntl.ioctl(target, _FICLONE, source)
 
 
 def write_safely(path: Path, data: bytes) -> None:
@@ -340,18 +386,6 @@ def _kind(mode: int) -> Kind:
     if stat.S_ISLNK(mode):
         return Kind.LINK
     return Kind.DIRECTORY if stat.S_ISDIR(mode) else Kind.OTHER
-
-
-def _reflinked(source: int, target: int) -> bool:
-    if sys.platform != "linux":
-        return False
-    import fcntl
-
-    try:
-        fcntl.ioctl(target, _FICLONE, source)
-    except OSError:
-        return False
-    return True
 
 
 def _replace_across(source: Path, name: str, handle: int | None) -> None:

@@ -11,22 +11,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from hfclone.checkout.looking import blob_id_of, digest_of, holds_pointer
 from hfclone.checkout.stamps import Stamps
-from hfclone.errors import CannotWrite, CheckoutBusy, Conflicts
+from hfclone.errors import CannotWrite, CheckoutBusy
 from hfclone.git import GitRepo, TreeEntry
 from hfclone.gitindex import Fresh
 from hfclone.hashing import sha256_of
 from hfclone.pointer import Oid, Pointer
-from hfclone.treepaths import show_path
 from hfclone.worktree import FileMode, Kind, Standing, WorkTree, settle_mtime, write_safely
 
-__all__ = ["Journal", "Move", "Side", "held_objects", "read_side"]
+__all__ = ["Journal", "Move", "Side", "held_objects", "put_files", "read_side"]
 
 _SUBMODULE = "160000"
 _LINK = "120000"
@@ -99,20 +98,50 @@ class Move:
     fresh: dict[bytes, Fresh] = field(default_factory=dict)
     """Files of git's own that were written."""
 
-    def judge(self) -> None:
-        """Look at everything that differs.
-
-        Raises:
-            Conflicts: all paths that hold what is neither commit's.
-        """
+    def judge(self) -> list[bytes]:
+        """Look at everything that differs; returns all paths that hold what is neither commit's, sorted."""
         verdicts = {path: self._judge(path) for path in self._differing()}
         for path in self._settle_doubts():
             verdicts[path] = _Verdict.REPLACE
         conflicts = {path for path, verdict in verdicts.items() if verdict is _Verdict.CONFLICT}
         conflicts |= self._staged_conflicts(verdicts)
-        if conflicts:
-            raise Conflicts(str(self.repo.path), tuple(show_path(path) for path in sorted(conflicts)))
         self._standing = {p: s for p, s in self._standing.items() if verdicts.get(p) is _Verdict.REPLACE}
+        return sorted(conflicts)
+
+    def set_aside(self, conflicts: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+        """Rename what is in the way at ``conflicts``; returns from where to where. What was staged becomes a file."""
+        moved: list[tuple[bytes, bytes]] = []
+        staged = self.repo.staged() if (self.repo.git_dir / "index").exists() else {}
+        known = {(e.mode, e.oid) for side in (self.before, self.after) for e in side.entries.values()}
+        for path in conflicts:
+            blocked = self._blocking(path)
+            kind = self.tree.look(blocked).kind
+            if kind is not Kind.ABSENT:
+                moved.append((blocked, self.tree.set_aside(blocked)))
+            there = staged.get(path)
+            if there is not None and there[0].startswith("100") and there not in known:
+                moved += self._write_staged(path, there[1], dict(moved).get(path))
+        old = self.before.entries
+        again = [path for path in conflicts if path in staged]
+        index = self.repo.git_dir / "index"
+        self.repo.update_index(index, [old[p] for p in again if p in old], [p for p in again if p not in old])
+        return moved
+
+    def _blocking(self, path: bytes) -> bytes:
+        """``path``, or what stands where a directory on the way to it should be."""
+        while self.tree.look(path).kind is Kind.BLOCKED:
+            path = path.rpartition(b"/")[0]
+        return path
+
+    def _write_staged(self, path: bytes, oid: str, aside: bytes | None) -> list[tuple[bytes, bytes]]:
+        """Make a file of what the user staged at ``path``, unless that is what has just been set ``aside``."""
+        stat = self.tree.look(aside).stat if aside else None
+        if aside and stat is not None and blob_id_of(self.tree, aside, stat.st_size) == oid:
+            return []
+        staged = self.state / "staged"
+        staged.write_bytes(next(iter(self.repo.read_blobs([oid])))[1])
+        self.tree.place(staged, path, self.tree.look(path))
+        return [(path, self.tree.set_aside(path))]
 
     @property
     def is_nothing(self) -> bool:
@@ -224,7 +253,7 @@ class Move:
             index = self.state / "compare.index"
             index.unlink(missing_ok=True)
             self.repo.update_index(index, side.entries.values(), ())
-            self._stage(index, staging, paths)
+            _stage(self.repo, index, staging, paths)
             for path in paths:
                 staged = staging / os.fsdecode(path)
                 if staged.is_file() and digest_of(self.tree, path) == _digest_of_file(staged):
@@ -284,26 +313,43 @@ class Move:
             lock.unlink(missing_ok=True)
 
     def _write_files(self) -> None:
-        """Have git write the files beside the tree, and rename each to its place."""
         entries = [self.after.entries[path] for path in self._standing if path in self.after.entries]
-        staging = self.state / "co"
-        self._stage(self.repo.git_dir / "index", staging, [e.path for e in entries if e.mode != _SUBMODULE])
-        for entry in entries:
-            if entry.mode == _SUBMODULE:
-                self.tree.make_directory(entry.path)
-                continue
-            staged = staging / os.fsdecode(entry.path)
-            settle_mtime(staged)
-            standing = self._standing[entry.path]
-            if standing.kind in (Kind.BLOCKED, Kind.DIRECTORY):
-                standing = self.tree.look(entry.path)  # what blocked it has been removed
-            self.fresh[entry.path] = Fresh(entry.oid, self.tree.place(staged, entry.path, standing))
-        shutil.rmtree(staging, ignore_errors=True)
+        index = self.repo.git_dir / "index"
+        self.fresh.update(put_files(self.repo, self.tree, index, self.state / "co", entries, self._standing))
 
-    def _stage(self, index: Path, staging: Path, paths: list[bytes]) -> None:
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(mode=0o700)
-        self.repo.checkout_files(index, staging, paths)
+
+def put_files(
+    repo: GitRepo,
+    tree: WorkTree,
+    index: Path,
+    staging: Path,
+    entries: Sequence[TreeEntry],
+    standing: Mapping[bytes, Standing],
+) -> dict[bytes, Fresh]:
+    """Have git write ``entries`` of ``index`` beside the tree, and rename each to its place.
+
+    ``standing`` is what the caller saw at each path, and lets go.
+    """
+    fresh: dict[bytes, Fresh] = {}
+    _stage(repo, index, staging, [e.path for e in entries if e.mode != _SUBMODULE])
+    for entry in entries:
+        if entry.mode == _SUBMODULE:
+            tree.make_directory(entry.path)
+            continue
+        staged = staging / os.fsdecode(entry.path)
+        settle_mtime(staged)
+        seen = standing[entry.path]
+        if seen.kind in (Kind.BLOCKED, Kind.DIRECTORY):
+            seen = tree.look(entry.path)  # what blocked it has been removed
+        fresh[entry.path] = Fresh(entry.oid, tree.place(staged, entry.path, seen))
+    shutil.rmtree(staging, ignore_errors=True)
+    return fresh
+
+
+def _stage(repo: GitRepo, index: Path, staging: Path, paths: list[bytes]) -> None:
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(mode=0o700)
+    repo.checkout_files(index, staging, paths)
 
 
 def _same_bits(stat: os.stat_result, entry: TreeEntry) -> bool:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from hfclone.errors import CannotWrite, CheckoutBusy, NotACheckout, OtherCheckout, OwnCommits
-from hfclone.git import Git, GitRepo
+from hfclone.events import OnEvent, Warned
+from hfclone.git import Git, GitRepo, TreeEntry
 from hfclone.names import Pin
 
-__all__ = ["Found", "configure", "inspect", "prepare_directory", "refuse_own_commits", "refuse_unfinished"]
+__all__ = [
+    "Found",
+    "configure",
+    "inspect",
+    "prepare_directory",
+    "refuse_own_commits",
+    "refuse_unfinished",
+    "warn_of_lfsconfig",
+]
 
 _LOCAL_CONFIG = (
     # Without these a copied checkout (other inodes, other ctimes) would be read whole by git status.
@@ -20,6 +29,10 @@ _LOCAL_CONFIG = (
     ("core.trustctime", "false"),
     # A user's autocrlf would rewrite pointers.
     ("core.autocrlf", "false"),
+)
+_LFSCONFIG = (
+    "the repo's .lfsconfig names {urls} as its LFS server: hfclone does not ask it, "
+    "but git-lfs would, if it is run in this checkout"
 )
 _UNFINISHED = {
     "MERGE_HEAD": "merge",
@@ -48,7 +61,8 @@ def prepare_directory(dest: Path) -> None:
     try:
         for folder in (dest, dest / ".git"):
             folder.mkdir(parents=True, exist_ok=True)
-        (dest / ".git" / "hfclone").mkdir(mode=0o700, exist_ok=True)
+        # Others may pass, and read what they know the name of: the filter is for whoever runs git here.
+        (dest / ".git" / "hfclone").mkdir(mode=0o711, exist_ok=True)
         (dest / ".git" / "hfclone" / "parts").mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise CannotWrite(str(error.filename or dest), error.strerror or str(error)) from error
@@ -130,6 +144,14 @@ def refuse_own_commits(repo: GitRepo, branch: str | None, commit: str) -> None:
     theirs = {commit, *repo.refs("refs/hfclone").values(), *repo.refs("refs/remotes/origin").values()}
     if tip is not None and tip not in theirs:
         raise OwnCommits(str(repo.path), branch)
+
+
+def warn_of_lfsconfig(repo: GitRepo, entries: Iterable[TreeEntry], on_event: OnEvent) -> None:
+    """Tell of a ``.lfsconfig`` that sends git-lfs elsewhere: hfclone does not read it, git-lfs here would."""
+    oid = next((entry.oid for entry in entries if entry.path == b".lfsconfig" and entry.is_file), None)
+    urls = repo.urls_in_blob(oid) if oid else ()
+    if urls:
+        on_event(Warned("lfsconfig", _LFSCONFIG.format(urls=", ".join(map(_without_secrets, urls)))))
 
 
 def _is_blank(git_dir: Path) -> bool:

@@ -35,7 +35,7 @@ def owned(lock: Path, checkout: Path) -> Iterator[LastRun]:
         CannotWrite: the file cannot be made.
     """
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError as error:
         raise CannotWrite(str(lock), error.strerror or str(error)) from error
     with os.fdopen(descriptor, "r+b", buffering=0) as file:

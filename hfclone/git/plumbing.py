@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,6 +91,27 @@ class GitRepo:
         """Set ``key`` in the repo's own configuration, where it is not so already."""
         if self.config_get(key) != value:
             self.run("config", "--local", "--replace-all", key, value)
+
+    def config_unset(self, key: str) -> None:
+        """Take ``key`` out of the repo's own configuration, if it is there."""
+        self._maybe("config", "--local", "--unset-all", key)
+
+    def config_values(self, prefix: str) -> dict[str, str]:
+        """What is in force of all keys that begin with ``prefix``, wherever the user configured it."""
+        rows = self._maybe("config", "-z", "--get-regexp", "^" + re.escape(prefix)).decode("utf-8", "replace")
+        pairs = (row.partition("\n") for row in rows.split("\0")[:-1])
+        return {key: value for key, _, value in pairs}
+
+    def urls_in_blob(self, oid: str) -> tuple[str, ...]:
+        """Values of keys that end in ``url`` in a blob that is in git's configuration language."""
+        rows = self._maybe("config", "-z", "--no-includes", "--blob", oid, "--get-regexp", "url$").split(b"\0")[:-1]
+        return tuple(show_path(row.partition(b"\n")[2]) for row in rows)
+
+    def with_attribute(self, name: str, value: str, paths: Collection[bytes]) -> set[bytes]:
+        """Those of ``paths`` to which the index's attributes (and the user's) give ``value``."""
+        listed = b"".join(path + b"\0" for path in paths)
+        fields = self.run("check-attr", "-z", "--stdin", "--cached", name, stdin=listed).split(b"\0")[:-1]
+        return {path for path, said in zip(fields[::3], fields[2::3], strict=True) if said == value.encode()}
 
     def fetch(self, url: str, what: Fetch, on_progress: OnProgress = lambda _done, _total: None) -> None:
         """Ask ``url`` for ``what``. Leaves no trace of it but objects and refs, and no promisor."""
@@ -291,7 +313,8 @@ class GitRepo:
     def _no_filters(self) -> tuple[tuple[str, str], ...]:
         """Configuration that takes every filter driver the user has out of force."""
         names = self._maybe("config", "-z", "--name-only", "--get-regexp", r"^filter\.").decode("utf-8", "replace")
-        drivers = {name[len("filter.") :].rpartition(".")[0] for name in names.split("\0") if name} | {"lfs"}
+        drivers = {name[len("filter.") :].rpartition(".")[0] for name in names.split("\0") if name}
+        drivers |= {"lfs", "hfclone"}
         values = (("process", ""), ("smudge", ""), ("clean", ""), ("required", "false"))
         return tuple((f"filter.{driver}.{key}", value) for driver in sorted(drivers) for key, value in values)
 

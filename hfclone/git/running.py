@@ -138,6 +138,12 @@ class Git:
         found = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", self.run(["version"]))
         return tuple(int(part or 0) for part in found.groups()) if found else (0,)
 
+    def has_program(self, name: str) -> bool:
+        """Whether git would find ``name``: in its own directory, or where the user's PATH says."""
+        own = self.run(["--exec-path"]).decode("utf-8", "surrogateescape").strip()
+        found = self._environ.get("PATH", os.defpath)
+        return shutil.which(name, path=os.pathsep.join((own, found))) is not None
+
     def _start(self, args: Sequence[str], env: dict[str, str], *, with_stdout: bool) -> subprocess.Popen[bytes]:
         path = self._environ.get("PATH")
         program = shutil.which("git", path=path)
