@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 from hfclone import hub
 from hfclone.blobs import HttpBlobs
-from hfclone.checkout import Checkout, Trust, open_checkout
+from hfclone.checkout import Checkout, Edits, Trust, open_checkout
 from hfclone.commits import bring_commit
 from hfclone.errors import (
     AccessDenied,
@@ -33,7 +33,7 @@ from hfclone.errors import (
 from hfclone.events import Failed, Finished, OnEvent, Planned, Report, Verified, ignore
 from hfclone.git import GitRepo
 from hfclone.http import Web
-from hfclone.names import Pin, RepoSpec
+from hfclone.names import LfsStore, Pin, RepoSpec
 from hfclone.partials import Partials
 from hfclone.plan import Plan, Presence, make_plan
 from hfclone.pointer import Pointer
@@ -81,6 +81,7 @@ def plan(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ign
         held=partials.claimed_bytes,
         reserved=partials.reserved_bytes,
         free=disk_usage(next(parent for parent in (dest.absolute(), *dest.absolute().parents) if parent.exists())).free,
+        stored=lambda pointer: pointer.size if settings.lfs_store is LfsStore.COPY else 0,
     )
     on_event(Planned(made))
     return made
@@ -138,6 +139,8 @@ def _opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Iter
             origin=tools.hub.git_url(pin.repo),
             bring=Bringer(spec, pin, tools, web, on_event),
             mirrors=tuple(endpoint.git_url(pin.repo) for endpoint in tools.endpoints),
+            lfs_store=tools.settings.lfs_store,
+            edits=tools.edits,
             on_event=on_event,
         )
         try:
@@ -217,17 +220,17 @@ class Bringer:
             return answer.url.removesuffix(service)
 
 
-def _plan(
-    checkout: Checkout, tools: Tools, trust: Trust, leave: AbstractSet[bytes], on_event: OnEvent
-) -> Plan:
+def _plan(checkout: Checkout, tools: Tools, trust: Trust, leave: AbstractSet[bytes], on_event: OnEvent) -> Plan:
     """Compare what the commit needs with what is here."""
     partials = Partials(checkout.parts_dir)
     presence = checkout.inventory(trust, on_event)
     files = checkout.files()
     wanted = _selected(files, tools) - leave
-    edited = tuple(show_path(path) for path in files if path in wanted and presence[path] is Presence.FOREIGN)
-    if edited:
-        raise Conflicts(str(checkout.path), edited)
+    edited = [path for path in files if path in wanted and presence[path] is Presence.FOREIGN]
+    if edited and tools.edits is Edits.KEPT:
+        raise Conflicts(str(checkout.path), tuple(map(show_path, edited)))
+    checkout.set_aside(edited)
+    presence = {**presence, **dict.fromkeys(edited, Presence.ABSENT)}
     made = make_plan(
         checkout.pin,
         files,
@@ -236,6 +239,7 @@ def _plan(
         held=partials.claimed_bytes,
         reserved=partials.reserved_bytes,
         free=checkout.free_bytes(),
+        stored=checkout.store_bytes,
     )
     on_event(Planned(made))
     return made

@@ -78,6 +78,8 @@ def sync_one(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEve
             origin=tools.hub.git_url(pin.repo),
             bring=Rebuilder(locked, tools, web, on_event),
             mirrors=tuple(endpoint.git_url(pin.repo) for endpoint in tools.endpoints),
+            lfs_store=tools.settings.lfs_store,
+            edits=tools.edits,
             on_event=on_event,
         )
         with opened as checkout:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
 
+from hfclone.checkout import Edits
 from hfclone.endpoints import Endpoint, EndpointKind, TokenRule
 from hfclone.git import Git, GitCredential
 from hfclone.health import Board
@@ -88,6 +89,11 @@ class Tools:
             ca_bundle=settings.ca_bundle,
             limits=Limits(silence=settings.stall_after),
         )
+
+    @property
+    def edits(self) -> Edits:
+        """What becomes of a user's files that are in the way."""
+        return Edits.ASIDE if self.settings.backup else Edits.KEPT
 
     def git(self) -> Git:
         """Git, with the token for those endpoints that may have it."""

@@ -69,6 +69,8 @@ def fetch_into(
             branch=None,  # HEAD is at the commit, and stays on whatever it is on
             origin=str(here.origin),
             bring=flows.Bringer(RepoSpec(repo, here.commit), pin, tools, web, on_event),
+            lfs_store=tools.settings.lfs_store,
+            edits=tools.edits,
             on_event=on_event,
         )
         with opened as checkout:

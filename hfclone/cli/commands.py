@@ -10,12 +10,12 @@ import click
 
 from hfclone.cli import inspecting, keeping
 from hfclone.cli.messages import EXIT_INTERRUPTED, EXIT_USAGE, usage_lines
-from hfclone.cli.options import Command, Job, chosen_settings, setting, view_options, write_epilog
+from hfclone.cli.options import Command, Job, checkout_options, chosen_settings, setting, view_options, write_epilog
 from hfclone.cli.session import Session, fail_early, make_streams_safe, say
 from hfclone.cli.version import version_line
 from hfclone.errors import BadOption, HfcloneError
 from hfclone.events import OnEvent
-from hfclone.names import History, LfsStore, RepoSpec, RepoType, parse_repo_spec
+from hfclone.names import History, RepoSpec, RepoType, parse_repo_spec
 from hfclone.settings import Fetcher, Settings, narrowed
 
 __all__ = ["program", "run"]
@@ -128,8 +128,7 @@ def program() -> None:
 @setting("--include", metavar="GLOB")
 @setting("--exclude", metavar="GLOB")
 @setting("--history", choices=[kind.value for kind in History])
-@setting("--lfs-store", choices=[kind.value for kind in LfsStore])
-@click.option("--backup", is_flag=True, help="move files that are in the way aside, to NAME.hfclone-orig-N")
+@checkout_options
 @setting("--fetcher", choices=[kind.value for kind in Fetcher])
 @setting("--connections", metavar="N")
 @setting("--limit-rate", metavar="SIZE")

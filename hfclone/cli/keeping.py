@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any  # Any: click hands over options by name
 import click
 
 from hfclone.cli.inspecting import guarded
-from hfclone.cli.options import Command, Job, chosen_settings, network_options, setting, view_options
+from hfclone.cli.options import Command, Job, checkout_options, chosen_settings, network_options, setting, view_options
 from hfclone.cli.session import Session, say, write_line
 from hfclone.errors import BadOption, NotAsCommitted
 from hfclone.events import OnEvent
@@ -41,6 +41,7 @@ SyncOne = Callable[["LockedRepo", Path, Settings, OnEvent], None]
 @click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit  [default: the checkout's branch]")
 @setting("--include", metavar="GLOB")
 @setting("--exclude", metavar="GLOB")
+@checkout_options
 @network_options
 @view_options
 def pull(directory: str | None, revision: str | None, **options: Any) -> Job:
@@ -72,6 +73,7 @@ def pull(directory: str | None, revision: str | None, **options: Any) -> Job:
 @click.argument("directory", metavar="[DIR]", required=False)
 @setting("--include", metavar="GLOB")
 @setting("--exclude", metavar="GLOB")
+@checkout_options
 @network_options
 @view_options
 def fetch(directory: str | None, **options: Any) -> Job:
@@ -145,6 +147,7 @@ def _lock(specs: list[RepoSpec], output: str, settings: Settings, on_event: OnEv
 @click.argument("directory", metavar="[DIR]", default=".")
 @click.option("--lockfile", metavar="FILE", default=DEFAULT_LOCKFILE, show_default=True, help="what to make")
 @click.option("--locked", is_flag=True, help="refuse whatever differs from the lockfile: edits and extra files, too")
+@checkout_options
 @network_options
 @view_options
 def sync(directory: str, lockfile: str, locked: bool, **options: Any) -> Job:  # noqa: FBT001  # click's

@@ -10,11 +10,13 @@ import click
 from hfclone.cli.messages import EXIT_CODES
 from hfclone.cli.version import version
 from hfclone.errors import BadOption
+from hfclone.names import LfsStore
 from hfclone.settings import VARIABLES, Fetcher, Progress, Settings, Verbosity, read_settings
 
 __all__ = [
     "Command",
     "Job",
+    "checkout_options",
     "chosen_settings",
     "network_options",
     "setting",
@@ -78,6 +80,10 @@ _NETWORK = (
     setting("--stall-after", metavar="TIME"),
     setting("--give-up-after", metavar="TIME"),
 )
+_CHECKOUT = (
+    setting("--lfs-store", choices=[kind.value for kind in LfsStore]),
+    click.option("--backup", is_flag=True, help="move files that are in the way aside, to NAME.hfclone-orig-N"),
+)
 _VIEW = (
     setting("--progress", choices=[kind.value for kind in Progress]),
     click.option("-q", "--quiet", is_flag=True, help="errors only"),
@@ -88,6 +94,13 @@ _VIEW = (
 def network_options(function: _Function) -> _Function:
     """Whom to ask, and how hard."""
     for option in reversed(_NETWORK):
+        function = option(function)
+    return function
+
+
+def checkout_options(function: _Function) -> _Function:
+    """What is done with disk and with a user's files."""
+    for option in reversed(_CHECKOUT):
         function = option(function)
     return function
 
