@@ -1,8 +1,9 @@
 """Objects that are not whole yet: their bytes, and a journal of what is provably among them.
 
 An object's partial is ``<oid>.part``, of full size from its first byte on, and ``<oid>.journal``.
-A journal line is ``start stop endpoint digest``, appended after the bytes it speaks of were
-written. Lines are claims: a range counts only if its digest is found again in the part, so a torn
+A journal line is ``start stop endpoint digest``, written after the bytes it speaks of. The line of
+a range that still grows is written over in place, so that a kill costs little and the journal stays
+short. Lines are claims: a range counts only if its digest is found again in the part, so a torn
 line, a lost page or a half-written range costs that range and nothing else. Both names are stable
 and follow from the oid: nothing has to be remembered for a resume, whoever was killed, and however.
 """
@@ -40,8 +41,8 @@ class Record:
     digest: str
 
     def line(self) -> str:
-        """The record as the journal has it. The digest comes last, so that a torn line is seen."""
-        return f"{self.start} {self.stop} {self.endpoint} {self.digest}\n"
+        """The record as the journal has it, as long for any ``stop``. The digest is last, so that a torn line is seen."""
+        return f"{self.start} {self.stop:015} {self.endpoint} {self.digest}\n"
 
 
 class Partials:
@@ -49,6 +50,7 @@ class Partials:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._reserving = threading.Lock()  # one that does not fit takes all there is for a moment
 
     def part_path(self, pointer: Pointer) -> Path:
         """Where the bytes of an unfinished object lie."""
@@ -85,7 +87,8 @@ class Partials:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OPEN, 0o644)
             try:
                 records = list(self._provable(pointer, descriptor, on_bytes))
-                _reserve(descriptor, pointer.size)
+                with self._reserving:
+                    _reserve(descriptor, pointer.size)
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -121,6 +124,7 @@ class Partial:
         self.records = records
         self._journal_path = journal_path
         self._journal: int | None = None
+        self._journal_end = 0
         self._journal_lock = threading.Lock()
 
     def held(self) -> RangeSet:
@@ -138,13 +142,21 @@ class Partial:
         except OSError as error:
             raise local_error(error, self.path, self.pointer.size) from error
 
-    def record(self, record: Record) -> None:
-        """Append to the journal; the bytes must have been written before. Raises as ``write`` does."""
+    def record(self, record: Record, slot: int | None = None) -> int:
+        """Journal what was written before; returns where its line is.
+
+        ``slot`` is where the line of the same range was before it grew. Raises as ``write`` does.
+        """
+        line = record.line().encode()
         try:
             with self._journal_lock:
                 if self._journal is None:
-                    self._journal = _append_to_journal(self._journal_path)
-                os.write(self._journal, record.line().encode())
+                    self._journal, self._journal_end = _open_journal(self._journal_path)
+                if slot is None:
+                    slot = self._journal_end
+                    self._journal_end += len(line)
+                write_at(self._journal, memoryview(line), slot)
+            return slot
         except OSError as error:
             raise local_error(error, self._journal_path, self.pointer.size) from error
 
@@ -181,15 +193,20 @@ def _parse_record(line: str) -> Record | None:
     return Record(start, stop, fields[2], fields[3]) if start < stop else None
 
 
-def _append_to_journal(path: Path) -> int:
-    """The journal, open for appending; what it said before stays, since every claim is proven anew.
+def _open_journal(path: Path) -> tuple[int, int]:
+    """The journal and its end; what it said before stays, since every claim is proven anew.
 
-    Begun by the first record: an object that comes whole in one piece never has a journal.
+    Begun by the first record: an object that comes whole in one piece never has a journal. One of
+    another format is begun anew.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _OPEN, 0o644)
-    # Behind a torn line the next one must begin on its own.
-    os.write(descriptor, b"\n" if os.fstat(descriptor).st_size else f"{_HEADER}\n".encode())
-    return descriptor
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OPEN, 0o644)
+    header = f"{_HEADER}\n".encode()
+    if os.read(descriptor, len(header)) != header:
+        os.ftruncate(descriptor, 0)
+    end = os.fstat(descriptor).st_size
+    begin = b"\n" if end else header  # behind a torn line the next one must begin on its own
+    write_at(descriptor, memoryview(begin), end)
+    return descriptor, end + len(begin)
 
 
 def _reserve(descriptor: int, size: int) -> None:

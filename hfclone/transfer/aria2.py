@@ -103,6 +103,9 @@ class _Run:
     def outcomes(self) -> Iterator[Arrived | Failed]:
         """One outcome for each object, as each settles."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for task in [task for task in self._tasks if not task.pointer.size]:
+            self._tasks.remove(task)
+            yield self._empty(task.pointer)
         while self._tasks:
             group, self._tasks = self._tasks[:BATCH_OBJECTS], self._tasks[BATCH_OBJECTS:]
             listed: dict[Oid, list[Source]] = {}
@@ -118,6 +121,15 @@ class _Run:
                     if settled:
                         yield settled
             self._rest(listed)
+
+    def _empty(self, pointer: Pointer) -> Arrived | Failed:
+        """Nobody is asked for nothing."""
+        part = self._wanted.partials.part_path(pointer)
+        part.write_bytes(b"")
+        actual = sha256_of(part)
+        return Arrived(pointer, part, actual) if actual == pointer.oid else Failed(
+            pointer, errors.HashMismatch(pointer.oid, actual, ())
+        )  # fmt: skip
 
     def _find_sources(self, task: _Task, group: list[_Task], listed: dict[Oid, list[Source]]) -> Failed | None:
         """Where the object can be had now; ``Failed`` where nobody is left, else it waits for the next round."""

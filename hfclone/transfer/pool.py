@@ -254,7 +254,10 @@ class Pool:
 
 
 def _checking_step(task: Task, limit: int) -> int:
-    """Bytes of a range that is compared; 0 where enough are. The search ends at the first difference, so that what
-    is under way then was fetched in vain: it is kept small against the object."""
+    """Bytes of a range that is compared; 0 where enough are.
+
+    The search ends at the first difference, and what is under way then was fetched in vain: it is
+    kept small against the object.
+    """
     step = max(256 * 1024, min(limit, task.pointer.size // 1024))
     return step if len(task.leases) < max(2, task.pointer.size // 32 // step) else 0

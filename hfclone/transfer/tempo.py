@@ -96,19 +96,19 @@ class Pace:
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
-        self._free_at = float("-inf")
+        self._free_at: float | None = None
 
     def reserve(self, count: int, now: float) -> float:
         """Set ``count`` bytes aside; the seconds until they may be read."""
         if self._limit is None:
             return 0.0
-        starts_at = max(self._free_at, now - BURST)
+        starts_at = now if self._free_at is None else max(self._free_at, now - BURST)
         self._free_at = starts_at + count / self._limit
         return max(0.0, starts_at - now)
 
     def refund(self, count: int) -> None:
         """So many of the bytes set aside were not read."""
-        if self._limit is not None:
+        if self._limit is not None and self._free_at is not None:
             self._free_at -= count / self._limit
 
     def connections(self, cap: int) -> int:

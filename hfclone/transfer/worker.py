@@ -20,9 +20,9 @@ from hfclone.transfer.sources import Sources
 __all__ = ["Line", "Worker"]
 
 RECORD_BYTES = 4 * 1024 * 1024
-"""Bytes after which a range is journalled: what a kill costs each connection at most."""
-RECORD_SECONDS = 0.5
-"""The same for slow lines."""
+"""Bytes of one journal line: what a byte lost with the power costs."""
+RECORD_SECONDS = 0.05
+"""So often a growing line is brought up to date: what a kill costs each connection."""
 NAP = 0.2
 """Seconds slept at once, so that going home never waits for the rate limit."""
 
@@ -168,6 +168,9 @@ class _Recorder:
         self._partial = partial
         self._endpoint = endpoint
         self._clock = clock
+        self._digest = RangeDigest()
+        self._slot: int | None = None
+        self._since = clock.now()
         self._begin(0)
 
     def add(self, piece: memoryview, at: int) -> None:
@@ -177,16 +180,22 @@ class _Recorder:
             self._begin(at)
         self._digest.update(piece)
         self._stop += len(piece)
-        if self._stop - self._start >= RECORD_BYTES or self._clock.now() - self._since >= RECORD_SECONDS:
+        now = self._clock.now()
+        full = self._stop - self._start >= RECORD_BYTES
+        if full or now - self._since >= RECORD_SECONDS:
             self.flush()
+            self._since = now
+        if full:
+            self._begin(self._stop)
 
     def flush(self) -> None:
         """Journal what was gathered."""
         if self._stop > self._start:
-            self._partial.record(Record(self._start, self._stop, self._endpoint, self._digest.hexdigest()))
-            self._begin(self._stop)
+            record = Record(self._start, self._stop, self._endpoint, self._digest.hexdigest())
+            self._slot = self._partial.record(record, self._slot)
 
     def _begin(self, at: int) -> None:
         self._start = self._stop = at
+        self._slot = None
         self._digest = RangeDigest()
         self._since = self._clock.now()

@@ -15,7 +15,7 @@ from hfclone.events import Demoted, Position, Waiting
 from hfclone.http import Authority
 from hfclone.names import Token
 from tests.faults.rig import MB, REPO, Rig
-from tests.hub import Hub, Lfs, LivingRepo, Manners, Outage
+from tests.hub import Hub, Lfs, Manners, Outage
 from tests.hub.answers import (
     CaptivePortal,
     IgnoreRange,

@@ -1,0 +1,118 @@
+"""What happens to the machine, or is missing on it: kills, a full disk, platforms with less."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hfclone.events import Waiting
+from hfclone.pointer import Pointer
+from tests.faults.rig import MB, Rig, same_file
+from tests.hub.streams import Throttle
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(rig: Rig, *options: str) -> subprocess.Popen[bytes]:
+    """A fetch of everything in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.lone", rig.hub.url, rig.repo.commit, str(rig.directory), *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=ROOT,
+    )
+    assert process.stdin is not None
+    rows = (f"{p.oid} {p.size} {rig.paths[p.oid][0].decode()}\n" for p in rig.objects)
+    process.stdin.write("".join(rows).encode())
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def test_killed_five_times_in_a_row(rig: Rig) -> None:
+    rig.objects = sorted(rig.objects, key=lambda pointer: -pointer.size)[:2]  # what has arrived is placed by others
+    rig.total = sum(pointer.size for pointer in rig.objects)
+    throttle = rig.hub.faults.add(Throttle(total=12 * MB), on="cdn")
+    for share in (0.15, 0.3, 0.45, 0.6, 0.75):
+        process = start(rig)
+        assert rig.hub.log.wait(lambda _log, share=share: rig.sent() > share)  # type: ignore[misc]  # a bound default
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        rig.hub.log.wait_quiet()
+    rig.hub.faults.remove(throttle)
+    process = start(rig)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    for pointer in rig.objects:
+        assert same_file(rig.partials.part_path(pointer), rig.repo.object_path(pointer.oid))
+    lost = (rig.sent() - 1) * rig.total / 5
+    assert lost < 2.5 * MB  # bytes a kill; what lies in sockets, and a twentieth of a second
+
+
+def test_a_platform_without_positioned_reads_and_writes(rig: Rig) -> None:
+    said, _ = (process := start(rig, "--bare")).communicate()
+    assert process.returncode == 0, said
+    for pointer in rig.objects:
+        assert same_file(rig.partials.part_path(pointer), rig.repo.object_path(pointer.oid))
+    assert rig.sent() <= 1.02
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 44 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() or subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=44m", "tmpfs", disk], capture_output=True, check=False
+    ).returncode:  # fmt: skip
+        pytest.skip("only root may mount a small disk")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_full_disk_is_waited_for_and_the_others_go_on(rig: Rig, small_disk: Path) -> None:
+    rig.partials.directory = rig.directory = small_disk / "parts"
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(27 * MB))
+    large = max(rig.objects, key=lambda pointer: pointer.size)
+    with rig.in_background() as run:
+        waiting = run.wait_for(Waiting)
+        assert isinstance(waiting, Waiting)
+        assert "bytes free" in waiting.reason
+        arrived = {outcome.pointer for outcome in run._outcomes if not isinstance(outcome, Pointer)}
+        assert len(arrived) == len(rig.objects) - 1
+        assert large not in arrived
+        ballast.unlink()
+        rig.hands.ahead += 10
+        ran = run.done()
+    assert not ran.failed
+    assert rig.sent() <= 1.02
+
+
+def test_a_disk_that_fills_while_an_object_arrives(rig: Rig, small_disk: Path) -> None:
+    """Where nothing can be reserved, ENOSPC comes in the middle of a write; what was journalled stays."""
+    rig.partials.directory = rig.directory = small_disk / "parts"
+    rig.directory.mkdir()
+    large = max(rig.objects, key=lambda pointer: pointer.size)
+    rig.objects = [large]
+    rig.total = large.size
+    rig.partials.part_path(large).touch()
+    os.truncate(rig.partials.part_path(large), large.size)  # of full size and sparse: nothing is reserved any more
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(30 * MB))
+    with rig.in_background() as run:
+        waiting = run.wait_for(Waiting)
+        assert isinstance(waiting, Waiting)
+        assert "bytes free" in waiting.reason
+        ballast.unlink()
+        rig.hands.ahead += 10
+        ran = run.done()
+    assert not ran.failed
+    assert rig.sent() <= 1.3
