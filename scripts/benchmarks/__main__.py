@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .cases import CASES, Case, opened
-from .measure import Failed, Usage
+from .measure import FailedRun, Usage
 from .report import case_data, lines
 from .tools import version_of
 
@@ -36,7 +36,7 @@ def main(args: Sequence[str]) -> int:
             if not options.json:
                 print("\n".join(lines(data)), flush=True)
             shutil.rmtree(folder / case.name, ignore_errors=True)
-    except Failed as failure:
+    except FailedRun as failure:
         print(failure, file=sys.stderr)
         return 2
     finally:

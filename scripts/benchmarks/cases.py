@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.hub import Lfs, Lost
 
-from .measure import Command, Failed, Usage, run
+from .measure import Command, FailedRun, Usage, run
 from .servers import Files, Line, Stage, open_stage
 from .tools import TOOLS, Place, hfclone, job, two_halves
 
@@ -118,7 +118,7 @@ def check_files(stage: Stage, dest: Path) -> None:
     """See that every file holds what it should.
 
     Raises:
-        Failed: with the first that does not.
+        FailedRun: with the first that does not.
     """
 
     def wrong(path: str) -> bool:
@@ -132,10 +132,10 @@ def check_files(stage: Stage, dest: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         for path, bad in zip(stage.work.files, pool.map(wrong, stage.work.files), strict=True):
             if bad:
-                raise Failed(f"{dest / path} is not what it should be")
+                raise FailedRun(f"{dest / path} is not what it should be")
 
 
-def _again(case: Case, stage: Stage, folder: Path) -> dict[str, Round]:
+def _again(_case: Case, stage: Stage, folder: Path) -> dict[str, Round]:
     """A checkout that is whole is asked for once more."""
     ours, theirs = Place(folder / "ours"), Place(folder / "theirs")
     for place, tool in ((ours, "hfclone"), (theirs, "git lfs")):
@@ -148,7 +148,7 @@ def _again(case: Case, stage: Stage, folder: Path) -> dict[str, Round]:
     }
 
 
-def _resuming(case: Case, stage: Stage, folder: Path) -> dict[str, Round]:
+def _resuming(_case: Case, stage: Stage, folder: Path) -> dict[str, Round]:
     """A run that is stopped when 90 % of the bytes were sent, and the next one, which is measured."""
 
     def resumed() -> Usage:
@@ -169,13 +169,13 @@ def _interrupted(stage: Stage, place: Place, reached: Callable[[float], bool]) -
         process = subprocess.Popen(started.groups[0][0], env=started.env, cwd=started.cwd, stdout=log, stderr=log)
     try:
         if not reached(DEADLINE):
-            raise Failed(f"hfclone did not come to 90 %: {started.log.read_text()}")
+            raise FailedRun(f"hfclone did not come to 90 %: {started.log.read_text()}")
     finally:
         process.send_signal(signal.SIGINT)
         process.wait()
 
 
-def _verifying(case: Case, stage: Stage, folder: Path) -> dict[str, Round]:
+def _verifying(_case: Case, stage: Stage, folder: Path) -> dict[str, Round]:
     """A whole checkout is hashed; ``git lfs fsck`` hashes its store, which is as large."""
     ours, theirs = Place(folder / "ours"), Place(folder / "theirs")
     for place, tool in ((ours, "hfclone"), (theirs, "git lfs")):
@@ -210,7 +210,7 @@ sys.stdout.buffer.write(b"".join(b"%s %s\\n" % (p.oid.encode(), path) for path, 
 """What every run of hfclone does to find its pointers, and the list."""
 
 
-def _listing(case: Case, stage: Stage, folder: Path) -> dict[str, Round]:
+def _listing(_case: Case, stage: Stage, folder: Path) -> dict[str, Round]:
     """The pointers of one clone are listed."""
     place = Place(folder / "run")
     place.clean()
@@ -225,13 +225,13 @@ def _listing(case: Case, stage: Stage, folder: Path) -> dict[str, Round]:
         usage = _measured([[command]], stage, place, check=False)
         lines = place.folder.joinpath("log").read_bytes().count(b"\n")
         if lines != count:
-            raise Failed(f"{command[0]} lists {lines} pointers of {count}")
+            raise FailedRun(f"{command[0]} lists {lines} pointers of {count}")
         return usage
 
     return {"hfclone": lambda: listed(ours), "git lfs ls-files": lambda: listed(theirs)}
 
 
-def _starting(case: Case, stage: Stage, folder: Path) -> dict[str, Round]:
+def _starting(_case: Case, stage: Stage, folder: Path) -> dict[str, Round]:
     place = Place(folder / "run")
     place.clean()
     return {

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Command", "Failed", "Job", "Usage", "run"]
+__all__ = ["Command", "FailedRun", "Job", "Usage", "run"]
 
 Command = Sequence[str]
 
 
-class Failed(Exception):
+class FailedRun(Exception):
     """A tool did not do its work: nothing can be compared."""
 
 
@@ -43,7 +43,7 @@ def run(job: Job) -> Usage:
     """Run ``job`` to its end.
 
     Raises:
-        Failed: with the end of what it said.
+        FailedRun: with the end of what it said.
     """
     request = {"groups": job.groups, "env": job.env, "cwd": os.fspath(job.cwd), "log": os.fspath(job.log)}
     child = [sys.executable, "-I", "-S", os.fspath(Path(__file__).with_name("child.py"))]
@@ -51,5 +51,5 @@ def run(job: Job) -> Usage:
     measured = json.loads(done.stdout)
     if any(measured["codes"]):
         said = job.log.read_text(errors="replace")[-3000:] if job.log.exists() else ""
-        raise Failed(f"{job.groups} ended with {measured['codes']}\n{said}")
+        raise FailedRun(f"{job.groups} ended with {measured['codes']}\n{said}")
     return Usage(measured["wall"], measured["cpu"], measured["peak"])
