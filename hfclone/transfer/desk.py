@@ -70,7 +70,7 @@ class Desk:
         self._court = Court(
             books, self._chooser, kit.board, sources, kit.partials, kit.patience, kit.tempo, kit.clock
         )  # fmt: skip
-        self._open = True
+        self._open = not kit.hours.closed_for()
         self._stopped = False
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)

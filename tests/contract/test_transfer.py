@@ -73,7 +73,7 @@ def test_events_come_on_the_callers_thread_and_in_order(fetcher: Rig) -> None:
             begun.add(event.oid)
         if isinstance(event, Position):
             assert event.oid not in ended
-            assert 0 <= event.received <= dict((p.oid, p.size) for p in fetcher.objects)[event.oid]
+            assert 0 <= event.received <= {p.oid: p.size for p in fetcher.objects}[event.oid]
         if isinstance(event, Arrived):
             assert event.pointer.oid in begun
             ended.add(event.pointer.oid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -14,6 +14,7 @@ from hfclone.endpoints import Endpoint, EndpointKind, TokenRule
 from hfclone.events import Event, Failed, Faulted, Waiting
 from hfclone.health import Board
 from hfclone.http import Authority, Limits, Web
+from hfclone.measures import Window
 from hfclone.names import Pin, Repo
 from hfclone.partials import Partials
 from hfclone.patience import Clock, Patience
@@ -103,6 +104,8 @@ class Rig:
     limit_rate: int | None = None
     kind: str = "threads"
     only_mirrors: bool = False
+    window: Window | None = None
+    wall_clock: Callable[[], float] = time.time
     token: Authority | None = None
     board: Board = field(init=False)
 
@@ -126,8 +129,9 @@ class Rig:
         patience = Patience(self.patience, self.first_answer, self.hands.clock)
         authorities = (self.token,) if self.token else ()
         threads = ThreadTransfer(
-            self.web, self.board, patience, authorities, self.hands.clock, self.connections, self.limit_rate
-        )
+            self.web, self.board, patience, authorities, self.hands.clock, self.connections, self.limit_rate,
+            self.window, self.wall_clock,
+        )  # fmt: skip
         if self.kind == "threads":
             return threads
         environment = {"PATH": "/usr/bin:/bin"}

@@ -13,6 +13,7 @@ import pytest
 from hfclone import errors
 from hfclone.events import Demoted, Position, Waiting
 from hfclone.http import Authority
+from hfclone.measures import Window
 from hfclone.names import Token
 from tests.faults.rig import MB, REPO, Rig
 from tests.hub import Hub, Lfs, Manners, Outage
@@ -419,3 +420,52 @@ def test_a_lying_mirror_is_left_alone_after_a_few_lies(rig: Rig) -> None:
     assert [event.what for event in ran.events if isinstance(event, Demoted) and "files" in event.what]
     small = sum(1 for entry in rig.hub.log.of(listener="liar", kind="resolve"))
     assert small < 25
+
+
+# --- what the user asks of the line -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("connections", [1, 64])
+def test_the_rate_is_kept_by_all_connections_together(rig: Rig, connections: int) -> None:
+    rig.limit_rate, rig.connections = 2 * MB, connections
+    events: list[object] = []
+    transfer = rig.transfer().fetch(rig.wanted, events.append)
+    began, received = time.monotonic(), []
+    for _ in transfer:
+        received.append((time.monotonic() - began, sum(tally.sent for tally in rig.board.tallies())))
+        if received[-1][0] > 3.0:
+            break
+    transfer.close()  # type: ignore[attr-defined]  # a generator
+    seconds = time.monotonic() - began
+    sent = sum(tally.sent for tally in rig.board.tallies())
+    assert 0.85 <= sent / (2 * MB * seconds) <= 1.1
+    assert all(count <= 2 * MB * (at + 0.5) for at, count in received)
+    assert rig.sent() * rig.total <= 2 * MB * (seconds + 0.75)  # by the server's count, with what lies in buffers
+
+
+def test_bytes_move_only_within_the_window(rig: Rig) -> None:
+    day = time.mktime((2026, 1, 15, 22, 59, 0, 0, 0, -1))
+    moment = [day]
+    rig.window, rig.wall_clock = Window(23 * 60, 7 * 60), lambda: moment[0]
+    rig.first_answer = 2.0  # time outside the window does not count
+    rig.hub.faults.add(Throttle(total=20 * MB), on="cdn")
+    with rig.in_background() as run:
+        waiting = run.wait_for(Waiting)
+        assert isinstance(waiting, Waiting)
+        assert "23:00-07:00" in waiting.reason
+        assert waiting.seconds == pytest.approx(60)
+        time.sleep(2.5)  # longer than patience for a first answer
+        assert len(rig.hub.log) == 0
+        moment[0] = day + 60
+        run.wait_for(Position)
+        moment[0] = day + 9 * 3600
+        run.wait_for(Waiting)
+        assert rig.hub.log.wait_quiet(5.0)
+        asked = len(rig.hub.log)
+        time.sleep(0.5)
+        assert len(rig.hub.log) == asked
+        moment[0] = day + 25 * 3600
+        ran = run.done()
+    assert not ran.failed
+    assert not ran.faults
+    assert rig.sent() <= 1.1  # what lay in sixteen buffers when the window closed

@@ -73,7 +73,7 @@ def test_the_limit_is_exact_however_many_read(readers: int, fill: float) -> None
         due.append((now + wait + 0.0001, reader))
     in_three = sum(count for at, count in got if at <= 3.0)
     assert 0.9 * 3e6 <= in_three <= 1.1 * 3e6
-    for begin in range(0, 25):
+    for begin in range(25):
         half_second = sum(count for at, count in got if begin / 10 <= at < begin / 10 + 0.5)
         assert half_second <= 0.5 * 1e6 * 1.6
 

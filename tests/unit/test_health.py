@@ -1,0 +1,132 @@
+"""What is remembered of endpoints, and for how long."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from hfclone import errors
+from hfclone.endpoints import Endpoint, EndpointKind
+from hfclone.health import FILES, PROBE_AGAIN, Board, RangeSupport
+
+MIRROR = Endpoint("https://mirror.example")
+HUB = Endpoint("https://hub.example", EndpointKind.HUB)
+DOWN = errors.Unreachable("mirror.example", "refused")
+
+
+class Hands:
+    time = 1000.0
+
+    def now(self) -> float:
+        return self.time
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def board(hands: Hands) -> Board:
+    return Board([HUB, MIRROR], hands.now, Random(1))
+
+
+def test_mirrors_come_first(board: Board) -> None:
+    assert list(board.endpoints) == [MIRROR, HUB]
+
+
+def test_failures_that_were_under_way_together_count_once(board: Board, hands: Hands) -> None:
+    first = board.failed(MIRROR, DOWN, began=999.0)
+    hands.time += 0.01
+    assert board.failed(MIRROR, DOWN, began=999.5) <= first
+    hands.time += 20
+    assert board.failed(MIRROR, DOWN, began=1010.0) > first
+
+
+def test_two_failures_are_forgiven_who_answered(board: Board, hands: Hands) -> None:
+    board.answered(MIRROR)
+    assert board.failed(MIRROR, DOWN, began=hands.time) == 0.0
+    hands.time += 1
+    assert board.failed(MIRROR, DOWN, began=hands.time) == 0.0
+    hands.time += 1
+    assert board.failed(MIRROR, DOWN, began=hands.time) > 0.0
+
+
+def test_a_lack_is_forgotten_after_a_while_and_told_once(board: Board, hands: Hands) -> None:
+    board.note_lack(MIRROR, "LFS batch", "404")
+    board.note_lack(MIRROR, "LFS batch", "404")
+    assert board.lacks(MIRROR, "LFS batch")
+    assert [(event.what, event.reason) for event in board.demotions()] == [("LFS batch", "404")]
+    assert board.demotions() == []
+    hands.time += PROBE_AGAIN
+    assert not board.lacks(MIRROR, "LFS batch")
+
+
+def test_a_liar_is_left_alone_only_where_there_are_others(board: Board) -> None:
+    lie = errors.WrongBytes("mirror.example", "ab" * 32)
+    board.lied(MIRROR, lie)
+    assert not board.lacks(MIRROR, FILES)
+    board.lied(MIRROR, lie)
+    assert board.lacks(MIRROR, FILES)
+    for _ in range(5):
+        board.lied(HUB, lie)
+    assert not board.lacks(HUB, FILES)
+    assert board.lies() == {"mirror.example": 2, "hub.example": 5}
+
+
+def test_a_limit_is_counted_down_with_requests_under_way(board: Board, hands: Hands) -> None:
+    assert board.spend(HUB)
+    board.spent(HUB, (2, 60.0))
+    assert board.spend(HUB)
+    assert board.spend(HUB)
+    assert not board.spend(HUB)
+    assert board.ready_at(HUB) == hands.time + 60
+    assert board.bytes_ready_at(HUB) <= hands.time
+    board.spent(HUB, (1, 60.0))  # late, and of the first of the two
+    assert not board.spend(HUB)
+    board.spent(HUB, (0, 60.0))
+    assert not board.spend(HUB)
+    hands.time += 60
+    assert board.spend(HUB)
+
+
+def test_answers_that_overtake_each_other_do_not_give_requests_back(board: Board) -> None:
+    for _ in range(2):
+        board.spend(HUB)
+    board.spent(HUB, (3, 60.0))
+    board.spent(HUB, (4, 60.0))
+    assert [board.spend(HUB) for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_request_that_died_may_have_been_counted(board: Board) -> None:
+    board.spend(HUB)
+    board.spent(HUB, (2, 60.0))
+    board.spend(HUB)
+    board.spent(HUB, None)
+    assert [board.spend(HUB) for _ in range(2)] == [True, False]
+
+
+def test_a_hold_is_for_the_endpoint_not_for_its_signed_urls(board: Board, hands: Hands) -> None:
+    board.hold(HUB, 30.0)
+    assert board.ready_at(HUB) == hands.time + 30
+    assert board.bytes_ready_at(HUB) <= hands.time
+    assert not board.spend(HUB)
+
+
+def test_any_answer_makes_it_known_and_silence_does_not(board: Board) -> None:
+    board.failed(MIRROR, DOWN, 0.0)
+    board.failed(MIRROR, errors.Stalled("mirror.example", 20.0), 0.0)
+    assert not board.knows(MIRROR)
+    board.failed(MIRROR, errors.ServerFault("mirror.example", 503), 0.0)
+    assert board.knows(MIRROR)
+
+
+def test_opinions_are_smoothed(board: Board) -> None:
+    board.began(MIRROR, 1.0)
+    board.began(MIRROR, 2.0)
+    assert board.latency(MIRROR) == pytest.approx(1.2)
+    board.ran(MIRROR, 100.0)
+    board.ran(MIRROR, 200.0)
+    assert board.rate(MIRROR) == pytest.approx(130.0)
+    assert board.ranges(MIRROR) is RangeSupport.UNKNOWN

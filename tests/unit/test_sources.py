@@ -1,0 +1,187 @@
+"""What a batch answer may say, and how long its URLs live; by a server that says it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import Random
+from typing import Any, ClassVar
+
+import pytest
+
+from hfclone import errors
+from hfclone.endpoints import Endpoint, EndpointKind
+from hfclone.errors import HfcloneError
+from hfclone.health import Board
+from hfclone.http import Web
+from hfclone.names import Pin, Repo
+from hfclone.pointer import Oid, Pointer
+from hfclone.transfer.sources import BATCH, Source, Sources
+
+POINTER = Pointer(Oid("ab" * 32), 1000)
+OTHER = Pointer(Oid("cd" * 32), 1000)
+PIN = Pin(Repo("o/n"), "0" * 40)
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Answers a batch request with whatever the test put there."""
+
+    protocol_version = "HTTP/1.1"
+    status: ClassVar[int] = 200
+    body: ClassVar[Any] = {}
+    kind: ClassVar[str] = "application/vnd.git-lfs+json"
+    asked: ClassVar[list[Any]] = []
+
+    def do_POST(self) -> None:
+        self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        data = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+        self.send_response(self.status)
+        self.send_header("Content-Type", self.kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        del timestamp
+        return "Thu, 01 Jan 2026 00:00:00 GMT"  # a clock far from ours
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def hub() -> Iterator[Endpoint]:
+    Hub.status, Hub.body, Hub.kind, Hub.asked = 200, {}, "application/vnd.git-lfs+json", []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield Endpoint(f"http://127.0.0.1:{server.server_address[1]}", EndpointKind.HUB)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Asker:
+    def __init__(self, endpoint: Endpoint, web: Web) -> None:
+        self.time = 500.0
+        self.endpoint = endpoint
+        self.board = Board([endpoint], lambda: self.time, Random(1))
+        paths = {POINTER.oid: (b"a.bin",), OTHER.oid: (b"b.bin",)}
+        self.sources = Sources(PIN, paths, web=web, board=self.board, authorities=(), now=lambda: self.time)
+
+    def find(self, pointer: Pointer = POINTER) -> Source | HfcloneError | None:
+        try:
+            return self.sources.find(pointer, self.endpoint, lambda: [POINTER, OTHER])
+        except HfcloneError as error:
+            return error
+
+
+@pytest.fixture
+def asker(hub: Endpoint) -> Iterator[Asker]:
+    with Web(user_agent="test") as web:
+        yield Asker(hub, web)
+
+
+def row(oid: str = POINTER.oid, **fields: Any) -> dict[str, Any]:
+    return {"oid": oid, "size": 1000, **fields}
+
+
+def action(href: str = "http://cdn.example/x", **fields: Any) -> dict[str, Any]:
+    return {"download": {"href": href, **fields}}
+
+
+ODD: list[tuple[Any, type[HfcloneError]]] = [
+    ({}, errors.NotTheObject),
+    ([], errors.NotTheObject),
+    ({"objects": {}}, errors.NotTheObject),
+    ({"objects": [None, 5, {"oid": ["x"]}]}, errors.NotTheObject),
+    ({"objects": [row()]}, errors.ObjectMissing),
+    ({"objects": [row(actions=[])]}, errors.ObjectMissing),
+    ({"objects": [row(actions={"download": "x"})]}, errors.ObjectMissing),
+    ({"objects": [row(actions=action("file:///etc/passwd"))]}, errors.BadRedirect),
+    ({"objects": [row(error={"code": 404})]}, errors.ObjectMissing),
+    ({"objects": [row(error={"code": 410})]}, errors.ObjectMissing),
+    ({"objects": [row(error={"code": "x"})]}, errors.ServerFault),
+    ({"objects": [row(error={"code": 503})]}, errors.ServerFault),
+    (b"{", errors.NotTheObject),
+]
+
+
+@pytest.mark.parametrize(("body", "kind"), ODD)
+def test_an_odd_answer_is_an_error_of_ours(asker: Asker, body: Any, kind: type[HfcloneError]) -> None:
+    Hub.body = body
+    assert type(asker.find()) is kind
+
+
+def test_a_url_is_used_until_shortly_before_its_end(asker: Asker) -> None:
+    Hub.body = {"objects": [row(actions=action(expires_in=100)), row(OTHER.oid, actions=action(expires_in=100))]}
+    assert isinstance(asker.find(), Source)
+    assert isinstance(asker.find(OTHER), Source)
+    asker.time += 94
+    asker.find()
+    assert len(Hub.asked) == 1
+    assert [each["oid"] for each in Hub.asked[0]["objects"]] == [POINTER.oid, OTHER.oid]
+    asker.time += 2
+    asker.find()
+    assert len(Hub.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "href", "life"),
+    [
+        ({"expires_in": 60}, "http://cdn.example/x", 60),
+        ({"expires_at": "2026-01-01T00:01:01Z"}, "http://cdn.example/x", 60),
+        ({}, "http://cdn.example/x?Expires=1767225661", 60),
+        ({}, "http://cdn.example/x?X-Amz-Date=20260101T000000Z&X-Amz-Expires=61", 60),
+        ({"expires_in": 3600}, "http://cdn.example/x?Expires=1767225661", 60),
+        ({"expires_in": -5, "expires_at": "nonsense"}, "http://cdn.example/x?Expires=never", 900),
+    ],
+)
+def test_a_life_is_counted_by_the_servers_clock(asker: Asker, fields: dict[str, Any], href: str, life: float) -> None:
+    Hub.body = {"objects": [row(actions=action(href, **fields))]}
+    source = asker.find()
+    assert isinstance(source, Source)
+    assert source.dies_at == pytest.approx(asker.time + life)
+
+
+def test_a_dead_url_takes_its_generation_with_it(asker: Asker) -> None:
+    Hub.body = {"objects": [row(actions=action()), row(OTHER.oid, actions=action())]}
+    asker.find()
+    asker.sources.expired(POINTER, asker.endpoint)
+    assert not asker.sources.has_url(OTHER, asker.endpoint)
+
+
+def test_what_has_settled_is_forgotten(asker: Asker) -> None:
+    Hub.body = {"objects": [row(actions=action())]}
+    asker.find()
+    assert asker.sources.has_url(POINTER, asker.endpoint)
+    asker.sources.settled(POINTER)
+    assert not asker.sources.has_url(POINTER, asker.endpoint)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(404, "text/plain"), (501, "text/plain"), (403, "text/plain")])
+def test_who_has_no_batch_is_asked_by_resolve(asker: Asker, status: int, kind: str) -> None:
+    Hub.status, Hub.kind = status, kind
+    source = asker.find()
+    if status == 501 and not isinstance(source, Source):
+        assert isinstance(source, errors.ServerFault)
+        return
+    assert isinstance(source, Source)
+    assert "/resolve/" in source.url
+    assert asker.board.lacks(asker.endpoint, BATCH)
+
+
+def test_headers_of_an_action_are_sent_and_our_token_is_not(asker: Asker) -> None:
+    Hub.body = {"objects": [row(actions=action(header={"X-Auth": "1", "N": 5}))]}
+    source = asker.find()
+    assert isinstance(source, Source)
+    assert source.headers == {"X-Auth": "1", "N": "5"}
+    assert source.authority is None
+
+
+def test_a_limit_that_is_used_up_asks_nothing(asker: Asker) -> None:
+    asker.board.hold(asker.endpoint, 10.0)
+    assert asker.find() is None
+    assert Hub.asked == []
