@@ -101,6 +101,8 @@ def audit_checkout(
         targets = _locked(locked)
         if here.commit != locked.pin.commit:
             flaws.append(Finding(_HEAD, Problem.COMMIT, locked.pin.commit, here.commit))
+    if not targets:  # git's objects are unreadable: nothing can be compared
+        return _sum(here.path, here.commit, targets, flaws, 0)
     stamps = Stamps(state_directory(here.repo) / "stamps")
     run = _Run(here.path, stamps, recorded_files(here.repo), trust, select, on_event)
     findings, read = run.compare(targets, here.repo)

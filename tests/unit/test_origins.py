@@ -1,0 +1,57 @@
+"""What an origin says."""
+
+import pytest
+
+from hfclone.names import Repo, RepoType
+from hfclone.origins import git_host_of, hub_repo_of
+
+
+@pytest.mark.parametrize(
+    ("origin", "repo"),
+    [
+        ("https://huggingface.co/org/name", Repo("org/name")),
+        ("https://huggingface.co/org/name.git", Repo("org/name")),
+        ("https://HuggingFace.co/datasets/org/name/", Repo("org/name", RepoType.DATASET)),
+        ("https://user:secret@huggingface.co/gpt2", Repo("gpt2")),
+        ("git@hf.co:spaces/org/name", Repo("org/name", RepoType.SPACE)),
+        ("ssh://git@hf.co/org/name.git", Repo("org/name")),
+        ("https://hf-mirror.com/org/name", Repo("org/name")),
+        ("https://my.hub/prefix/org/name", Repo("org/name")),
+        ("https://my.hub/other/org/name", None),
+        ("http://127.0.0.1:99/org/name", Repo("org/name")),
+        ("http://127.0.0.1:98/org/name", None),
+        ("https://github.com/org/name", None),
+        ("https://huggingface.co/", None),
+        ("https://huggingface.co/a/b/c/d", None),
+        ("/srv/org/name", None),
+        ("file:///srv/org/name", None),
+    ],
+)
+def test_of_the_hub(origin: str, repo: Repo | None) -> None:
+    assert hub_repo_of(origin, ["https://my.hub/prefix", "http://127.0.0.1:99"]) == repo
+
+
+@pytest.mark.parametrize(
+    ("origin", "batch"),
+    [
+        ("https://github.com/org/name", "https://github.com/org/name.git/info/lfs/objects/batch"),
+        ("https://github.com/org/name.git", "https://github.com/org/name.git/info/lfs/objects/batch"),
+        ("https://u:p@gitlab.com/a/b/c.git", "https://gitlab.com/a/b/c.git/info/lfs/objects/batch"),
+        ("git@github.com:org/name.git", "https://github.com/org/name.git/info/lfs/objects/batch"),
+        ("ssh://git@host:2222/org/name", "https://host/org/name.git/info/lfs/objects/batch"),
+        ("http://host:8080/name", "http://host:8080/name.git/info/lfs/objects/batch"),
+        ("../name", None),
+        ("/srv/name", None),
+        ("file:///srv/name", None),
+        ("https://host", None),
+    ],
+)
+def test_of_any_host(origin: str, batch: str | None) -> None:
+    found = git_host_of(origin, None)
+    assert (found and found[0].batch_url(found[1])) == batch
+
+
+def test_the_users_own_address() -> None:
+    found = git_host_of("https://github.com/org/name", "https://lfs.corp/x/")
+    assert found is not None
+    assert found[0].batch_url(found[1]) == "https://lfs.corp/x/objects/batch"
