@@ -141,7 +141,7 @@ class _Opening:
             journal.write(before, commit)
             move.apply(commit)
             checkout.note_written(move.fresh)
-        install_filter(repo, pointers, has_store=self.store.is_filled)
+        install_filter(repo, after, has_store=self.store.is_filled)
         checkout.adopt_held()
         checkout.settle()
         _set_refs(repo, commit, self.branch)

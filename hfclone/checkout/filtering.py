@@ -9,10 +9,11 @@ git prefers a driver's ``process`` to its ``clean``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 
+from hfclone.checkout.moving import Side
 from hfclone.errors import CannotWrite
 from hfclone.git import GitRepo
 from hfclone.worktree import write_safely
@@ -25,6 +26,7 @@ _COMMAND = 'sh "$(git rev-parse --git-common-dir)/hfclone/filter.sh" {verb} %f'
 _OWN_DRIVER = "hfclone"
 _BEGIN = b"# hfclone: pointers that no .gitattributes names. Made anew by each run; write below, not in here.\n"
 _END = b"# hfclone: end\n"
+_EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 _LONGEST_LINE = 2000
 """Git ignores longer lines of attributes (2,048 bytes, end included)."""
 
@@ -38,8 +40,8 @@ class _Lfs(Enum):
     NONE = "none"
 
 
-def install_filter(repo: GitRepo, pointers: Collection[bytes], *, has_store: bool) -> None:
-    """See to it that git makes a pointer of each file in ``pointers`` that it reads; the index is written.
+def install_filter(repo: GitRepo, side: Side, *, has_store: bool) -> None:
+    """See to it that git makes a pointer of each large file of ``side`` that it reads; the index is written.
 
     ``has_store`` tells whether contents may lie in ``.git/lfs/objects``, for a checkout to take.
 
@@ -53,9 +55,13 @@ def install_filter(repo: GitRepo, pointers: Collection[bytes], *, has_store: boo
     ours = {_Lfs.NONE: "lfs", _Lfs.BROKEN: _OWN_DRIVER}.get(lfs)
     for driver in ("lfs", _OWN_DRIVER):
         _configure(repo, said, driver, _driver(has_store=has_store) if driver == ours else {})
-    # A broken filter.lfs has a process, which no other key outdoes: every pointer needs the other driver.
-    driver, named = (_OWN_DRIVER, ()) if lfs is _Lfs.BROKEN else ("lfs", repo.with_attribute("filter", "lfs", pointers))
-    _write_attributes(repo, pointers, driver.encode(), frozenset(named))
+    if lfs is _Lfs.BROKEN:
+        # It has a process, which no other key outdoes: whatever names it needs another driver.
+        empty = [path for path, entry in side.entries.items() if entry.oid == _EMPTY_BLOB and entry.is_file]
+        paths = [*side.pointers, *repo.with_attribute("filter", "lfs", empty)]
+        _write_attributes(repo, paths, _OWN_DRIVER, ())
+    else:
+        _write_attributes(repo, side.pointers, "lfs", repo.with_attribute("filter", "lfs", side.pointers))
 
 
 def _driver(*, has_store: bool) -> dict[str, str]:
@@ -100,14 +106,14 @@ def _write_script(target: Path) -> None:
 # --- attributes --------------------------------------------------------------------------------
 
 
-def _write_attributes(repo: GitRepo, pointers: Collection[bytes], driver: bytes, named: Collection[bytes]) -> None:
-    """Put our lines for pointers that are not ``named`` already before those of the user, which win."""
+def _write_attributes(repo: GitRepo, paths: Iterable[bytes], driver: str, named: Collection[bytes]) -> None:
+    """Put our lines for those of ``paths`` that are not ``named`` already before those of the user, which win."""
     file = repo.git_dir / "info" / "attributes"
     try:
         before = file.read_bytes() if file.exists() else b""
         theirs, old = _parted(before)
         # What our own line names is asked of git in vain: it is kept for as long as there is the pointer.
-        lines = {path: _line(path, driver) for path in pointers}
+        lines = {path: _line(path, driver.encode()) for path in sorted(paths)}
         kept = [line for path, line in lines.items() if line and (path not in named or line in old)]
         block = _BEGIN + b"".join(kept) + _END if kept else b""
         if block + theirs != before:

@@ -6,74 +6,24 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from hfclone.checkout import Checkout, Trust, open_checkout
-from hfclone.commits import bring_commit
-from hfclone.endpoints import Endpoint
+from hfclone.checkout import Trust, open_checkout
 from hfclone.errors import (
     CheckoutBusy,
     Conflicts,
     NotACheckout,
-    ObjectMissing,
     OtherCheckout,
     OwnCommits,
     UnsafePath,
 )
-from hfclone.events import ignore
 from hfclone.git import Git, GitRepo
-from hfclone.names import History, Pin, Repo
+from hfclone.names import Pin, Repo
 from hfclone.plan import Presence
-from hfclone.pointer import Pointer
 from tests.hub import Executable, Hub, Lfs, LivingRepo, Symlink
-
-ORIGIN = "https://huggingface.co/acme/tiny"
-WORLDS = ("configured", "unconfigured", "absent")
-
-
-class NoBlobs:
-    def fetch(self, path: bytes, oid: str) -> bytes:
-        raise ObjectMissing(oid, "nobody")
-
-
-class World:
-    """A user's machine: home, configuration and PATH of their own."""
-
-    def __init__(self, folder: Path, kind: str = "absent") -> None:
-        home = folder / "home"
-        home.mkdir()
-        path = os.environ["PATH"]
-        if kind == "absent":
-            path = str(_links_without_lfs(folder / "bin"))
-        self.environ = {
-            "PATH": path,
-            "HOME": str(home),
-            "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
-            "GIT_CONFIG_NOSYSTEM": "1",
-        }
-        self.command("config", "--global", "user.email", "a@b.c", cwd=home)
-        self.command("config", "--global", "user.name", "a", cwd=home)
-        if kind == "configured":
-            self.command("lfs", "install", "--skip-repo", cwd=home)
-        self.git = Git(self.environ)
-
-    def command(self, *args: str, cwd: Path, config: str = "") -> str:
-        done = subprocess.run(["git", *args], cwd=cwd, env=self.environ, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
-def _links_without_lfs(folder: Path) -> Path:
-    folder.mkdir()
-    for name in ("git", "sh", "env", "setpriv", "cat", "true", "sed", "git-upload-pack"):
-        found = shutil.which(name)
-        if found:
-            (folder / name).symlink_to(found)
-    return folder
+from tests.integration.worlds import ORIGIN, WORLDS, World, bring_from, fill, opened, pin_of, spoil_unseen, status
 
 
 @pytest.fixture(params=WORLDS)
@@ -84,58 +34,6 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
 @pytest.fixture
 def home(tmp_path: Path) -> World:
     return World(tmp_path)
-
-
-def pin_of(repo: LivingRepo, ref: str = "refs/heads/main") -> Pin:
-    commit = repo.commit_of(ref)
-    assert commit is not None
-    return Pin(Repo("acme/tiny"), commit)
-
-
-def bring_from(hub: Hub, pin: Pin, branch: str | None = "main") -> Callable[[GitRepo], None]:
-    def bring(repo: GitRepo) -> None:
-        bring_commit(
-            repo, pin, [Endpoint(hub.url)], history=History.SHALLOW, branch=branch, blob_source=NoBlobs(),
-            probe=lambda url: url, on_event=ignore,
-        )  # fmt: skip
-
-    return bring
-
-
-@contextmanager
-def opened(hub: Hub, pin: Pin, dest: Path, git: Git, branch: str | None = "main") -> Iterator[Checkout]:
-    with open_checkout(pin, dest, git, branch=branch, origin=ORIGIN, bring=bring_from(hub, pin, branch)) as checkout:
-        yield checkout
-
-
-def fill(checkout: Checkout, repo: LivingRepo) -> None:
-    """Fetch as the real program does, but from the hub's own disk."""
-    presence = checkout.inventory(Trust.STAMPS)
-    wanted: dict[Pointer, list[bytes]] = {}
-    here = {checkout.files()[path].oid for path, what in presence.items() if what is Presence.CONTENT}
-    for path, what in presence.items():
-        if what in (Presence.ABSENT, Presence.POINTER):
-            wanted.setdefault(checkout.files()[path], []).append(path)
-    for pointer, paths in wanted.items():
-        if pointer.oid in here:
-            checkout.copy(pointer, paths)
-            continue
-        part = checkout.parts_dir / f"{pointer.oid}.part"
-        shutil.copyfile(repo.object_path(pointer.oid), part)
-        checkout.place(pointer, part, paths)
-        assert not part.exists()
-
-
-def status(world: World, dest: Path) -> str:
-    return world.command("status", "--porcelain", "--ignored", cwd=dest)
-
-
-def spoil_unseen(path: Path) -> None:
-    """Change bytes in a way that only reading them can show."""
-    stat = path.stat()
-    with path.open("r+b") as file:
-        file.write(b"spoiled!")
-    os.utime(path, ns=(stat.st_mtime_ns, stat.st_mtime_ns))
 
 
 def test_new_checkout_is_exact_and_clean(hub: Hub, tiny_repo: LivingRepo, world: World, tmp_path: Path) -> None:
