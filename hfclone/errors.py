@@ -452,7 +452,9 @@ class NotAsCommitted(IntegrityError):
     wrong: int
     code = "not-as-committed"
     text = "{wrong} file(s) of {path} are not those of commit {commit}"
-    advice = "'hfclone verify --repair' fetches what is damaged or missing; it touches no edit of yours"
+    advice = (
+        "'hfclone verify --repair' fetches what is damaged or missing; it keeps edits: delete one to have it undone"
+    )
 
 
 # --- this machine cannot -----------------------------------------------------------------------

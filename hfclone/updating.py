@@ -12,7 +12,7 @@ from hfclone.errors import BadOption, ForeignOrigin, GitFailed
 from hfclone.events import OnEvent, Report, ignore
 from hfclone.existing import Existing, find_existing
 from hfclone.git import Git
-from hfclone.names import Pin, Repo, RepoSpec, parse_repo_spec
+from hfclone.names import History, Pin, Repo, RepoSpec, parse_repo_spec
 from hfclone.origins import git_host_of, hub_repo_of
 from hfclone.settings import Settings, endpoints_of
 from hfclone.tools import Tools
@@ -37,7 +37,7 @@ def pull(directory: Path | None, revision: str | None, settings: Settings, on_ev
         reason = f"the checkout is at commit {here.commit} and on no branch; say which revision"
         raise BadOption("--revision", "", reason)
     spec = parse_repo_spec(repo.path, revision=wanted)
-    return flows.clone(spec, here.path, settings, on_event)
+    return flows.clone(spec, here.path, _keeping_history(here, settings), on_event)
 
 
 def fetch(directory: Path | None, settings: Settings, on_event: OnEvent = ignore) -> Report:
@@ -112,6 +112,11 @@ def _lfs_url(here: Existing) -> str | None:
         if url.startswith(("http://", "https://")):
             return url
     return None
+
+
+def _keeping_history(here: Existing, settings: Settings) -> Settings:
+    """A clone that has all of its past must not be cut short."""
+    return settings if (here.repo.git_dir / "shallow").exists() else replace(settings, history=History.FULL)
 
 
 def _upstream(here: Existing) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import Command, assert_checkout, git, placed, tree_of
+from tests.e2e.command import Command, Outcome, assert_checkout, git, placed, tree_of
 from tests.hub import Hub, Lfs, LivingRepo, Symlink, answers, streams
 from tests.hub.fixtures import make_tiny
 
@@ -22,6 +22,11 @@ def locked(hfclone: Command, *repos: str, name: str = "hfclone.lock") -> Path:
     assert outcome.code == 0, outcome.stderr
     assert "locked" in outcome.stderr
     return hfclone.cwd / name
+
+
+def told(outcome: Outcome) -> list[list[str]]:
+    """Problem and path of each line."""
+    return [line.split()[:2] for line in outcome.stdout.splitlines()]
 
 
 def test_the_lockfile(hub: Hub, tiny_repo: LivingRepo, hfclone: Command) -> None:

@@ -68,3 +68,13 @@ def test_a_mirrors_clone_and_another_hosts(hub: Hub, tiny_repo: LivingRepo, hfcl
     assert "hfclone fetch" in outcome.hint
     assert hfclone("pull", tmp_path / "plain", "--mirror", front.url).code == 0
     assert (tmp_path / "plain" / "model.safetensors").stat().st_size == 300_000
+
+
+def test_a_full_history_stays_full(hub: Hub, tiny_repo: LivingRepo, hfclone: Command, tmp_path: Path) -> None:
+    tiny_repo.add_commit({"second.txt": "2\n"})
+    hfclone.git(tmp_path, "clone", "-q", f"{hub.url}/acme/tiny", "plain", env={"GIT_LFS_SKIP_SMUDGE": "1"})
+    commit = tiny_repo.add_commit({"third.txt": "3\n"})
+    assert hfclone("pull", tmp_path / "plain").code == 0
+    assert git(tmp_path / "plain", "rev-parse", "HEAD") == commit
+    assert len(git(tmp_path / "plain", "log", "--format=%H").splitlines()) == 3
+    assert hfclone("verify", tmp_path / "plain").code == 0
