@@ -308,9 +308,7 @@ class Web:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            import requests
-
-            session = requests.Session()
+            session = _make_session()
             session.trust_env = False
             session.headers.clear()
             if self._receive_buffer:
@@ -419,6 +417,17 @@ def _quota(value: str) -> tuple[int, float] | None:
     if not (left.isdecimal() and seconds.isdecimal()):
         return None
     return int(left), min(float(seconds), LONGEST_ASKED)
+
+
+def _make_session() -> requests.Session:
+    """A session that looks at no redirect: requests would read its body, however long, before we see it."""
+    import requests
+
+    class Plain(requests.Session):
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            del resp
+
+    return Plain()
 
 
 def _narrow(session: requests.Session, receive_buffer: int) -> None:

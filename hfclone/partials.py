@@ -41,7 +41,7 @@ class Record:
     digest: str
 
     def line(self) -> str:
-        """The record as the journal has it, as long for any ``stop``; the digest is last, so that a torn line is seen."""
+        """The record as the journal has it, as long for any ``stop``; the digest is last: a torn line is seen."""
         return f"{self.start} {self.stop:015} {self.endpoint} {self.digest}\n"
 
 

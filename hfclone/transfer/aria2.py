@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,11 +25,13 @@ from hfclone.events import Demoted, Failed, Faulted, OnEvent, Position, Started,
 from hfclone.hashing import sha256_of
 from hfclone.health import Board
 from hfclone.http import Authority, Web
+from hfclone.measures import Window
 from hfclone.patience import Clock, Patience, Verdict, judge
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer import Arrived, Transfer, Wanted
 from hfclone.transfer.exchange import request_range
 from hfclone.transfer.sources import BATCH_OBJECTS, Source, Sources
+from hfclone.transfer.tempo import Hours
 
 __all__ = ["Aria2Transfer"]
 
@@ -37,6 +40,8 @@ PER_SERVER = 16
 POLL = 0.25
 """Seconds between two looks at what it has written."""
 SECOND_CHANCES = 1
+STEP = 1.0
+"""Seconds between two words about a wait."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +74,9 @@ class Aria2Transfer:
     """For the child; holds no token."""
     ca_bundle: str | None
     built_in: Transfer
+    window: Window | None = None
+    """The part of the day in which bytes may move, by ``wall_clock`` in local time."""
+    wall_clock: Callable[[], float] = time.time
 
     def fetch(self, wanted: Wanted, on_event: OnEvent) -> Iterator[Arrived | Failed]:
         """See ``Transfer.fetch``."""
@@ -99,6 +107,7 @@ class _Run:
         self._directory = wanted.partials.directory
         self._tasks = [_Task(pointer) for pointer in wanted.objects]
         self._sizes: dict[Oid, int] = {}
+        self._hours = Hours(setup.window, setup.wall_clock)
 
     def outcomes(self) -> Iterator[Arrived | Failed]:
         """One outcome for each object, as each settles."""
@@ -107,6 +116,7 @@ class _Run:
             self._tasks.remove(task)
             yield self._empty(task.pointer)
         while self._tasks:
+            self._wait_for_window()
             group, self._tasks = self._tasks[:BATCH_OBJECTS], self._tasks[BATCH_OBJECTS:]
             listed: dict[Oid, list[Source]] = {}
             for task in group:
@@ -181,7 +191,7 @@ class _Run:
                 self._on_event(Started(task.pointer.oid, str(listed[task.pointer.oid][0].endpoint)))
             while not self._ended(process):
                 self._look(tasks, listed)
-                if self._setup.patience.exhausted:
+                if self._setup.patience.exhausted or self._hours.closed_for():
                     return
         finally:
             process.terminate()
@@ -310,9 +320,20 @@ class _Run:
             return
         now = self._setup.clock.now()
         ready = min(self._setup.board.ready_at(endpoint) for endpoint in self._setup.board.endpoints)
-        wait = max(POLL, ready - now)
-        self._on_event(Waiting(wait, "no endpoint can be asked now", self._setup.patience.remaining))
-        self._setup.clock.sleep(wait)
+        self._wait(max(POLL, ready - now), "no endpoint can be asked now")
+
+    def _wait_for_window(self) -> None:
+        while closed_for := self._hours.closed_for():
+            self._setup.patience.postpone()
+            self._wait(min(closed_for, STEP), self._hours.reason, of=closed_for)
+
+    def _wait(self, seconds: float, reason: str, of: float | None = None) -> None:
+        """Sleep, and say once a second how long it still is (``of``: where this is a part of a longer wait)."""
+        while seconds > 0:
+            step = min(STEP, seconds)
+            self._on_event(Waiting(of or seconds, reason, self._setup.patience.remaining))
+            self._setup.clock.sleep(step)
+            seconds -= step
 
     def _path(self, pointer: Pointer) -> Path:
         return self._directory / f"{pointer.oid}.aria2c"

@@ -287,9 +287,15 @@ class Desk:
                 self._books.in_flight[lease.endpoint] += 1
                 self._books.ranged[lease.endpoint] += lease.counted
                 return lease
-            if any(self._board.ready_at(endpoint) <= now for endpoint in self._board.endpoints):
+            if self._all_in_trouble(now):
                 task = self._pool.begin(now, MOST_ACTIVE)
         return None if task is None else self._books.begin(task)
+
+    def _all_in_trouble(self, now: float) -> bool:
+        """Whether what was begun cannot go on, while an endpoint might serve what waits."""
+        able = any(self._board.ready_at(endpoint) <= now for endpoint in self._board.endpoints)
+        begun = [task for task in self._pool.active.values() if task.todo]
+        return able and all(task.error is not None or task.ready_at > now for task in begun)
 
     def _choose(self, task: Task) -> Endpoint | None:
         return self._chooser.endpoint_for(task, self._clock.now())

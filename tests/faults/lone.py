@@ -45,7 +45,7 @@ def main(url: str, commit: str, directory: str, *options: str) -> None:
     for outcome in transfer.fetch(wanted, lambda _event: None):
         if isinstance(outcome, Failed):
             failures += 1
-            sys.stdout.write(f"{outcome.error.code}\n")
+            sys.stdout.write(f"{outcome.error.code} {outcome.error}\n")
         elif "--drop" in options:
             outcome.part.unlink()
     if "--memory" in options:
