@@ -128,10 +128,13 @@ class Court:
         if task.barred and not self.chooser.able(task):
             return list(task.barred.values())[-1]
         said = [error for e in self.board.endpoints if (error := self.board.last_error(e)) is not None]
-        return (
-            task.error
-            or (said or [errors.Unreachable(", ".join(map(str, self.board.endpoints)), "no answer so far")])[-1]
-        )
+        if task.error or said:
+            return task.error or said[-1]
+        now = self.clock.now()
+        held = [endpoint for endpoint in self.board.endpoints if self.board.ready_at(endpoint) > now]
+        if held:
+            return errors.RateLimited(str(held[0]), self.board.ready_at(held[0]) - now)
+        return errors.Unreachable(", ".join(map(str, self.board.endpoints)), "no answer so far")
 
     # --- wrong bytes ---------------------------------------------------------------------------
 
@@ -225,4 +228,6 @@ class Court:
         until, endpoint = min(((self.board.ready_at(e), e) for e in asked), key=lambda pair: pair[0])
         error = self.board.last_error(endpoint)
         reason = str(error) if error else f"waiting for {endpoint}"
+        if until > max(now, self.board.bytes_ready_at(endpoint)):
+            reason = f"{endpoint} allows no further request until then"
         return max(0.0, until - now), reason

@@ -336,6 +336,16 @@ def test_a_limit_is_obeyed_before_it_is_hit(tmp_path: Path) -> None:
         assert len(limited) <= 1, [entry.number for entry in limited]
 
 
+def test_a_limit_that_outlasts_patience_is_named(rig: Rig) -> None:
+    rig.hub.limits.quota["pages"] = 0
+    rig.hub.limits.enforced = True
+    rig.patience = rig.first_answer = 4.0
+    ran = rig.fetch()
+    assert {failed.error.code for failed in ran.failed} == {"rate-limited"}
+    assert len(rig.hub.log) == 1
+    assert ran.waits
+
+
 def test_a_hold_of_the_hub_does_not_stop_its_cdn(rig: Rig) -> None:
     rig.hub.faults.add(Throttle(total=30 * MB), on="cdn")
     rig.hub.limits.quota["pages"] = 1  # the first batch answer says that there is none left for minutes
