@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hfclone import flows
+from hfclone.errors import BadOption
 from hfclone.events import OnEvent, Report, ignore
 from hfclone.names import RepoType, Token, parse_repo_spec
 from hfclone.settings import narrowed, read_settings
@@ -40,19 +41,29 @@ def clone(  # noqa: PLR0913  # the names of huggingface_hub.snapshot_download
             ``IntegrityError``, ``LocalError``, ``Incomplete``); what arrived is kept, and the same
             call goes on from there.
     """
-    spec = parse_repo_spec(repo_id, repo_type=RepoType(repo_type) if repo_type else None, revision=revision)
+    spec = parse_repo_spec(repo_id, repo_type=_kind(repo_type), revision=revision)
     flags = {
         "--mirror": tuple(mirrors),
         "--endpoint": (endpoint,) if endpoint else (),
         "--include": _patterns(allow_patterns),
         "--exclude": _patterns(ignore_patterns),
-        "--connections": (str(max_workers),) if max_workers else (),
+        "--connections": (str(max_workers),) if max_workers is not None else (),
     }
     settings = narrowed(read_settings(flags), spec)
     if token is not None:
         settings = replace(settings, token=Token(token))
     dest = Path(spec.repo.name if local_dir is None else local_dir)
     return flows.clone(spec, dest, settings, on_event)
+
+
+def _kind(repo_type: str | None) -> RepoType | None:
+    if repo_type is None:
+        return None
+    try:
+        return RepoType(repo_type)
+    except ValueError:
+        names = ", ".join(kind.value for kind in RepoType)
+        raise BadOption("repo_type", repo_type, f"write one of {names}") from None
 
 
 def _patterns(given: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -59,8 +59,8 @@ EXIT_CODES = (
 MAX_PATHS = 10
 """Paths shown of each group of failures."""
 
-Naming = Callable[[HfcloneError], str]
-"""The path that a failure concerns; empty where it is not known."""
+Naming = Callable[[HfcloneError], Sequence[str]]
+"""The paths that a failure concerns; none where that is not known."""
 
 
 def exit_code(error: HfcloneError) -> int:
@@ -91,8 +91,8 @@ def _exit_of(failures: Sequence[HfcloneError]) -> int:
     return EXIT_INCOMPLETE
 
 
-def _unknown(_error: HfcloneError) -> str:
-    return ""
+def _unknown(_error: HfcloneError) -> Sequence[str]:
+    return ()
 
 
 def error_lines(error: HfcloneError, name: Naming = _unknown) -> tuple[str, ...]:
@@ -148,7 +148,7 @@ def _group_lines(key: tuple[str, str], group: Sequence[HfcloneError], name: Nami
     code, endpoint = key
     where = f" ({endpoint})" if endpoint else ""
     count = f", {len(group)} times" if len(group) > 1 else ""
-    paths = list(dict.fromkeys(filter(None, map(name, group))))
+    paths = list(dict.fromkeys(path for failure in group for path in name(failure)))
     more = (f"    and {len(paths) - MAX_PATHS:,} more",) if len(paths) > MAX_PATHS else ()
     return (
         show_text(f"  {code}{where}{count}: {' '.join(str(group[0]).split())}"),

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from signal import Signals
 from typing import TextIO
 
@@ -46,7 +46,7 @@ class Session:
         self._json = JsonLines(write_line) if settings.progress is Progress.JSON else None
         self._view = self._json or _terminal_view(settings, sys.stderr)
         self._tally = Tally()
-        self._names: dict[int, str] = {}
+        self._names: dict[int, list[str]] = {}
 
     def run(self, work: Callable[[OnEvent], object]) -> int:
         """Do ``work``; whatever ends it is told, and its exit code returned."""
@@ -71,7 +71,7 @@ class Session:
     def _on_event(self, event: Event) -> None:
         self._tally.note(event, 0.0)
         if isinstance(event, Failed):
-            self._names[id(event.error)] = self._tally.name(event.pointer.oid)
+            self._names.setdefault(id(event.error), []).append(self._tally.name(event.pointer.oid))
         self._view(event)
 
     def fail(self, error: HfcloneError) -> int:
@@ -85,10 +85,11 @@ class Session:
             say(f"  cause: {error.__cause__!r}".encode("ascii", "backslashreplace").decode())
         return code
 
-    def _name(self, error: HfcloneError) -> str:
+    def _name(self, error: HfcloneError) -> Sequence[str]:
+        """One failure may have ended several objects."""
         oid = error.fields().get("oid")
         known = self._names.get(id(error))
-        return known or (self._tally.name(oid) if isinstance(oid, str) else "")
+        return known or ([self._tally.name(oid)] if isinstance(oid, str) else [])
 
     def _interrupted(self, signal: str, code: int) -> int:
         lines = interrupted_lines(signal)
@@ -162,7 +163,7 @@ def make_streams_safe() -> None:
 def _occupy_standard_files() -> None:
     """Where stdin, stdout or stderr was closed (``2>&-``), a part would get its number, and what is said there."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(descriptor, True)
+        os.set_inheritable(descriptor, True)  # noqa: FBT003  # its only form
     os.close(descriptor)
     if sys.stdout is None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # for as long as we live

@@ -139,6 +139,7 @@ def report_lines(report: Report) -> tuple[str, ...]:
         *(
             show_text(f"  {tally.endpoint}: {show_size(tally.sent)}, {_count(tally.failures, 'failure')}")
             for tally in report.endpoints
+            if tally.sent or tally.failures
         ),
         f"checkout: {show_text(str(report.path))}",
     )

@@ -166,7 +166,7 @@ class Git:
         if self._proxy:
             settings.append(("http.proxy", self._proxy))
         secret: dict[str, str] = {}
-        if self._credential:
+        if self._credential and extra.get("GIT_ALLOW_PROTOCOL") != "none":  # none: it speaks to nobody
             settings += [("credential.helper", ""), ("credential.helper", _HELPER)]
             secret = {
                 "HFCLONE_GIT_ORIGINS": self._credential.origins,

@@ -47,7 +47,7 @@ def test_what_an_incomplete_run_exits_with(failures: tuple[HfcloneError, ...], c
 
 def test_failures_in_groups() -> None:
     error = Incomplete("/data", 14, (*MISSING, STALLED, WRONG))
-    lines = error_lines(error, lambda failure: f"file-{str(failure.fields().get('oid'))[-1]}\x1b")
+    lines = error_lines(error, lambda failure: [f"file-{str(failure.fields().get('oid'))[-1]}\x1b"])
     assert lines[0] == "hfclone: error: 14 object(s) of /data could not be fetched"
     assert lines[1].startswith("  object-missing (hf-mirror.com), 12 times: hf-mirror.com does not have object 000")
     assert lines[2:12] == tuple(f"    file-{number}\\x1b" for number in "0123456789")

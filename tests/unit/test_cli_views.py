@@ -108,7 +108,6 @@ def test_plain_lines() -> None:
         "3 objects verified and in place; 3 stay as pointers",
         "fetched 7.00 MB, reused 4.00 MB, in 1 min 15 s",
         "  hf-mirror.com: 7.00 MB, 1 failure",
-        "  huggingface.co: 0 B, 0 failures",
         "checkout: /data/name",
     ]
 
