@@ -453,7 +453,7 @@ class NotAsCommitted(IntegrityError):
     code = "not-as-committed"
     text = "{wrong} file(s) of {path} are not those of commit {commit}"
     advice = (
-        "'hfclone verify --repair' fetches what is damaged or missing; it keeps edits: delete one to have it undone"
+        "'hfclone verify --repair' fetches what is damaged or missing, and keeps edits: delete one to undo it"
     )
 
 

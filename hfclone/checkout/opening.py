@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hfclone.errors import CannotWrite, CheckoutBusy, NotACheckout, OtherCheckout, OwnCommits
+from hfclone.errors import CannotWrite, CheckoutBusy, GitFailed, NotACheckout, OtherCheckout, OwnCommits
 from hfclone.events import OnEvent, Warned
 from hfclone.git import Git, GitRepo, TreeEntry
 from hfclone.names import Pin
@@ -142,8 +142,17 @@ def refuse_own_commits(repo: GitRepo, branch: str | None, commit: str) -> None:
         return
     tip = repo.refs(f"refs/heads/{branch}").get(f"refs/heads/{branch}")
     theirs = {commit, *repo.refs("refs/hfclone").values(), *repo.refs("refs/remotes/origin").values()}
-    if tip is not None and tip not in theirs:
+    if tip is not None and tip not in theirs and not _leads_to(repo, tip, commit):
         raise OwnCommits(str(repo.path), branch)
+
+
+def _leads_to(repo: GitRepo, tip: str, commit: str) -> bool:
+    """Whether ``tip`` is in the past of ``commit``, as far as that is here: nothing is lost then."""
+    try:
+        repo.run("merge-base", "--is-ancestor", tip, commit)
+    except GitFailed:
+        return False
+    return True
 
 
 def warn_of_lfsconfig(repo: GitRepo, entries: Iterable[TreeEntry], on_event: OnEvent) -> None:
