@@ -1,8 +1,4 @@
-"""Whether the files of a checkout are what they must be, every byte of them. Offline, and reads only.
-
-What must be comes from the checkout's own commit, or from a lock. Either is proven from the commit's
-40 digits: its trees' and pointers' git ids are computed anew, and only then believed.
-"""
+"""Whether the files of a checkout are what they must be, every byte of them. Offline, and reads only."""
 
 from __future__ import annotations
 
@@ -12,21 +8,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hfclone.checkout import Trust
 from hfclone.checkout.stamps import Stamps
-from hfclone.errors import CannotWrite, GitFailed
+from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.existing import Existing, Recorded, recorded_files, state_directory
 from hfclone.git import Git, GitRepo, TreeEntry
-from hfclone.inspection import Looked, Target, look_closely
-from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo, git_id, tree_of_commit
+from hfclone.inspection import Looked, look_closely
+from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo
+from hfclone.targets import Finding, Problem, Target, committed_targets, locked_targets
 from hfclone.worktree import Kind, Standing, WorkTree
 
-__all__ = ["Audit", "Finding", "Problem", "Select", "audit_checkout", "audit_directory"]
+__all__ = ["Audit", "Select", "audit_checkout", "audit_directory"]
 
 Select = Callable[[Iterable[bytes]], Collection[bytes]]
 """Picks the paths whose objects are wanted."""
@@ -35,38 +31,6 @@ THREADS = 2
 """More do not help one disk, and two keep it and a processor busy."""
 TELL_SECONDS = 0.2
 _HEAD = b".git/HEAD"
-
-
-class Problem(Enum):
-    """What is wrong with a file."""
-
-    MISSING = "missing"
-    POINTER = "pointer"
-    """The object was not fetched: its pointer stands there."""
-    DAMAGED = "damaged"
-    """Other bytes than were written there, under the mtime of that time: nobody edited it."""
-    CHANGED = "changed"
-    """Other bytes: somebody edited it."""
-    KIND = "kind"
-    """A link in place of a file, a directory, or the like."""
-    MODE = "mode"
-    EXTRA = "extra"
-    """Nobody's: neither of the commit, nor ignored."""
-    UNREADABLE = "unreadable"
-    COMMIT = "commit"
-    """HEAD is another commit than the lock's."""
-    GIT = "git"
-    """Git's own objects are missing or wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong; ``expected`` and ``found`` are ids, modes or words, empty where that says nothing."""
-
-    path: bytes
-    problem: Problem
-    expected: str = ""
-    found: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +60,9 @@ def audit_checkout(
     """
     flaws: list[Finding] = []
     if locked is None:
-        targets = _committed(here, flaws)
+        targets = committed_targets(here, flaws)
     else:
-        targets = _locked(locked)
+        targets = locked_targets(locked)
         if here.commit != locked.pin.commit:
             flaws.append(Finding(_HEAD, Problem.COMMIT, locked.pin.commit, here.commit))
     if not targets:  # git's objects are unreadable: nothing can be compared
@@ -114,7 +78,7 @@ def audit_directory(
     path: Path, git: Git, locked: LockedRepo, *, select: Select = frozenset, on_event: OnEvent = ignore
 ) -> Audit:
     """The same for a copy without ``.git``: the lock alone says what must be there."""
-    targets = _locked(locked)
+    targets = locked_targets(locked)
     with TemporaryDirectory(prefix="hfclone-") as scratch:
         empty = GitRepo(git, Path(scratch))
         empty.init("main")
@@ -129,55 +93,6 @@ def _sum(path: Path, commit: str, targets: Sequence[Target], findings: list[Find
     objects = sum(target.pointer is not None for target in targets)
     findings.sort(key=lambda finding: (finding.path, finding.problem.value))
     return Audit(path, commit, len(targets), objects, read, tuple(findings))
-
-
-# --- what must be ------------------------------------------------------------------------------
-
-
-def _locked(locked: LockedRepo) -> list[Target]:
-    """A lock is proven when it is read."""
-    return [Target(file.path, file.mode, file.oid, file.pointer, file.sha256, file.selected) for file in locked.files]
-
-
-def _committed(here: Existing, flaws: list[Finding]) -> list[Target]:
-    """What HEAD holds, as far as git's objects are sound; ``flaws`` hears where they are not."""
-    try:
-        flaws += _unsound(here.repo, here.commit)
-        entries = here.repo.tree_entries(here.commit)
-        pointers, bad = here.repo.pointers_among(entries)
-        missing = here.repo.missing_blobs(here.commit)
-    except GitFailed as error:
-        flaws.append(Finding(b".git", Problem.GIT, here.commit, error.stderr))
-        return []
-    flaws += [Finding(_object_path(oid), Problem.GIT, oid, "missing") for oid in missing]
-    flaws += [Finding(error.path.encode(), Problem.GIT, "a pointer", error.reason) for error in bad]
-    return [Target(entry.path, entry.mode, entry.oid, pointers.get(entry.path)) for entry in entries]
-
-
-def _unsound(repo: GitRepo, commit: str) -> Iterator[Finding]:
-    """The commit, its trees and its small blobs (pointers among them), each against its own id."""
-    raw = repo.run("cat-file", "commit", commit)
-    yield from _compared("commit", commit, raw)
-    root = tree_of_commit(raw)
-    listed = repo.run("ls-tree", "-r", "-t", "-z", "--full-tree", commit).split(b"\0")[:-1]
-    rows = [row.partition(b"\t")[0].decode("ascii").split(" ") for row in listed]
-    trees = dict.fromkeys([root, *(oid for _mode, kind, oid in rows if kind == "tree")])
-    for oid, data in repo.read_blobs(list(trees)):
-        yield from _compared("tree", oid, data)
-    sizes = repo.blob_sizes(oid for _mode, kind, oid in rows if kind == "blob")
-    small = [oid for oid, size in sizes.items() if size is not None and size < 1024]
-    for oid, data in repo.read_blobs(small):
-        yield from _compared("blob", oid, data)
-
-
-def _compared(kind: str, oid: str, data: bytes) -> Iterator[Finding]:
-    found = git_id(kind, data)
-    if found != oid:
-        yield Finding(_object_path(oid), Problem.GIT, oid, found)
-
-
-def _object_path(oid: str) -> bytes:
-    return f".git/objects/{oid[:2]}/{oid[2:]}".encode()
 
 
 # --- what is -----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from hfclone import hub
-from hfclone.audit import Audit, Problem, Select, audit_checkout, audit_directory
+from hfclone.audit import Audit, Select, audit_checkout, audit_directory
 from hfclone.checkout import Trust
 from hfclone.errors import BadOption, NotACheckout
 from hfclone.events import OnEvent, ignore
@@ -14,6 +14,7 @@ from hfclone.existing import Existing, find_existing
 from hfclone.lockfiles import locked_for, read_lock
 from hfclone.settings import Settings
 from hfclone.status import Status, status_of
+from hfclone.targets import Problem
 from hfclone.updating import fetch_into, offline_git
 from hfclone.worktree import FileMode, Kind, WorkTree
 

@@ -13,22 +13,11 @@ from pathlib import Path
 from hfclone.checkout.looking import holds_pointer
 from hfclone.hashing import blocks
 from hfclone.locked import LINK_MODE, git_id
-from hfclone.pointer import MAX_POINTER_BYTES, Pointer
+from hfclone.pointer import MAX_POINTER_BYTES
+from hfclone.targets import Target
 from hfclone.worktree import WorkTree
 
-__all__ = ["Looked", "Target", "look_closely"]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What must be at a path: git's blob ``oid``, or the object that it points to. ``sha256`` where it is known."""
-
-    path: bytes
-    mode: str
-    oid: str
-    pointer: Pointer | None = None
-    sha256: str = ""
-    selected: bool = True
+__all__ = ["Looked", "look_closely"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
-from hfclone.audit import Audit, Finding
+from hfclone.audit import Audit
 from hfclone.cli.words import show_size, show_text
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.status import State, Status
+from hfclone.targets import Finding
 from hfclone.treepaths import show_path
 
 __all__ = ["audit_data", "audit_lines", "listing_data", "listing_lines", "status_data", "status_lines", "to_json"]
