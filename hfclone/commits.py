@@ -62,6 +62,11 @@ _BAD_TREE = re.compile(
     r"did not send all necessary objects|fsck error|bad object|SHA1 COLLISION|invalid sha1|pack has bad object"
     r"|is corrupt|hash mismatch|fatal: object .* is"
 )
+_LOCAL = re.compile(
+    r"No space left|Permission denied|Read-only file system|[Uu]nable to (?:write|create)|cannot lock ref|Disk quota"
+    r"|unable to open|couldn't set|cannot (?:create|open|store)|[Tt]oo many open files|not a git repository: "
+)
+"""What git says when it is this machine that cannot."""
 _NOT_GIT = re.compile(
     r"not valid: is this a git repository|invalid server response|dumb http transport|repository .* not found"
 )
@@ -119,7 +124,10 @@ def bring_commit(
 
 
 def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
-    """What git's words mean, as one of our errors; ``error`` itself if they say nothing of the far side."""
+    """What git's words to the far side mean, as one of our errors; ``error`` itself if this machine cannot.
+
+    What is not known is the far side's: its own words (``remote error:``) are without number.
+    """
     said, name = error.stderr, str(endpoint)
     status = _STATUS.search(said)
     if _BAD_TREE.search(said):
@@ -136,7 +144,7 @@ def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
         return NotTheObject(name, "a page in place of git's answer")
     if _UNREACHABLE.search(said):
         return Unreachable(name, said.rpartition("; ")[2] if len(said) > 300 else said)
-    return error
+    return error if _LOCAL.search(said) else Unreachable(name, said.rpartition("; ")[2][:300])
 
 
 def _by_status(status: int, endpoint: Endpoint, pin: Pin) -> HfcloneError:

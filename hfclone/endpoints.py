@@ -39,7 +39,8 @@ class Endpoint:
     token_rule: TokenRule = TokenRule.NEVER
 
     def __str__(self) -> str:
-        return urlsplit(self.url).netloc
+        parts = urlsplit(self.url)
+        return parts.netloc + parts.path
 
     def git_url(self, repo: Repo) -> str:
         """What git clones."""

@@ -27,8 +27,10 @@ from hfclone.errors import (
     HashMismatch,
     HfcloneError,
     Incomplete,
+    NotServed,
     PathNotFound,
     RepoNotFound,
+    ServerFault,
 )
 from hfclone.events import Failed, Finished, OnEvent, Planned, Report, Verified, ignore
 from hfclone.git import GitRepo
@@ -42,6 +44,10 @@ from hfclone.settings import Settings
 from hfclone.tools import Tools
 from hfclone.transfer import Arrived, Wanted
 from hfclone.treepaths import show_path
+
+GIT_REFUSALS = 5
+"""So often git may be said not to be there; then it is not, and waiting for it would be in vain."""
+_REFUSED = {RepoNotFound: 401, AccessDenied: 403}
 
 __all__ = ["Bringer", "clone", "complete", "plan"]
 
@@ -105,7 +111,8 @@ def complete(
     """
     todo = _plan(checkout, tools, trust, leave, on_event)
     _check_space(checkout, todo)
-    failures: list[HfcloneError] = [bad for bad in checkout.bad_pointers() if _selected([bad.path.encode()], tools)]
+    bad = checkout.bad_pointers()
+    failures: list[HfcloneError] = [bad[path] for path in sorted(_selected(bad, tools))]
     for pointer in todo.copies:
         checkout.copy(pointer, todo.paths[pointer.oid])
     partials = Partials(checkout.parts_dir)
@@ -172,6 +179,7 @@ class Bringer:
         self._web = web
         self._on_event = on_event
         self._blobs = HttpBlobs(pin, tools.board.endpoints, web, tools.authorities)
+        self._refusals = 0
 
     def __call__(self, repo: GitRepo) -> None:
         """Raise what patience ends with; what has arrived by then is kept."""
@@ -198,8 +206,15 @@ class Bringer:
         try:
             self._bring(repo)
         except (RepoNotFound, AccessDenied) as error:
-            why = hub.why(self._pin, self._tools.board.endpoints[-1], self._web, self._tools.authorities)
-            raise why or error from None
+            asked = self._tools.board.endpoints[-1]
+            why = hub.why(self._pin, asked, self._web, self._tools.authorities)
+            # It hands out files of this commit, so its git's refusal is a mood on the way, and may pass.
+            raise why or ServerFault(str(asked), _REFUSED[type(error)]) from error
+        except NotServed as error:
+            self._refusals += 1
+            if self._refusals < GIT_REFUSALS:
+                raise ServerFault(error.endpoint, error.status) from error
+            raise
 
     def _bring(self, repo: GitRepo) -> None:
         bring_commit(

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 __all__ = ["READ_BYTES", "Answer", "Authority", "Limits", "Web"]
 
 MAX_HOPS = 5
+MOST_DIGITS = 19
+"""Digits of a number in a header: more is an attack, and ``int`` refuses thousands of them."""
+_TO_ANYONE = frozenset({"range", "accept", "content-type"})
+"""Headers of a request that may follow a redirect to another origin; what else there is may be a secret."""
 SMALL_BODY_BYTES = 32 * 1024 * 1024
 """No API answer that we ask for is longer; an endless one must not fill the memory."""
 READ_BYTES = 256 * 1024
@@ -95,7 +99,7 @@ class Answer:
     def length(self) -> int | None:
         """Content-Length in bytes; ``None`` where the server does not say."""
         value = self.headers.get("Content-Length", "")
-        return int(value) if value.isdecimal() else None
+        return int(value) if _is_number(value) else None
 
     @property
     def content_type(self) -> str:
@@ -150,7 +154,7 @@ class Answer:
         body = self.text()
         try:
             return json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise NotTheObject(self.label, f"{self.content_type or 'something'} in place of JSON") from None
 
     def retry_after(self, wall_clock: float) -> float | None:
@@ -233,9 +237,10 @@ class Web:
             NotTheObject: the answer is compressed though identity was asked for.
         """
         hops: list[str] = []
+        sent = dict(headers or {})
         quotas: list[tuple[int, float]] = []
         while True:
-            response = self._send(method, url, label, headers or {}, body, authority)
+            response = self._send(method, url, label, sent, body, authority)
             quota = _quota(response.headers.get("RateLimit", ""))
             quotas += [quota] if quota else []
             target = response.headers.get("Location")
@@ -244,6 +249,8 @@ class Web:
             self.release(response)
             hops.append(url)
             url = _next_hop(url, target, label, len(hops))
+            if origin_of(url) != origin_of(hops[0]):
+                sent = {name: value for name, value in sent.items() if name.lower() in _TO_ANYONE}
         strictest = min(quotas, default=None)
         answer = Answer(label, url, response.status_code, response.headers, tuple(hops), strictest, response, self)
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
@@ -272,13 +279,13 @@ class Web:
     ) -> requests.Response:
         import requests
 
-        request = requests.Request(method, url, data=body)
-        prepared = self._session().prepare_request(request)
-        prepared.url = url  # requests would requote a signed URL's path
-        prepared.headers.update({"User-Agent": self._user_agent, "Accept-Encoding": "identity", "Accept": "*/*"})
-        prepared.headers.update(headers)
-        prepared.headers.update(authority.header_for(url) if authority else {})
         try:
+            request = requests.Request(method, url, data=body)
+            prepared = self._session().prepare_request(request)
+            prepared.url = url  # requests would requote a signed URL's path
+            prepared.headers.update({"User-Agent": self._user_agent, "Accept-Encoding": "identity", "Accept": "*/*"})
+            prepared.headers.update(headers)
+            prepared.headers.update(authority.header_for(url) if authority else {})
             response = self._session().send(
                 prepared,
                 stream=True,
@@ -321,8 +328,12 @@ class Web:
 
 def _next_hop(url: str, target: str, label: str, hops: int) -> str:
     """Where a redirect leads, if it may lead there."""
-    following = urljoin(url, target)
-    shown = _without_query(following)
+    try:
+        following = urljoin(url, target)
+        shown = _without_query(following)
+        _ = origin_of(following)  # a port that is no number shows only here
+    except ValueError:
+        raise BadRedirect(label, ascii(target[:60]), "that is no URL") from None
     scheme = urlsplit(following).scheme.lower()
     if scheme not in ("http", "https") or not urlsplit(following).hostname:
         raise BadRedirect(label, shown, "that is not http or https")
@@ -410,11 +421,16 @@ def _epoch(date: str) -> float | None:
         return None
 
 
+def _is_number(text: str) -> bool:
+    """Whether a header's value is a number of a size that anybody means."""
+    return text.isascii() and text.isdecimal() and len(text) < MOST_DIGITS
+
+
 def _quota(value: str) -> tuple[int, float] | None:
     """Requests left and seconds until the window ends: ``"resolvers";r=0;t=172`` (IETF draft 9)."""
     fields = dict(part.strip().partition("=")[::2] for part in value.split(";"))
     left, seconds = fields.get("r", ""), fields.get("t", "")
-    if not (left.isdecimal() and seconds.isdecimal()):
+    if not (_is_number(left) and _is_number(seconds)):
         return None
     return int(left), min(float(seconds), LONGEST_ASKED)
 

@@ -62,20 +62,27 @@ def resolve(
     The hub is asked first: a mirror may be behind, or lie. One pass; trying again is patience's.
 
     Raises:
-        RemoteError: the hub's answer is no, or that of every endpoint that could be reached.
-        TransferError: nobody could be reached.
+        RemoteError: the hub's answer is no; without a hub, that of a mirror.
+        TransferError: the hub could not be reached, and no mirror told the commit; what a mirror said
+            in place of that is the error's cause.
     """
     if spec.revision is not None and is_full_sha(spec.revision):
         return Pin(spec.repo, spec.revision), ""
     failures: list[HfcloneError] = []
-    for endpoint in sorted(endpoints, key=lambda e: e.kind is not EndpointKind.HUB):
+    ordered = sorted(endpoints, key=lambda e: e.kind is not EndpointKind.HUB)
+    with_hub = ordered[0].kind is EndpointKind.HUB
+    for endpoint in ordered:
         try:
             return _ask_revision(spec, endpoint, web, authority_for(endpoint, authorities)), str(endpoint)
         except HfcloneError as error:
             failures.append(error)
             if endpoint.kind is EndpointKind.HUB and _is_final(error):
                 break
-    raise min(failures, key=lambda error: (not _is_final(error), not isinstance(error, errors.TransferError)))
+    said_no = next((error for error in failures if _is_final(error)), None)
+    silent = next((error for error in failures if isinstance(error, errors.TransferError)), None)
+    if with_hub and silent is failures[0]:
+        raise silent from said_no  # a mirror that says no may be behind: the hub's word is waited for
+    raise said_no or silent or failures[-1]
 
 
 def _is_final(error: HfcloneError) -> bool:
@@ -92,7 +99,10 @@ def _ask_revision(spec: RepoSpec, endpoint: Endpoint, web: Web, authority: Autho
     url = endpoint.revision_url(spec.repo, spec.revision)
     with web.ask(url, label=str(endpoint), authority=authority) as answer:
         if answer.status != 200:
-            raise explain(answer, endpoint, spec.repo, spec.revision, authority)
+            error = explain(answer, endpoint, spec.repo, spec.revision, authority)
+            # The hub has an API: a no without its own words is a proxy's mood on the way, and may pass.
+            passing = isinstance(error, errors.NotServed) and endpoint.kind is EndpointKind.HUB
+            raise errors.ServerFault(str(endpoint), answer.status) if passing else error
         info = answer.json()
     commit = info.get("sha") if isinstance(info, dict) else None
     if not isinstance(commit, str) or not is_full_sha(commit):

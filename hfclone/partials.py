@@ -86,9 +86,9 @@ class Partials:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OPEN, 0o644)
             try:
-                records = list(self._provable(pointer, descriptor, on_bytes))
-                with self._reserving:
+                with self._reserving:  # first: reading what is here is in vain where the disk is full
                     _reserve(descriptor, pointer.size)
+                records = list(self._provable(pointer, descriptor, on_bytes))
             except BaseException:
                 os.close(descriptor)
                 raise

@@ -9,7 +9,7 @@ from pathlib import Path
 from hfclone import hub
 from hfclone.commits import translate
 from hfclone.endpoints import Endpoint, EndpointKind
-from hfclone.errors import GitFailed, HfcloneError, RevisionAmbiguous, RevisionNotFound
+from hfclone.errors import GitFailed, HfcloneError, RemoteError, RevisionAmbiguous, RevisionNotFound, TransferError
 from hfclone.events import OnEvent, Pinned, Renamed, Waiting
 from hfclone.git import Fetch, GitRepo
 from hfclone.http import Web
@@ -37,7 +37,15 @@ def find_pin(spec: RepoSpec, tools: Tools, web: Web, on_event: OnEvent) -> Pin:
                 raise
             return _by_abbreviation(spec, spec.revision, tools)
 
-    pin, said_by = tools.patience.persist(once, rng=tools.rng, on_wait=waiting(tools, on_event))
+    if spec.revision is not None and is_full_sha(spec.revision):
+        pin, said_by = Pin(spec.repo, spec.revision), ""  # nobody was asked, so nobody has answered
+    else:
+        try:
+            pin, said_by = tools.patience.persist(once, rng=tools.rng, on_wait=waiting(tools, on_event))
+        except TransferError as error:
+            if isinstance(error.__cause__, RemoteError):
+                raise error.__cause__ from error  # with nobody else left, a mirror's no tells the most
+            raise
     if pin.repo != spec.repo:
         on_event(Renamed(spec.repo, pin.repo))
     on_event(Pinned(pin, spec.revision, said_by))

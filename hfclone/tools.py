@@ -109,7 +109,7 @@ class Tools:
 
             return Aria2Transfer(
                 self.web, self.board, self.patience, self.authorities, self.clock, settings.connections,
-                settings.limit_rate, settings.environment, settings.ca_bundle, self._threads(),
+                settings.limit_rate, settings.environment, settings.ca_bundle, self._threads(), settings.window,
             )  # fmt: skip
         return self._threads()
 
@@ -118,7 +118,7 @@ class Tools:
 
         return ThreadTransfer(
             self.web, self.board, self.patience, self.authorities, self.clock,
-            self.settings.connections, self.settings.limit_rate,
+            self.settings.connections, self.settings.limit_rate, self.settings.window,
         )  # fmt: skip
 
 

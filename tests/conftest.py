@@ -1,5 +1,17 @@
-"""Fixtures for all tests."""
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
 
 from tests.hub.fixtures import hub, tiny_repo
 
 __all__ = ["hub", "tiny_repo"]
+
+# How long an example takes says more of the machine than of the code. CI draws the same examples each
+# time, so that it tells of a change and of nothing else; by hand, new ones are tried.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")

@@ -51,7 +51,7 @@ class Checkout:
         repo: GitRepo,
         tree: WorkTree,
         side: Side,
-        bad: Sequence[BadPointer],
+        bad: Mapping[bytes, BadPointer],
         stamps: Stamps,
         *,
         store: Store,
@@ -63,7 +63,7 @@ class Checkout:
         self._repo = repo
         self._tree = tree
         self._side = side
-        self._bad = tuple(bad)
+        self._bad = bad
         self._stamps = stamps
         self._store = store
         self._on_event = on_event
@@ -75,7 +75,7 @@ class Checkout:
         """The commit's pointers by path, in the tree's order."""
         return self._side.pointers
 
-    def bad_pointers(self) -> tuple[BadPointer, ...]:
+    def bad_pointers(self) -> Mapping[bytes, BadPointer]:
         """Files that claim to be pointers and are not; they stay as git has them."""
         return self._bad
 

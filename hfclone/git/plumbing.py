@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hfclone.errors import BadPointer, GitFailed
 from hfclone.git.running import Git, OnProgress
-from hfclone.pointer import MAX_POINTER_BYTES, Pointer, parse_pointer
+from hfclone.pointer import MAX_POINTER_BYTES, Oid, Pointer, parse_pointer
 from hfclone.treepaths import show_path
 
 __all__ = ["Fetch", "GitRepo", "TreeEntry"]
@@ -203,18 +203,21 @@ class GitRepo:
                 yield oid, data[stop + 1 : stop + 1 + size]
                 at = stop + size + 2
 
-    def pointers(self, commit: str) -> tuple[dict[bytes, Pointer], list[BadPointer]]:
+    def pointers(self, commit: str) -> tuple[dict[bytes, Pointer], dict[bytes, BadPointer]]:
         """The LFS pointers of ``commit`` by path, found by content, and those that claim to be one and are not."""
         return self.pointers_among(self.tree_entries(commit))
 
-    def pointers_among(self, entries: Iterable[TreeEntry]) -> tuple[dict[bytes, Pointer], list[BadPointer]]:
+    def pointers_among(
+        self, entries: Iterable[TreeEntry]
+    ) -> tuple[dict[bytes, Pointer], dict[bytes, BadPointer]]:
         """``pointers`` of some entries of a tree. Links and submodules are never pointers."""
         files = [entry for entry in entries if entry.is_file]
         sizes = self.blob_sizes(entry.oid for entry in files)
         small = [oid for oid, size in sizes.items() if size is not None and 0 < size < MAX_POINTER_BYTES]
         texts = {oid: text for oid, text in self.read_blobs(small) if b"version http" in text}
         found: dict[bytes, Pointer] = {}
-        bad: list[BadPointer] = []
+        bad: dict[bytes, BadPointer] = {}
+        sizes_said: dict[Oid, int] = {}
         for entry in files:
             text = texts.get(entry.oid)
             if text is None:
@@ -222,10 +225,14 @@ class GitRepo:
             try:
                 pointer = parse_pointer(text, show_path(entry.path))
             except BadPointer as error:
-                bad.append(error)
+                bad[entry.path] = error
                 continue
-            if pointer is not None:
-                found[entry.path] = pointer
+            if pointer is None:
+                continue
+            if sizes_said.setdefault(pointer.oid, pointer.size) != pointer.size:
+                bad[entry.path] = BadPointer(show_path(entry.path), "another file gives the same object another size")
+                continue
+            found[entry.path] = pointer
         return found, bad
 
     def missing_blobs(self, commit: str) -> dict[str, bytes]:

@@ -32,6 +32,8 @@ DISK_WAIT = 10.0
 """Seconds until a full disk is tried again."""
 OTHER_FILES = 3
 """So often an endpoint may name another length for an object; then it has another file."""
+ABSENCES = 2
+"""So often a signed URL may lead to nothing; then the object is not there."""
 QUIET_SECONDS = 2.0
 """After so long without a byte the user is told why."""
 SAY_SECONDS = 1.0
@@ -74,7 +76,7 @@ class Court:
         elif isinstance(error, LocalError):
             self.books.fatal = error
         elif verdict is Verdict.ELSEWHERE:
-            self._refused(task, endpoint, error)
+            self._refused(lease, error)
         elif verdict is Verdict.AGAIN:
             if isinstance(error, errors.OtherFile):
                 self._count_other_file(task, endpoint, error)
@@ -108,9 +110,15 @@ class Court:
         for task in [task for task in self.books.pool.active.values() if task.todo]:
             self._settle_if_hopeless(task)
 
-    def _refused(self, task: Task, endpoint: Endpoint, error: HfcloneError) -> None:
+    def _refused(self, lease: Lease, error: HfcloneError) -> None:
+        task, endpoint = lease.task, lease.endpoint
         self.board.refused(endpoint, error)
         if isinstance(error, errors.ObjectMissing):
+            # A signed URL's host may be behind its hub for a moment; a second URL decides.
+            task.absences[endpoint] += 1
+            if lease.signed and task.absences[endpoint] < ABSENCES:
+                self.board.failed(endpoint, error, lease.began)
+                return
             task.barred[endpoint] = error
         else:
             self.board.note_lack(endpoint, FILES, str(error))

@@ -191,7 +191,7 @@ class Desk:
     def hash_here(self, item: Item, lease: Lease) -> hashlib._Hash | None:
         """The object's running digest, if this worker brings all of a small object: nobody else hashes it then."""
         with self._lock:
-            small = lease.whole and item.pointer.size <= INLINE_BYTES and not lease.checking
+            small = lease.whole and item.pointer.size <= INLINE_BYTES and not lease.checking and lease.gaps is None
             if not small or lease.position or item.busy or item.hashed:
                 return None
             item.busy = True

@@ -92,6 +92,8 @@ class Task:
     """Who is not asked for this object again, and why."""
     other_files: Counter[Endpoint] = field(default_factory=Counter)
     """How often an endpoint named another length for it."""
+    absences: Counter[Endpoint] = field(default_factory=Counter)
+    """How often an endpoint said that it does not have it."""
     error: HfcloneError | None = None
     """What last went wrong with it."""
     checking: bool = False

@@ -262,8 +262,8 @@ def _read_row(
     href, headers = action.get("href"), _dict(action.get("header"))
     if not isinstance(href, str):
         return errors.ObjectMissing(pointer.oid, label)
-    if urlsplit(href).scheme not in ("http", "https"):
-        return errors.BadRedirect(label, href[:60], "that is not http or https")
+    if not _is_plain_url(href):
+        return errors.BadRedirect(label, ascii(href[:60]), "that is no plain http or https URL")
     if urlsplit(endpoint.url).scheme == "https" and urlsplit(href).scheme == "http":
         return errors.BadRedirect(label, urlsplit(href).netloc, "from https down to http")
     # The API's words on authentication go before our own (git-lfs docs/api/batch.md).
@@ -271,6 +271,17 @@ def _read_row(
     lives = [life for life in (_life_of_action(action, date), _life_of(href, date)) if life is not None]
     sent = {str(name): str(value) for name, value in headers.items()}
     return Source(endpoint, href, sent, own, now, now + min(lives, default=_UNKNOWN_LIFE), signed=True)
+
+
+def _is_plain_url(url: str) -> bool:
+    """Whether every parser reads the same host out of it: no user name, no backslash, no control characters."""
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
+    odd = any(char <= " " or char in "\\\x7f" for char in url)
+    return named and not odd and parts.scheme in ("http", "https") and "@" not in parts.netloc
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from hfclone.errors import HfcloneError, LocalError
+from hfclone.errors import HfcloneError, LocalError, Truncated
 from hfclone.hashing import RangeDigest, same_bytes
 from hfclone.http import READ_BYTES, Answer, Web
 from hfclone.names import Pin
@@ -129,6 +129,9 @@ class Worker:
             self._desk.arrived(item, lease, offset, unused)
             if offset >= lease.stop:
                 return
+        want = min(body.stop, lease.stop)
+        if offset < want:  # a body that says no length may end anywhere, and no layer below sees that
+            raise Truncated(str(lease.endpoint), offset - body.start, want - body.start)
 
     def _chunks(self, lease: Lease, body: Body) -> Iterator[tuple[bytes, int]]:
         """What arrives, each with what was set aside for it and not used; no faster than the rate limit allows."""
