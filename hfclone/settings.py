@@ -104,7 +104,7 @@ VARIABLES = (
     Variable("HFCLONE_ONLY_MIRRORS", "--only-mirrors", "0", "never ask the hub"),
     Variable("HFCLONE_TRUST_MIRROR", "--trust-mirror", "", "a mirror that may see the token (repeatable)", many=True),
     Variable("HFCLONE_FETCHER", "--fetcher", "auto", "what moves the large objects"),
-    Variable("HFCLONE_CONNECTIONS", "--connections", "16", f"at most so many connections, 1 to {MAX_CONNECTIONS}"),
+    Variable("HFCLONE_CONNECTIONS", "--connections", "64", f"at most so many connections, 1 to {MAX_CONNECTIONS}"),
     Variable("HFCLONE_GIVE_UP_AFTER", "--give-up-after", "24h", "end when no byte came for so long; 0 is never"),
     Variable("HFCLONE_STALL_AFTER", "--stall-after", "20s", "drop a connection that is silent for so long"),
     Variable("HFCLONE_LIMIT_RATE", "--limit-rate", "0", "bytes a second, all connections together (500k, 2M)"),
@@ -139,7 +139,7 @@ class Settings:
     trusted: tuple[str, ...] = ()
     """Endpoints that may see the token although they are not the hub."""
     fetcher: Fetcher = Fetcher.AUTO
-    connections: int = 16
+    connections: int = 64
     give_up_after: float | None = 86400.0
     """Without a new byte for so long, the run ends; ``None`` is never."""
     first_answer_within: float | None = FIRST_ANSWER_SECONDS
