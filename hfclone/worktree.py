@@ -226,7 +226,7 @@ class WorkTree:
         """Rename what stands at ``path`` (a directory with all below it) to a free name beside it, and return that."""
         for number in itertools.count(1):
             aside = b"%s.hfclone-orig-%d" % (path, number)
-            if self.look(aside).kind is Kind.ABSENT:
+            if self.look(aside).kind in (Kind.ABSENT, Kind.BLOCKED):
                 break
         try:
             name, handle = self._leaf(path)
@@ -354,7 +354,8 @@ def write_safely(path: Path, data: bytes) -> None:
     """
     fresh = path.with_name(path.name + ".new")
     try:
-        with open(fresh, "wb") as out:
+        fresh.unlink(missing_ok=True)
+        with open(fresh, "xb") as out:  # never through a link that stands there
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
