@@ -145,7 +145,9 @@ class GitRepo:
             return
         self._maybe("config", "--local", "--remove-section", f"remote.{_REMOTE}")
         if self.config_get("extensions.partialclone") == _REMOTE:
-            self._maybe("config", "--local", "--remove-section", "extensions")
+            self._maybe("config", "--local", "--unset-all", "extensions.partialclone")
+        if not self.config_values("extensions."):
+            # Git raises it with a filter, and it says nothing without an extension.
             self.config_set("core.repositoryformatversion", "0")
 
     def ls_remote(self, url: str) -> dict[str, str]:
@@ -207,9 +209,7 @@ class GitRepo:
         """The LFS pointers of ``commit`` by path, found by content, and those that claim to be one and are not."""
         return self.pointers_among(self.tree_entries(commit))
 
-    def pointers_among(
-        self, entries: Iterable[TreeEntry]
-    ) -> tuple[dict[bytes, Pointer], dict[bytes, BadPointer]]:
+    def pointers_among(self, entries: Iterable[TreeEntry]) -> tuple[dict[bytes, Pointer], dict[bytes, BadPointer]]:
         """``pointers`` of some entries of a tree. Links and submodules are never pointers."""
         files = [entry for entry in entries if entry.is_file]
         sizes = self.blob_sizes(entry.oid for entry in files)
