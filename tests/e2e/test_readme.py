@@ -68,7 +68,28 @@ def on_test_hub(words: Sequence[str], mirrors: Mapping[str, str]) -> list[str]:
     return [mirrors.get(word, word) for word in words]
 
 
-@pytest.mark.parametrize("command", hfclone_commands())
+OTHERS = ("ls", "status", "verify", "pull", "fetch", "lock", "sync")
+"""Commands that are not the main job."""
+
+
+def is_other(command: str) -> bool:
+    """Whether it is one of ``OTHERS``."""
+    return shlex.split(command, comments=True)[1] in OTHERS
+
+
+def test_other_commands_run(shown_hub: Hub, tmp_path: Path) -> None:
+    """Those that work on a checkout or a lockfile, for real and in the README's order."""
+    make(shown_hub, "org/data", "dataset")
+    env = environment(tmp_path, shown_hub)
+    for command in ["hfclone org/name models/name", *filter(is_other, hfclone_commands())]:
+        full = [sys.executable, "-m", "hfclone", *shlex.split(command, comments=True)[1:]]
+        done = subprocess.run(full, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (command, done.stderr)
+    assert (tmp_path / "hfclone.lock").exists()
+    assert (tmp_path / "data/model.safetensors").stat().st_size == 200_000
+
+
+@pytest.mark.parametrize("command", [command for command in hfclone_commands() if not is_other(command)])
 def test_commands_run(shown_hub: Hub, tmp_path: Path, command: str) -> None:
     """Each command, up to its plan."""
     mirrors = {name: shown_hub.mirror(f"mirror-{at}").url for at, name in enumerate(MIRRORS)}
