@@ -13,12 +13,11 @@ from hfclone.events import OnEvent, ignore
 from hfclone.existing import Existing, find_existing
 from hfclone.lockfiles import locked_for, read_lock
 from hfclone.settings import Settings
-from hfclone.status import Status, status_of
 from hfclone.targets import Problem
 from hfclone.updating import fetch_into, offline_git
 from hfclone.worktree import FileMode, Kind, WorkTree
 
-__all__ = ["repair", "status", "verify"]
+__all__ = ["repair", "verify"]
 
 _MENDED = (Problem.MISSING, Problem.POINTER, Problem.DAMAGED, Problem.MODE)
 _USERS = (Problem.CHANGED, Problem.KIND)
@@ -63,11 +62,6 @@ def repair(found: Audit, settings: Settings, on_event: OnEvent = ignore) -> Audi
         edited = {finding.path for finding in found.findings if finding.problem in _USERS}
         fetch_into(here, settings, on_event, trust=Trust.NOTHING, leave=edited)
     return audit_checkout(here, select=_select(settings), trust=Trust.STAMPS, on_event=on_event)
-
-
-def status(directory: Path | None, settings: Settings) -> Status:
-    """How a checkout stands, by looks."""
-    return status_of(find_existing(directory, offline_git(settings)))
 
 
 def _make_way(found: Audit, here: Existing) -> None:

@@ -100,10 +100,12 @@ def status(directory: str | None, as_json: bool, **options: Any) -> Job:  # noqa
 
 
 def _status(dest: Path | None, settings: Settings, *, as_json: bool) -> None:
-    from hfclone import checking
     from hfclone.cli.reports import status_data, status_lines, to_json
+    from hfclone.existing import find_existing
+    from hfclone.git import Git
+    from hfclone.status import status_of
 
-    found = checking.status(dest, settings)
+    found = status_of(find_existing(dest, Git(settings.environment)))  # no flow: their imports take longer than this
     for line in [to_json(status_data(found))] if as_json else status_lines(found):
         write_line(line)
 
