@@ -452,9 +452,7 @@ class NotAsCommitted(IntegrityError):
     wrong: int
     code = "not-as-committed"
     text = "{wrong} file(s) of {path} are not those of commit {commit}"
-    advice = (
-        "'hfclone verify --repair' fetches what is damaged or missing, and keeps edits: delete one to undo it"
-    )
+    advice = "'hfclone verify --repair' fetches what is damaged or missing, and keeps edits: delete one to undo it"
 
 
 # --- this machine cannot -----------------------------------------------------------------------
