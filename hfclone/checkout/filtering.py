@@ -9,7 +9,8 @@ git prefers a driver's ``process`` to its ``clean``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from pathlib import Path
 
@@ -27,6 +28,8 @@ _OWN_DRIVER = "hfclone"
 _BEGIN = b"# hfclone: pointers that no .gitattributes names. Made anew by each run; write below, not in here.\n"
 _END = b"# hfclone: end\n"
 _EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+_MANY = 50
+"""From so many files on, one line does for all of a suffix."""
 _LONGEST_LINE = 2000
 """Git ignores longer lines of attributes (2,048 bytes, end included)."""
 
@@ -55,13 +58,14 @@ def install_filter(repo: GitRepo, side: Side, *, has_store: bool) -> None:
     ours = {_Lfs.NONE: "lfs", _Lfs.BROKEN: _OWN_DRIVER}.get(lfs)
     for driver in ("lfs", _OWN_DRIVER):
         _configure(repo, said, driver, _driver(has_store=has_store) if driver == ours else {})
+    paths = set(side.pointers)
     if lfs is _Lfs.BROKEN:
         # It has a process, which no other key outdoes: whatever names it needs another driver.
         empty = [path for path, entry in side.entries.items() if entry.oid == _EMPTY_BLOB and entry.is_file]
-        paths = [*side.pointers, *repo.with_attribute("filter", "lfs", empty)]
-        _write_attributes(repo, paths, _OWN_DRIVER, ())
+        paths |= repo.with_attribute("filter", "lfs", empty)
+        _write_attributes(repo, _lines(paths, side, _OWN_DRIVER), lambda _asked: set())
     else:
-        _write_attributes(repo, side.pointers, "lfs", repo.with_attribute("filter", "lfs", side.pointers))
+        _write_attributes(repo, _lines(paths, side, "lfs"), lambda asked: repo.with_attribute("filter", "lfs", asked))
 
 
 def _driver(*, has_store: bool) -> dict[str, str]:
@@ -106,30 +110,63 @@ def _write_script(target: Path) -> None:
 # --- attributes --------------------------------------------------------------------------------
 
 
-def _write_attributes(repo: GitRepo, paths: Iterable[bytes], driver: str, named: Collection[bytes]) -> None:
-    """Put our lines for those of ``paths`` that are not ``named`` already before those of the user, which win."""
+def _write_attributes(
+    repo: GitRepo, lines: Mapping[bytes, bytes], named: Callable[[Collection[bytes]], set[bytes]]
+) -> None:
+    """Put those of ``lines`` (by path) whose path is not ``named`` already before those of the user, which win."""
     file = repo.git_dir / "info" / "attributes"
+    wanted = frozenset(lines.values())
     try:
         before = file.read_bytes() if file.exists() else b""
         theirs, old = _parted(before)
-        # What our own line names is asked of git in vain: it is kept for as long as there is the pointer.
-        lines = {path: _line(path, driver.encode()) for path in sorted(paths)}
-        kept = [line for path, line in lines.items() if line and (path not in named or line in old)]
-        block = _BEGIN + b"".join(kept) + _END if kept else b""
-        if block + theirs != before:
-            file.parent.mkdir(exist_ok=True)
-            write_safely(file, block + theirs)
+        # What a line of ours names is asked of git in vain. So it is kept for as long as it is wanted;
+        # and one that is not must be gone before git is asked.
+        if not wanted.issuperset(old):
+            _put(file, [line for line in old if line in wanted], theirs)
+        there = frozenset(old)
+        asked = [path for path, line in lines.items() if line not in there]
+        known = named(asked) if asked else set()
+        _put(file, dict.fromkeys(line for path, line in lines.items() if line and path not in known), theirs)
     except OSError as error:
         raise CannotWrite(str(file), error.strerror or str(error)) from error
 
 
-def _parted(text: bytes) -> tuple[bytes, frozenset[bytes]]:
+def _put(file: Path, ours: Collection[bytes], theirs: bytes) -> None:
+    text = (_BEGIN + b"".join(ours) + _END if ours else b"") + theirs
+    if text != (file.read_bytes() if file.exists() else b""):
+        file.parent.mkdir(exist_ok=True)
+        write_safely(file, text)
+
+
+def _lines(paths: Collection[bytes], side: Side, driver: str) -> dict[bytes, bytes]:
+    """A line for each of ``paths``: its own, or one for its suffix where many have that and no other file does.
+
+    Git tries every line for every path: with one for each of 20,000 files it would take half a minute.
+    """
+    suffixes = Counter(_suffix(path) for path in paths)
+    others = {_suffix(path) for path, entry in side.entries.items() if entry.is_file and path not in paths}
+    many = {suffix for suffix, count in suffixes.items() if suffix and count >= _MANY and suffix not in others}
+    return {
+        path: b"*.%s filter=%s -text\n" % (suffix, driver.encode())
+        if (suffix := _suffix(path)) in many
+        else _line(path, driver.encode())
+        for path in sorted(paths)
+    }
+
+
+def _suffix(path: bytes) -> bytes:
+    """What stands behind the last dot of a name, if it is nothing special in a pattern."""
+    _, dot, suffix = path.rpartition(b"/")[2].rpartition(b".")
+    return suffix if dot and suffix.isalnum() else b""
+
+
+def _parted(text: bytes) -> tuple[bytes, tuple[bytes, ...]]:
     """What is not ours, and our lines."""
     head, begin, rest = text.partition(_BEGIN)
     block, end, tail = rest.partition(_END)
     if not begin or not end:
-        return text, frozenset()
-    return head + tail, frozenset(block.splitlines(keepends=True))
+        return text, ()
+    return head + tail, tuple(block.splitlines(keepends=True))
 
 
 def _line(path: bytes, driver: bytes) -> bytes:

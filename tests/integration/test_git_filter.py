@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from hfclone.checkout import filtering
 from tests.hub import Hub, Lfs, LivingRepo, pointer_text
 from tests.integration.worlds import LFS_CONFIG, WORLDS, World, fill, opened, pin_of, status
 
+PASTS = itertools.count(10**9)
 SCRIPT = Path(filtering.__file__).with_name("filter.sh")
 ODD_NAMES = (
     b"plain.dat", b"with space.dat", b" lead", b"st*r.dat", b"qu?.dat", b"br[a]c.dat", b"back\\slash.dat",
@@ -41,10 +43,11 @@ def filled(hub: Hub, repo: LivingRepo, world: World, dest: Path) -> Path:
 
 
 def touch_all(dest: Path) -> None:
-    """Have git look at everything."""
+    """Have git look at everything; each time another past."""
+    past = next(PASTS)
     for path in dest.rglob("*"):
         if path.is_file() and ".git" not in path.relative_to(dest).parts:
-            os.utime(path, ns=(10**18, 10**18 + path.stat().st_size))
+            os.utime(path, (past, past))
 
 
 def committed(world: World, dest: Path, path: str, rev: str = "HEAD") -> bytes:
@@ -178,6 +181,25 @@ def test_odd_names_without_attributes(hub: Hub, world: World, tmp_path: Path) ->
     world.command("add", "-A", cwd=dest)
     for name in decoys:  # patterns fit one file each
         assert world.command("cat-file", "-s", f":{name}", cwd=dest).strip() == "5000"
+
+
+def test_many_of_a_suffix_share_a_line(hub: Hub, bare: World, tmp_path: Path) -> None:
+    shards = {f"d{n % 7}/{n}.shard": Lfs(1_100 + n, seed=n) for n in range(60)}
+    mixed = {f"{n}.mix": Lfs(1_100 + n, seed=n) for n in range(60)}
+    repo = hub.repo("acme/tiny", {**shards, **mixed, "plain.mix": "text\n"})
+    dest = filled(hub, repo, bare, tmp_path / "t")
+    lines = (dest / ".git/info/attributes").read_text().splitlines()
+    assert lines[1] == "*.shard filter=lfs -text" or lines[-2] == "*.shard filter=lfs -text"
+    assert len(lines) == 2 + 1 + 60
+    touch_all(dest)
+    assert status(bare, dest) == ""
+    filled(hub, repo, bare, dest)
+    assert (dest / ".git/info/attributes").read_text().splitlines() == lines
+    repo.add_commit({"plain.shard": "text\n"}, branch="main", message="n")
+    filled(hub, repo, bare, dest)
+    assert "*.shard" not in (dest / ".git/info/attributes").read_text()
+    touch_all(dest)
+    assert status(bare, dest) == ""
 
 
 def test_lines_of_the_user_stay_and_win(hub: Hub, bare: World, tmp_path: Path) -> None:
