@@ -431,7 +431,8 @@ def test_the_environment_leads_nowhere_else(
     index, trace = tmp_path / "index", tmp_path / "trace"
     foreign = {
         "GIT_DIR": str(other / ".git"), "GIT_WORK_TREE": str(other), "GIT_INDEX_FILE": str(index),
-        "GIT_NAMESPACE": "evil", "GIT_OBJECT_DIRECTORY": str(tmp_path / "objects"), "GIT_TRACE2_EVENT": str(trace), "GIT_TRACE_REDACT": "0",
+        "GIT_NAMESPACE": "evil", "GIT_OBJECT_DIRECTORY": str(tmp_path / "objects"), "GIT_TRACE2_EVENT": str(trace),
+        "GIT_TRACE_REDACT": "0",
         "GIT_CONFIG_PARAMETERS": "'core.bare'='true'",
     }  # fmt: skip
     Git(home.environ).run(["version"])  # GitPython asks for git's version when it is imported
