@@ -137,7 +137,7 @@ class Desk:
                 self._board.note_ranges(lease.endpoint, support)
             if support is RangeSupport.NO:
                 self._pool.widen(lease)
-            self._board.answered(lease.endpoint)
+            self._board.met(lease.endpoint)  # headers alone end no wait: a body may be empty each time
             self._kit.patience.answered()
             self._board.began(lease.endpoint, now - lease.began)
             lease.heard = lease.first = now
