@@ -238,7 +238,7 @@ def test_an_object_missing_on_the_cdn(rig: Rig) -> None:
     ran = rig.fetch()
     assert [failed.pointer for failed in ran.failed] == [lost]
     assert isinstance(ran.failed[0].error, errors.ObjectMissing)
-    assert len(rig.hub.log.of(oid=lost.oid)) == 1
+    assert len(rig.hub.log.of(oid=lost.oid)) == 2  # a second URL decides: a CDN may be behind for a moment
     assert rig.sent() <= FAIR
 
 
@@ -443,7 +443,8 @@ def test_the_rate_is_kept_by_all_connections_together(rig: Rig, connections: int
     events: list[Event] = []
     began, received = time.monotonic(), []
     for _ in rig.transfer().fetch(rig.wanted, events.append):
-        received.append((time.monotonic() - began, sum(tally.sent for tally in rig.board.tallies())))
+        sent_so_far = sum(tally.sent for tally in rig.board.tallies())
+        received += [(time.monotonic() - began, sent_so_far)]
     seconds, sent = received[-1]
     assert 0.85 <= sent / (limit * seconds) <= 1.1
     assert all(count <= limit * (at + 0.5) for at, count in received)
