@@ -217,8 +217,10 @@ def tls_url(hub: Hub) -> str:
 def test_a_host_that_cannot_be_reached(rig: Rig, mirror: Callable[[Hub], str], word: str) -> None:
     rig.first_answer, rig.only_mirrors, rig.connect = 3.0, True, 1.0
     ran = rig.fetch(mirror(rig.hub))
-    assert {failed.error.code for failed in ran.failed} == {"unreachable"}
-    assert word in str(ran.failed[0].error).lower()
+    # A host that speaks no TLS may also leave the greeting unanswered: then it has stalled.
+    codes = {failed.error.code for failed in ran.failed}
+    assert "unreachable" in codes and codes <= {"unreachable", "stalled"}
+    assert any(word in str(failed.error).lower() for failed in ran.failed)
     rig.only_mirrors, rig.first_answer = False, 20.0
     assert not rig.fetch(mirror(rig.hub)).failed
 
