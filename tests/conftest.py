@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import settings
 
@@ -15,3 +16,6 @@ __all__ = ["hub", "tiny_repo"]
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+# A run in the background of a script inherits a SIGINT that is ignored, and hands that on to what it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
