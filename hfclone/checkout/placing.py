@@ -68,6 +68,8 @@ class Checkout:
         self._store = store
         self._on_event = on_event
         self._fresh: dict[bytes, Fresh] = {}
+        self._settled = False
+        """Whether git's index knows of all that has a stamp, but for what is fresh."""
         self._damaged: dict[bytes, Standing] = {}
         self._objects: dict[Oid, bytes] = {}
 
@@ -160,24 +162,34 @@ class Checkout:
         Raises:
             CheckoutBusy: a git command is changing the index just now.
         """
+        if not self._settled or self._store.is_filled:  # filling it may change how a file looks
+            self._find_fresh()
+        if self._fresh or not self._settled:
+            self._patch_index()
+        if self._store.is_filled:
+            for path in self._objects.values():
+                self._keep(path)
+        self._stamps.save(self.files())
+        self._fresh.clear()
+        self._settled = True
+
+    # --- beneath -----------------------------------------------------------------------------
+
+    def _find_fresh(self) -> None:
+        """Whatever is as its stamp has it, placed by us or not: the index may not know of it."""
         for path, pointer in self.files().items():
             stamp = self._stamps.get(path)
             if stamp is not None and stamp.oid == pointer.oid and path not in self._fresh:
                 stat = self._tree.look(path).stat
                 if stat is not None and stamp.fits(pointer, stat):
                     self._fresh[path] = Fresh(self._side.entries[path].oid, stat)
+
+    def _patch_index(self) -> None:
         rule = SizeRule.MUNGED if self._repo.git.version >= _MUNGING_GIT else SizeRule.ZERO
         index = self._repo.git_dir / "index"
         if isinstance(patch_index(index, self._fresh, rule), Unpatched):
             self._repo.write_plain_index()
             patch_index(index, self._fresh, rule)
-        if self._store.is_filled:
-            for path in self._objects.values():
-                self._keep(path)
-        self._stamps.save(self.files())
-        self._fresh.clear()
-
-    # --- beneath -----------------------------------------------------------------------------
 
     def note_written(self, fresh: Mapping[bytes, Fresh]) -> None:
         """Files of git's own that were just written; ``settle`` tells the index."""
@@ -288,6 +300,7 @@ class Checkout:
         if now is not None:
             self._stamps.add(path, pointer, now)
             self._objects[pointer.oid] = path
+            self._fresh[path] = Fresh(self._side.entries[path].oid, now)
 
     def _placeable(self, pointer: Pointer, paths: Sequence[bytes]) -> list[bytes]:
         """Those of ``paths`` that do not hold the object yet."""

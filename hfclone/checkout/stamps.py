@@ -42,7 +42,10 @@ class Stamps(Mapping[bytes, Stamp]):
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._stamps = dict(_read(file))
+        data = _content(file)
+        self._stamps = dict(_read(data))
+        self._is_tidy = data == _text(self._stamps)
+        """Whether the file is what ``save`` would write: nothing appended, nothing torn."""
 
     def __getitem__(self, path: bytes) -> Stamp:
         return self._stamps[path]
@@ -59,26 +62,38 @@ class Stamps(Mapping[bytes, Stamp]):
         if self._stamps.get(path) == stamp:
             return
         self._stamps[path] = stamp
+        self._is_tidy = False
         with open(self._file, "ab") as out:
             if out.tell() == 0:
                 out.write(_HEADER)
             out.write(_record(path, stamp))
 
     def save(self, paths: Iterable[bytes]) -> None:
-        """Write the file anew with the stamps of ``paths`` alone."""
-        self._stamps = {path: self._stamps[path] for path in paths if path in self._stamps}
-        write_safely(self._file, _HEADER + b"".join(_record(path, stamp) for path, stamp in self._stamps.items()))
+        """Write the file anew with the stamps of ``paths`` alone, if that changes it."""
+        kept = {path: self._stamps[path] for path in paths if path in self._stamps}
+        if self._is_tidy and len(kept) == len(self._stamps):
+            return
+        self._stamps = kept
+        write_safely(self._file, _text(kept))
+        self._is_tidy = True
 
 
 def _record(path: bytes, stamp: Stamp) -> bytes:
     return b"%s %d %d %d %s\0" % (stamp.oid.encode(), stamp.size, stamp.mtime_ns, stamp.inode, path)
 
 
-def _read(file: Path) -> Iterable[tuple[bytes, Stamp]]:
+def _text(stamps: Mapping[bytes, Stamp]) -> bytes:
+    return _HEADER + b"".join(_record(path, stamp) for path, stamp in stamps.items())
+
+
+def _content(file: Path) -> bytes:
     try:
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError:
-        return
+        return b""
+
+
+def _read(data: bytes) -> Iterable[tuple[bytes, Stamp]]:
     if not data.startswith(_HEADER):
         return
     for record in data[len(_HEADER) :].split(b"\0")[:-1]:

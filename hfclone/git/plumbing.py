@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hfclone.errors import BadPointer, GitFailed
 from hfclone.git.running import Git, OnProgress
+from hfclone.names import is_full_sha
 from hfclone.pointer import MAX_POINTER_BYTES, Oid, Pointer, parse_pointer
 from hfclone.treepaths import show_path
 
@@ -63,6 +64,11 @@ class GitRepo:
         self.git = git
         self.path = path.absolute()
         self.git_dir = self.path / ".git"
+        self._config: dict[str, str] = {}
+        """The last value of each local key; emptied by all of ours that may change one."""
+        self._entries: dict[str, list[TreeEntry]] = {}
+        self._sizes: dict[str, int] = {}
+        """Sizes of blobs that are here; what is here stays."""
 
     def run(
         self,
@@ -81,19 +87,26 @@ class GitRepo:
     def init(self, branch: str) -> None:
         """Make the repo, or complete what a killed run left of it; no template, ``HEAD`` on ``branch``."""
         self.git.run(["init", "--quiet", "--template=", f"--initial-branch={branch}", "--", str(self.path)])
+        self._config.clear()
 
     def config_get(self, key: str) -> str | None:
         """The local value of ``key``, the last one if there are several."""
-        values = self._maybe("config", "--local", "-z", "--get-all", key).split(b"\0")
-        return values[-2].decode("utf-8", "replace") if len(values) > 1 else None
+        if not self._config:
+            rows = self._maybe("config", "--local", "-z", "--list").decode("utf-8", "replace").split("\0")[:-1]
+            self._config = {name: value for name, _, value in (row.partition("\n") for row in rows)}
+        section, _, rest = key.partition(".")
+        middle, _, name = rest.rpartition(".")
+        return self._config.get(".".join(filter(None, (section.lower(), middle, name.lower()))))
 
     def config_set(self, key: str, value: str) -> None:
         """Set ``key`` in the repo's own configuration, where it is not so already."""
         if self.config_get(key) != value:
+            self._config.clear()
             self.run("config", "--local", "--replace-all", key, value)
 
     def config_unset(self, key: str) -> None:
         """Take ``key`` out of the repo's own configuration, if it is there."""
+        self._config.clear()
         self._maybe("config", "--local", "--unset-all", key)
 
     def config_values(self, prefix: str) -> dict[str, str]:
@@ -144,8 +157,9 @@ class GitRepo:
         if _REMOTE.encode() not in text:
             return
         self._maybe("config", "--local", "--remove-section", f"remote.{_REMOTE}")
+        self._config.clear()
         if self.config_get("extensions.partialclone") == _REMOTE:
-            self._maybe("config", "--local", "--unset-all", "extensions.partialclone")
+            self.config_unset("extensions.partialclone")
         if not self.config_values("extensions."):
             # Git raises it with a filter, and it says nothing without an extension.
             self.config_set("core.repositoryformatversion", "0")
@@ -177,7 +191,15 @@ class GitRepo:
         return dict(line.split(" ", 1) for line in out.decode("utf-8", "surrogateescape").splitlines())
 
     def tree_entries(self, commit: str) -> list[TreeEntry]:
-        """Everything that ``commit`` holds, in the tree's order; reads no blob."""
+        """Everything that ``commit`` holds, in the tree's order; reads no blob. An id is asked for once."""
+        if commit in self._entries:
+            return list(self._entries[commit])
+        entries = self._list_tree(commit)
+        if is_full_sha(commit):
+            self._entries[commit] = list(entries)
+        return entries
+
+    def _list_tree(self, commit: str) -> list[TreeEntry]:
         rows = self.run("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0")
         entries = []
         for row in rows[:-1]:
@@ -188,10 +210,14 @@ class GitRepo:
 
     def blob_sizes(self, oids: Iterable[str]) -> dict[str, int | None]:
         """Sizes in bytes; ``None`` for what is not here."""
-        wanted = list(dict.fromkeys(oids))
+        listed = list(dict.fromkeys(oids))
+        wanted = [oid for oid in listed if oid not in self._sizes]
+        if not wanted:
+            return {oid: self._sizes[oid] for oid in listed}
         out = self.run("cat-file", "--batch-check=%(objectsize)", stdin="".join(f"{oid}\n" for oid in wanted).encode())
-        lines = out.split(b"\n")
-        return {oid: int(line) if line.isdigit() else None for oid, line in zip(wanted, lines, strict=False)}
+        sizes = {oid: int(line) for oid, line in zip(wanted, out.split(b"\n"), strict=False) if line.isdigit()}
+        self._sizes.update((oid, size) for oid, size in sizes.items() if is_full_sha(oid))
+        return {oid: sizes[oid] if oid in sizes else self._sizes.get(oid) for oid in listed}
 
     def read_blobs(self, oids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """Content of blobs that are here; meant for small ones."""

@@ -83,3 +83,51 @@ def test_git_ends_with_an_exception_of_ours(hub: Hub, tiny_repo: LivingRepo, tmp
             assert needle not in process.read_bytes()
         except OSError:
             continue
+
+
+def test_what_was_asked_is_remembered_until_it_may_be_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = Git(environ(tmp_path))
+    repo = made(git, tmp_path / "r")
+    repo.config_set("branch.a.B.c.remote", "x=\ny")
+    repo.config_set("CORE.IgnoreCase", "true")
+    asked: list[tuple[str, ...]] = []
+    run = repo.run
+
+    def counted(*args: str, **more: object) -> bytes:
+        asked.append(args)
+        return run(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(repo, "run", counted)
+    assert repo.config_get("branch.a.B.c.remote") == "x=\ny"
+    assert repo.config_get("core.ignorecase") == "true"
+    assert repo.config_get("branch.a.b.c.remote") is None
+    assert len(asked) == 1
+    repo.config_unset("core.ignorecase")
+    assert repo.config_get("core.ignorecase") is None
+    (repo.git_dir / "config").write_text('[a]\n\tb\n\tc = 1\n\tc = 2\n[remote "hfclone-fetch"]\n\tpromisor = true\n')
+    repo.drop_promisor()
+    assert (repo.config_get("a.b"), repo.config_get("a.c")) == ("", "2")
+
+
+def test_trees_and_sizes_are_remembered_by_id_alone(tmp_path: Path) -> None:
+    repo = made(Git(environ(tmp_path)), tmp_path / "r")
+    blob = repo.write_blob(b"one")
+    absent = "0" * 39 + "1"
+    assert repo.blob_sizes([blob, absent, blob]) == {blob: 3, absent: None}
+
+    def commit(row: str) -> str:
+        tree = repo.run("mktree", stdin=row.encode()).decode().strip()
+        who = "a <a@b> 0 +0000"
+        text = f"tree {tree}\nauthor {who}\ncommitter {who}\n\nx\n".encode()
+        return repo.run("hash-object", "-w", "-t", "commit", "--stdin", stdin=text).decode().strip()
+
+    first, second = commit(f"100644 blob {blob}\ta\n"), commit(f"100644 blob {blob}\tb\n")
+    for tip, name in ((first, b"a"), (second, b"b")):
+        repo.update_ref("refs/heads/main", tip)
+        assert [entry.path for entry in repo.tree_entries("main")] == [name]
+        repo.tree_entries(tip).clear()
+        assert [entry.path for entry in repo.tree_entries(tip)] == [name]
+    later = repo.write_blob(b"later")
+    assert repo.blob_sizes([absent, later, blob]) == {absent: None, later: 5, blob: 3}
