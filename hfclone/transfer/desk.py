@@ -133,6 +133,7 @@ class Desk:
             now = self._clock.now()
             if lease.gone:
                 raise errors.Stalled(str(lease.endpoint), now - lease.began)
+            news = self._is_news(lease.endpoint, support, now)
             if support is not RangeSupport.UNKNOWN:
                 self._board.note_ranges(lease.endpoint, support)
             if support is RangeSupport.NO:
@@ -143,7 +144,8 @@ class Desk:
             lease.heard = lease.first = now
             item = self._books.items[lease.task.pointer.oid]
             self._books.events.append(Started(item.pointer.oid, str(lease.endpoint)))
-            self._work.notify_all()
+            if news:  # not at every answer: each would wake sixteen threads for nothing
+                self._work.notify_all()
             return item
 
     def pause(self, lease: Lease, count: int) -> float:
@@ -302,6 +304,12 @@ class Desk:
 
     def _worth_splitting(self, lease: Lease) -> bool:
         return self._chooser.worth_splitting(lease, self._clock.now())
+
+    def _is_news(self, endpoint: Endpoint, support: RangeSupport, now: float) -> bool:
+        """Whether this answer lets others ask who held back: the first one, news of ranges, the first after a rest."""
+        board = self._board
+        ranges = support not in (RangeSupport.UNKNOWN, board.ranges(endpoint))
+        return ranges or board.latency(endpoint) is None or board.ready_at(endpoint) > now
 
     def _look_at(self, item: Item) -> None:
         """Something of it has ended: settle it if all is here and hashed, else wake who can go on."""
