@@ -214,7 +214,9 @@ class GitRepo:
         wanted = [oid for oid in listed if oid not in self._sizes]
         if not wanted:
             return {oid: self._sizes[oid] for oid in listed}
-        out = self.run("cat-file", "--batch-check=%(objectsize)", stdin="".join(f"{oid}\n" for oid in wanted).encode())
+        out = self.run(
+            "cat-file", "--buffer", "--batch-check=%(objectsize)", stdin="".join(f"{oid}\n" for oid in wanted).encode()
+        )
         sizes = {oid: int(line) for oid, line in zip(wanted, out.split(b"\n"), strict=False) if line.isdigit()}
         self._sizes.update((oid, size) for oid, size in sizes.items() if is_full_sha(oid))
         return {oid: sizes[oid] if oid in sizes else self._sizes.get(oid) for oid in listed}
@@ -223,7 +225,9 @@ class GitRepo:
         """Content of blobs that are here; meant for small ones."""
         for start in range(0, len(oids), _BATCH):
             batch = oids[start : start + _BATCH]
-            data = self.run("cat-file", "--batch=%(objectsize)", stdin="".join(f"{oid}\n" for oid in batch).encode())
+            data = self.run(
+                "cat-file", "--buffer", "--batch=%(objectsize)", stdin="".join(f"{oid}\n" for oid in batch).encode()
+            )
             at = 0
             for oid in batch:
                 stop = data.index(b"\n", at)
