@@ -38,6 +38,9 @@ class Item:
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     hashed: int = 0
     busy: bool = False
+    flushed: int = 0
+    """The disk was told to begin with so much."""
+    flushing: bool = False
     trial: Trial | None = None
     """Bytes were replaced, and the whole is being hashed to see whether that was all."""
     shown: int = -1
@@ -56,7 +59,7 @@ class Item:
     @property
     def idle(self) -> bool:
         """Whether nobody uses its files."""
-        return not self.busy and not self.task.leases
+        return not self.busy and not self.flushing and not self.task.leases
 
     def close(self) -> None:
         """Let go of the files, once nobody uses them."""

@@ -33,6 +33,8 @@ HASH_AHEAD = 1024 * 1024
 """Bytes of prefix that make it worth waking a hasher before the object is whole."""
 HASH_PIECE = 32 * 1024 * 1024
 """Bytes hashed at once; then the hasher looks whether it is to stop."""
+FLUSH_BYTES = 16 * 1024 * 1024
+"""Bytes hashed after which the disk is told to begin: a sync at the end would have to wait for all of them."""
 INLINE_BYTES = HASH_AHEAD
 """Objects up to this size are hashed by whoever fetches them; handing them over would cost more."""
 MOST_ACTIVE = 64
@@ -76,6 +78,7 @@ class Desk:
         self._work = threading.Condition(self._lock)
         self._prefixes = threading.Condition(self._lock)
         self._news = threading.Condition(self._lock)
+        self._dirty = threading.Condition(self._lock)
 
     @property
     def stopped(self) -> bool:
@@ -223,7 +226,29 @@ class Desk:
                 self._books.close_orphans()
                 return
             item.hashed = stop
+            if stop - item.flushed >= FLUSH_BYTES:
+                self._dirty.notify()
             self._look_at(item)
+
+    # --- for the one that flushes --------------------------------------------------------------
+
+    def next_dirty(self) -> tuple[Item, int, int] | None:
+        """``[start, stop)`` of an object that the disk may begin with, or ``None`` to go home."""
+        with self._lock:
+            while not self._stopped:
+                for item in self._books.items.values():
+                    start, stop = item.flushed, item.hashed
+                    if item.partial is not None and stop - start >= FLUSH_BYTES:
+                        item.flushed, item.flushing = stop, True
+                        return item, start, stop
+                self._dirty.wait(1.0)
+            return None
+
+    def flushed(self, item: Item) -> None:
+        """The disk has begun; the object's files are not used for that any more."""
+        with self._lock:
+            item.flushing = False
+            self._books.close_orphans()
 
     # --- for the coordinator -------------------------------------------------------------------
 
@@ -353,3 +378,4 @@ class Desk:
         self._stopped = True
         self._work.notify_all()
         self._prefixes.notify_all()
+        self._dirty.notify_all()

@@ -93,7 +93,7 @@ class _Crew:
         self._web = web
         self._workers = workers
         self._crash: list[BaseException] = []
-        jobs = [worker.run for worker in workers] + [self._hash] * HASHERS
+        jobs = [worker.run for worker in workers] + [self._hash] * HASHERS + [self._flush]
         # Daemons: a thread stuck in a connect must not hold a process that ends.
         self._threads = [threading.Thread(target=self._guard, args=(job,), daemon=True) for job in jobs]
         for thread in self._threads:
@@ -141,3 +141,10 @@ class _Crew:
             for block in blocks(item.opened.descriptor, start, stop):
                 item.digest.update(block)
             self._desk.hashed(item, stop)
+
+    def _flush(self) -> None:
+        """Have the disk begin early; on a thread of its own, since that may wait for the disk."""
+        while (job := self._desk.next_dirty()) is not None:
+            item, start, stop = job
+            item.opened.begin_writeback(start, stop)
+            self._desk.flushed(item)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hfclone import partials as module
 from hfclone.hashing import RangeDigest
 from hfclone.partials import Partials, Record
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
+
+if TYPE_CHECKING:
+    import pytest
 
 SIZE = 5000
 CONTENT = bytes(i * 7 % 251 for i in range(SIZE))
@@ -99,3 +104,13 @@ def test_a_part_of_another_size_keeps_what_is_right(size: int) -> None:
         part.write_bytes((part.read_bytes() + bytes(SIZE))[:size])
         expected = RangeSet((a, a + 800) for a in (0, 1600, 4000) if a + 800 <= size)
         assert held(partials) == expected
+
+
+def test_the_disk_may_begin_early_wherever_that_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    partial = Partials(tmp_path).open(POINTER)
+    partial.write(CONTENT, 0)
+    partial.begin_writeback(0, SIZE)
+    monkeypatch.setattr(module, "_libc", lambda: None)
+    partial.begin_writeback(0, SIZE)
+    partial.close()
+    assert partial.path.read_bytes() == CONTENT
