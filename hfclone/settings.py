@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
@@ -42,6 +43,11 @@ KNOWN_MIRRORS = frozenset({"hf-mirror.com", "www.hf-mirror.com"})
 
 _HUB_NAMES = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 """Hosts that are the hub; ``hf.co`` only redirects to it."""
+
+_TOKEN_VARIABLES = (
+    "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE", "HUGGINGFACE_CO_STAGING", "COLAB_RELEASE_TAG",
+)  # fmt: skip
+"""What makes huggingface_hub find a token elsewhere than in its file, or that file elsewhere."""
 
 MAX_CONNECTIONS = 256
 FIRST_ANSWER_SECONDS = 120.0
@@ -158,6 +164,8 @@ class Settings:
     verbosity: Verbosity = Verbosity.NORMAL
     token: Token | None = None
     """What the environment or the caller gave; ``None`` leaves huggingface_hub's own lookup."""
+    may_find_token: bool = field(default=True, compare=False)
+    """Whether huggingface_hub's own lookup can come to anything; importing it takes longer than all else."""
     # Proxies and the environment may hold passwords: no repr shows them.
     proxies: Proxies = field(default=Proxies(), repr=False)
     ca_bundle: str | None = None
@@ -205,7 +213,29 @@ def read_settings(
     settings = _checked(said)
     secrets = _variable("token").name.split()
     children = {name: value for name, value in environment.items() if name not in secrets}
-    return replace(settings, verbosity=verbosity, environment=children, user_agent=user_agent)
+    return replace(
+        settings,
+        verbosity=verbosity,
+        environment=children,
+        user_agent=user_agent,
+        may_find_token=_may_find_token(environment),
+    )
+
+
+def _may_find_token(environ: Mapping[str, str]) -> bool:
+    """Whether there is anything of what ``huggingface_hub.get_token`` looks at; in doubt there is.
+
+    A variable, even an empty one; the file, where its constants place it; a notebook's secrets.
+    """
+    if "IPython" in sys.modules or any(name in environ for name in _TOKEN_VARIABLES):
+        return True
+    try:
+        caches = environ.get("XDG_CACHE_HOME", str(Path("~/.cache").expanduser()))
+        home = environ.get("HF_HOME", str(Path(caches, "huggingface")))
+        file = environ.get("HF_TOKEN_PATH", str(Path(home, "token")))
+        return "$" in file or "%" in file or Path(file).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):
+        return True
 
 
 def _variable(option: str) -> Variable:

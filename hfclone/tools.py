@@ -60,7 +60,10 @@ class Tools:
         """The user's token: what was given, else what huggingface_hub finds; looked up if anybody may see it."""
         if all(endpoint.token_rule is TokenRule.NEVER for endpoint in self.endpoints):
             return None
-        found = self.settings.token.reveal() if self.settings.token else find_token()
+        if self.settings.token:
+            found: str | None = self.settings.token.reveal()
+        else:
+            found = find_token() if self.settings.may_find_token else None
         return Token(found) if found else None
 
     @cached_property

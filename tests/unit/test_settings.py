@@ -1,6 +1,7 @@
 """Settings: parsers by tables, precedence, who may see the token."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import pytest
@@ -298,3 +299,37 @@ def test_the_table_is_complete() -> None:
     assert len(set(options)) == len(options)
     assert len(set(names)) == len(names)
     assert all(variable.help for variable in VARIABLES)
+
+
+def _may_find(**environ: str) -> bool:
+    return read_settings({}, environ=environ).may_find_token
+
+
+@pytest.mark.parametrize("name", ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE"])
+def test_huggingface_hub_looks_where_a_variable_speaks_of_a_token(name: str, tmp_path: Path) -> None:
+    assert not _may_find(HF_HOME=str(tmp_path))
+    assert _may_find(HF_HOME=str(tmp_path), **{name: ""})
+
+
+def test_huggingface_hub_looks_where_its_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    places: list[tuple[str, dict[str, str]]] = [
+        (".cache/huggingface/token", {}),
+        ("xdg/huggingface/token", {"XDG_CACHE_HOME": str(tmp_path / "xdg")}),
+        ("hf/token", {"XDG_CACHE_HOME": "/nowhere", "HF_HOME": "~/hf"}),
+        ("mine", {"HF_HOME": "/nowhere", "HF_TOKEN_PATH": "~/mine"}),
+    ]
+    for place, environ in places:
+        assert not _may_find(**environ), place
+        file = tmp_path / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("hf_x")
+        assert _may_find(**environ), place
+        file.unlink()
+
+
+def test_in_doubt_huggingface_hub_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().may_find_token
+    assert _may_find(HF_TOKEN_PATH="$SOMEWHERE/token")
+    monkeypatch.setitem(sys.modules, "IPython", sys)
+    assert _may_find(HF_HOME=str(tmp_path))
