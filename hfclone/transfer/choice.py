@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from hfclone.endpoints import Endpoint, EndpointKind
@@ -19,6 +19,8 @@ SILENCE = 3.0
 """A connection that is silent for so long while others move is dropped, its range taken over."""
 LONE_SILENCE = 5.0
 """The same where no other moves: the line as a whole may be slow."""
+PROBE_SECONDS = 1.0
+"""So long the hub waits for a mirror's first answer before it takes the mirror's work."""
 SLOWER = 10
 """A connection so many times slower than its peers is dropped."""
 
@@ -33,11 +35,16 @@ class Chooser:
     trusts: Mapping[Oid, Trust]
     has_url: Callable[[Pointer, Endpoint], bool]
     """Whether a signed URL is at hand, so that the endpoint itself need not be asked."""
+    leases: Callable[[], Iterable[Lease]]
+    """Everything that is being fetched."""
 
     def endpoint_for(self, task: Task, now: float) -> Endpoint | None:
         """Whom to ask for ``task`` now: a mirror if one can be asked, else the hub; each by what it brings."""
-        ready = [e for e in self.left(task) if self._ready_at(e, task) <= now and self._may_ask(e, task)]
+        awake = [endpoint for endpoint in self.left(task) if self._ready_at(endpoint, task) <= now]
+        ready = [endpoint for endpoint in awake if self._may_ask(endpoint, task)]
         mirrors = [endpoint for endpoint in ready if endpoint.kind is EndpointKind.MIRROR]
+        if not mirrors and any(self._is_just_asked(endpoint, now) for endpoint in awake):
+            return None
         if len(mirrors or ready) < 2:
             return next(iter(mirrors or ready), None)
         return min(mirrors or ready, key=self._load)
@@ -93,6 +100,13 @@ class Chooser:
         # The first large answer shows whether ranges work; until then a second one might be in vain.
         probing = support is RangeSupport.UNKNOWN and task.pointer.size > SEGMENT_BYTES
         return not (probing and self.ranged.get(endpoint))
+
+    def _is_just_asked(self, endpoint: Endpoint, now: float) -> bool:
+        """Whether it is a mirror whose first answer may be a moment away: the hub is the last source."""
+        if endpoint.kind is not EndpointKind.MIRROR:
+            return False
+        waits = (now - lease.began for lease in self.leases() if lease.endpoint == endpoint and lease.first is None)
+        return any(seconds < PROBE_SECONDS for seconds in waits)
 
     def _load(self, endpoint: Endpoint) -> tuple[bool, float]:
         """Each gets a connection, and further ones as their connections are fast."""

@@ -68,7 +68,9 @@ class Desk:
         self._books = Books(Pool(objects))
         self._pool = self._books.pool
         books, sources = self._books, kit.sources
-        self._chooser = Chooser(kit.board, books.in_flight, books.ranged, books.trusts, sources.has_url)
+        self._chooser = Chooser(
+            kit.board, books.in_flight, books.ranged, books.trusts, sources.has_url, books.pool.leases
+        )
         self._court = Court(
             books, self._chooser, kit.board, sources, kit.partials, kit.patience, kit.tempo, kit.clock
         )  # fmt: skip
