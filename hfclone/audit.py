@@ -16,7 +16,7 @@ from hfclone.checkout.stamps import Stamps
 from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.existing import Existing, Recorded, recorded_files, state_directory
-from hfclone.git import Git, GitRepo, TreeEntry
+from hfclone.git import Git, GitRepo, TreeEntry, scratch_repo
 from hfclone.inspection import Looked, look_closely
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo
 from hfclone.targets import Finding, Problem, Target, committed_targets, locked_targets
@@ -79,12 +79,10 @@ def audit_directory(
 ) -> Audit:
     """The same for a copy without ``.git``: the lock alone says what must be there."""
     targets = locked_targets(locked)
-    with TemporaryDirectory(prefix="hfclone-") as scratch:
-        empty = GitRepo(git, Path(scratch))
-        empty.init("main")
+    with scratch_repo(git) as empty:
         repo = GitRepo(git, path)
         repo.git_dir = empty.git_dir
-        run = _Run(path, Stamps(Path(scratch) / "none"), {}, Trust.NOTHING, select, on_event)
+        run = _Run(path, Stamps(empty.path / "none"), {}, Trust.NOTHING, select, on_event)
         findings, read = run.compare(targets, repo)
     return _sum(path, locked.pin.commit, targets, findings, read)
 

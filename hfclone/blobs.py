@@ -5,7 +5,6 @@ Git's packs cannot be resumed; a file behind a URL can. What comes is accepted b
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from hfclone import errors
@@ -13,6 +12,7 @@ from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError
 from hfclone.http import Answer, Authority, Web, wall_clock
 from hfclone.hub import authority_for, explain
+from hfclone.locked import git_id
 from hfclone.names import Pin
 from hfclone.ranges import parse_content_range
 
@@ -60,9 +60,10 @@ class HttpBlobs:
                 if len(data) == before:
                     raise
         del self._begun[url]
-        if _blob_id(data) != oid:
+        blob = bytes(data)
+        if git_id("blob", blob) != oid:
             raise errors.NotTheObject(str(endpoint), f"it is not git's blob {oid}")
-        return bytes(data)
+        return blob
 
     def _receive(self, endpoint: Endpoint, url: str, data: bytearray) -> None:
         authority = authority_for(endpoint, self._authorities)
@@ -91,8 +92,3 @@ class HttpBlobs:
             raise errors.ServerFault(str(endpoint), answer.status, answer.retry_after(wall_clock()))
         else:
             raise explain(answer, endpoint, self._pin.repo, self._pin.commit, authority)
-
-
-def _blob_id(data: bytearray) -> str:
-    """Git's id of a blob. Not a proof against a crafted collision: git itself checks again."""
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

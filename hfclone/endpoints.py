@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
@@ -10,7 +11,16 @@ from urllib.parse import quote, urlsplit
 from hfclone.errors import BadOption
 from hfclone.names import Pin, Repo
 
-__all__ = ["HUB_URL", "Endpoint", "EndpointKind", "TokenRule", "is_loopback", "origin_of", "parse_endpoint"]
+__all__ = [
+    "HUB_URL",
+    "Endpoint",
+    "EndpointKind",
+    "TokenRule",
+    "hub_first",
+    "is_loopback",
+    "origin_of",
+    "parse_endpoint",
+]
 
 HUB_URL = "https://huggingface.co"
 """The canonical hub: what ``origin`` is in a checkout, whoever served the bytes."""
@@ -72,6 +82,11 @@ class Endpoint:
     def page(self, repo: Repo) -> str:
         """The page a person opens."""
         return f"{self.url}/{repo.path}"
+
+
+def hub_first(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+    """``endpoints`` in the order of who is believed: the hub decides what a revision is, a mirror may be behind."""
+    return sorted(endpoints, key=lambda endpoint: endpoint.kind is not EndpointKind.HUB)
 
 
 def parse_endpoint(text: str, option: str) -> str:

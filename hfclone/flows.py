@@ -8,13 +8,12 @@ next one starts from there.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from shutil import disk_usage, rmtree
 from stat import S_ISREG
-from tempfile import TemporaryDirectory
 
 from hfclone import hub
 from hfclone.blobs import HttpBlobs
@@ -33,23 +32,23 @@ from hfclone.errors import (
     ServerFault,
 )
 from hfclone.events import Failed, Finished, OnEvent, Planned, Report, Verified, ignore
-from hfclone.git import GitRepo
+from hfclone.git import GitRepo, scratch_repo
 from hfclone.http import Web
 from hfclone.names import LfsStore, Pin, RepoSpec
 from hfclone.partials import Partials
 from hfclone.plan import Plan, Presence, make_plan
 from hfclone.pointer import Pointer
-from hfclone.revisions import DEFAULT_BRANCH, find_pin, head_branch, waiting
+from hfclone.revisions import find_pin, head_branch, waiting
 from hfclone.settings import Settings
 from hfclone.tools import Tools
 from hfclone.transfer import Arrived, Wanted
 from hfclone.treepaths import show_path
 
+__all__ = ["Bringer", "clone", "complete", "looked_at", "pinned_checkout", "plan"]
+
 GIT_REFUSALS = 5
 """So often git may be said not to be there; then it is not, and waiting for it would be in vain."""
 _REFUSED = {RepoNotFound: 401, AccessDenied: 403}
-
-__all__ = ["Bringer", "clone", "complete", "plan"]
 
 SPARE_BYTES = 64 * 1024 * 1024
 """Kept free beyond what is needed: a file system that is full to the last block fails in odd places."""
@@ -72,11 +71,7 @@ def plan(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ign
     What looks like an object there (by its size) counts as here; only ``clone`` itself looks closer.
     """
     tools = Tools.of(settings, spec)
-    with tools.web() as web, TemporaryDirectory(prefix="hfclone-") as scratch:
-        pin = find_pin(spec, tools, web, on_event)
-        repo = GitRepo(tools.git(), Path(scratch))
-        repo.init(DEFAULT_BRANCH)
-        Bringer(spec, pin, tools, web, on_event)(repo)
+    with looked_at(spec, tools, on_event) as (pin, repo):
         files, _bad = repo.pointers(pin.commit)
     partials = Partials(dest / ".git" / "hfclone" / "parts")
     made = make_plan(
@@ -132,26 +127,42 @@ def complete(
 
 
 @contextmanager
+def looked_at(spec: RepoSpec, tools: Tools, on_event: OnEvent) -> Iterator[tuple[Pin, GitRepo]]:
+    """``spec``'s pin, and a repo with its commit that goes when it has been looked at. Raises as ``clone``."""
+    with tools.web() as web, scratch_repo(tools.git()) as repo:
+        pin = find_pin(spec, tools, web, on_event)
+        Bringer(spec, pin, tools, web, on_event)(repo)
+        yield pin, repo
+
+
+def pinned_checkout(
+    pin: Pin, dest: Path, tools: Tools, *, branch: str | None, bring: Callable[[GitRepo], None], on_event: OnEvent
+) -> AbstractContextManager[Checkout]:
+    """``open_checkout`` as the settings have it, with the hub as its origin."""
+    return open_checkout(
+        pin,
+        dest,
+        tools.git(),
+        branch=branch,
+        origin=tools.hub.git_url(pin.repo),
+        bring=bring,
+        mirrors=tuple(endpoint.git_url(pin.repo) for endpoint in tools.endpoints),
+        lfs_store=tools.settings.lfs_store,
+        edits=tools.edits,
+        on_event=on_event,
+    )
+
+
+@contextmanager
 def _opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Iterator[Checkout]:
     """The revision becomes a commit, the commit a checkout with pointers."""
     with tools.web() as web:
         pin = find_pin(spec, tools, web, on_event)
         branch = head_branch(spec, pin, tools, web)
         made = not dest.exists()
-        opened = open_checkout(
-            pin,
-            dest,
-            tools.git(),
-            branch=branch,
-            origin=tools.hub.git_url(pin.repo),
-            bring=Bringer(spec, pin, tools, web, on_event),
-            mirrors=tuple(endpoint.git_url(pin.repo) for endpoint in tools.endpoints),
-            lfs_store=tools.settings.lfs_store,
-            edits=tools.edits,
-            on_event=on_event,
-        )
+        bring = Bringer(spec, pin, tools, web, on_event)
         try:
-            with opened as checkout:
+            with pinned_checkout(pin, dest, tools, branch=branch, bring=bring, on_event=on_event) as checkout:
                 yield checkout
         except HfcloneError:
             if made:

@@ -122,13 +122,6 @@ class Board:
         with self._lock:
             return {str(health.endpoint): health.lies for health in self._health.values()}
 
-    def answered(self, endpoint: Endpoint) -> None:
-        """It answered as it should."""
-        with self._lock:
-            health = self._health[endpoint]
-            health.known = health.answered = True
-            health.backoff.succeed()
-
     def met(self, endpoint: Endpoint) -> None:
         """It answered something."""
         with self._lock:

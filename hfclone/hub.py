@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from hfclone import errors
-from hfclone.endpoints import Endpoint, EndpointKind
+from hfclone.endpoints import Endpoint, EndpointKind, hub_first
 from hfclone.errors import HfcloneError
 from hfclone.http import Answer, Authority, Web, wall_clock
 from hfclone.names import Pin, Repo, RepoSpec, is_full_sha, parse_repo_spec
@@ -41,7 +41,7 @@ def select(paths: Iterable[bytes], *, include: Sequence[str], exclude: Sequence[
 
 def branches(repo: Repo, endpoints: Sequence[Endpoint], web: Web, authorities: Sequence[Authority]) -> frozenset[str]:
     """The repo's branches, by the first endpoint that tells; none where nobody does."""
-    for endpoint in sorted(endpoints, key=lambda e: e.kind is not EndpointKind.HUB):
+    for endpoint in hub_first(endpoints):
         try:
             authority = authority_for(endpoint, authorities)
             with web.ask(endpoint.refs_url(repo), label=str(endpoint), authority=authority) as answer:
@@ -57,7 +57,7 @@ def branches(repo: Repo, endpoints: Sequence[Endpoint], web: Web, authorities: S
 def resolve(
     spec: RepoSpec, endpoints: Sequence[Endpoint], web: Web, authorities: Sequence[Authority]
 ) -> tuple[Pin, str]:
-    """The commit that ``spec``'s revision is now, and who said so.
+    """The commit that ``spec``'s revision is now, and who said so; a full commit need not be asked for.
 
     The hub is asked first: a mirror may be behind, or lie. One pass; trying again is patience's.
 
@@ -66,10 +66,8 @@ def resolve(
         TransferError: the hub could not be reached, and no mirror told the commit; what a mirror said
             in place of that is the error's cause.
     """
-    if spec.revision is not None and is_full_sha(spec.revision):
-        return Pin(spec.repo, spec.revision), ""
     failures: list[HfcloneError] = []
-    ordered = sorted(endpoints, key=lambda e: e.kind is not EndpointKind.HUB)
+    ordered = hub_first(endpoints)
     with_hub = ordered[0].kind is EndpointKind.HUB
     for endpoint in ordered:
         try:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from hfclone import hub
 from hfclone.events import OnEvent, Working, ignore
-from hfclone.flows import Bringer
+from hfclone.flows import looked_at
 from hfclone.git import GitRepo, TreeEntry
 from hfclone.locked import SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.names import History, RepoSpec
 from hfclone.pointer import Oid, Pointer
-from hfclone.revisions import DEFAULT_BRANCH, find_pin
+from hfclone.revisions import DEFAULT_BRANCH
 from hfclone.settings import Settings
 from hfclone.tools import Tools
 
@@ -34,11 +32,7 @@ def read_repo(spec: RepoSpec, settings: Settings, on_event: OnEvent = ignore) ->
         HfcloneError: as ``flows.clone`` until the first large byte.
     """
     tools = Tools.of(replace(settings, history=History.SHALLOW), spec)
-    with tools.web() as web, TemporaryDirectory(prefix="hfclone-") as scratch:
-        pin = find_pin(spec, tools, web, on_event)
-        repo = GitRepo(tools.git(), Path(scratch))
-        repo.init(DEFAULT_BRANCH)
-        Bringer(spec, pin, tools, web, on_event)(repo)
+    with looked_at(spec, tools, on_event) as (pin, repo):
         raw = repo.run("cat-file", "commit", pin.commit)
         return LockedRepo(pin, spec.revision or DEFAULT_BRANCH, raw, _files(repo, pin.commit, settings, on_event))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hfclone import flows
 from hfclone.audit import Audit, audit_checkout
-from hfclone.checkout import Trust, open_checkout
+from hfclone.checkout import Trust
 from hfclone.errors import BadOption, BadTree
 from hfclone.events import OnEvent, Pinned, Report, ignore
 from hfclone.existing import find_existing
@@ -70,17 +70,6 @@ def sync_one(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEve
     on_event(Pinned(pin, locked.revision, "the lockfile"))
     unselected = frozenset(file.path for file in locked.files if not file.selected)
     with tools.web() as web:
-        opened = open_checkout(
-            pin,
-            dest,
-            tools.git(),
-            branch=None,
-            origin=tools.hub.git_url(pin.repo),
-            bring=Rebuilder(locked, tools, web, on_event),
-            mirrors=tuple(endpoint.git_url(pin.repo) for endpoint in tools.endpoints),
-            lfs_store=tools.settings.lfs_store,
-            edits=tools.edits,
-            on_event=on_event,
-        )
-        with opened as checkout:
+        bring = Rebuilder(locked, tools, web, on_event)
+        with flows.pinned_checkout(pin, dest, tools, branch=None, bring=bring, on_event=on_event) as checkout:
             return flows.complete(checkout, tools, on_event, leave=unselected)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from hfclone import hub
 from hfclone.commits import translate
-from hfclone.endpoints import Endpoint, EndpointKind
+from hfclone.endpoints import Endpoint, hub_first
 from hfclone.errors import GitFailed, HfcloneError, RemoteError, RevisionAmbiguous, RevisionNotFound, TransferError
 from hfclone.events import OnEvent, Pinned, Renamed, Waiting
-from hfclone.git import Fetch, GitRepo
+from hfclone.git import Fetch, scratch_repo
 from hfclone.http import Web
 from hfclone.names import Pin, RepoSpec, is_full_sha, is_short_sha
 from hfclone.tools import Tools
@@ -70,7 +68,7 @@ def waiting(tools: Tools, on_event: OnEvent) -> Callable[[float, HfcloneError], 
 def _by_abbreviation(spec: RepoSpec, short: str, tools: Tools) -> tuple[Pin, str]:
     """The one commit that begins with ``short``, from a history without trees (a few KB)."""
     failure: HfcloneError | None = None
-    for endpoint in sorted(tools.endpoints, key=lambda e: e.kind is not EndpointKind.HUB):
+    for endpoint in hub_first(tools.endpoints):
         try:
             return Pin(spec.repo, _search(spec, short, endpoint, tools)), str(endpoint)
         except RevisionAmbiguous:
@@ -82,9 +80,7 @@ def _by_abbreviation(spec: RepoSpec, short: str, tools: Tools) -> tuple[Pin, str
 
 
 def _search(spec: RepoSpec, short: str, endpoint: Endpoint, tools: Tools) -> str:
-    with tempfile.TemporaryDirectory(prefix="hfclone-") as scratch:
-        repo = GitRepo(tools.git(), Path(scratch))
-        repo.init(DEFAULT_BRANCH)
+    with scratch_repo(tools.git()) as repo:
         try:
             repo.fetch(endpoint.git_url(spec.repo), Fetch(refspecs=("refs/*:refs/found/*",), filter_spec="tree:0"))
         except GitFailed as error:

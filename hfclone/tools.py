@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
@@ -31,19 +30,20 @@ class Tools:
     endpoints: tuple[Endpoint, ...]
     clock: Clock = field(default_factory=lambda: Clock(time.monotonic, _interruptible_sleep))
     rng: Random = field(default_factory=Random)
-    wall_clock: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
+        """A run begins with its tools."""
+        _ = self.began
 
     @cached_property
     def began(self) -> float:
-        """Clock time at which the run began; asked for first thing."""
+        """Clock time at which the run began."""
         return self.clock.now()
 
     @classmethod
     def of(cls, settings: Settings, spec: RepoSpec) -> Tools:
         """The tools for ``spec``. Raises BadOption where nobody is left to ask."""
-        tools = cls(settings, endpoints_of(settings, spec.site))
-        _ = tools.began
-        return tools
+        return cls(settings, endpoints_of(settings, spec.site))
 
     @cached_property
     def board(self) -> Board:

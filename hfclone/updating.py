@@ -91,9 +91,7 @@ def _asked(here: Existing, settings: Settings) -> tuple[Tools, Repo]:
     if found is None:
         raise ForeignOrigin(str(here.path), here.origin or "nowhere", "no http(s) address of its objects is known")
     host, repo = found
-    tools = Tools(settings, (host,))
-    _ = tools.began
-    return tools, repo
+    return Tools(settings, (host,)), repo
 
 
 def _hub_repo(here: Existing, settings: Settings) -> Repo | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hfclone.errors import BadPointer, GitFailed
 from hfclone.git.running import Git, OnProgress
@@ -14,7 +16,7 @@ from hfclone.names import is_full_sha
 from hfclone.pointer import MAX_POINTER_BYTES, Oid, Pointer, parse_pointer
 from hfclone.treepaths import show_path
 
-__all__ = ["Fetch", "GitRepo", "TreeEntry"]
+__all__ = ["Fetch", "GitRepo", "TreeEntry", "scratch_repo"]
 
 _REMOTE = "hfclone-fetch"
 """A remote that exists in the environment of one command: no URL of a mirror gets into a file."""
@@ -52,6 +54,15 @@ class Fetch:
         named = [("depth", self.depth), ("deepen", self.deepen), ("filter", self.filter_spec)]
         words = [f"--{name}={value}" for name, value in named if value is not None]
         return words + ["--unshallow"] * self.unshallow + ["--stdin"] * bool(self.oids)
+
+
+@contextmanager
+def scratch_repo(git: Git) -> Iterator[GitRepo]:
+    """An empty repo in a folder that goes: for what is only to be looked at."""
+    with TemporaryDirectory(prefix="hfclone-") as folder:
+        repo = GitRepo(git, Path(folder))
+        repo.init("main")
+        yield repo
 
 
 class GitRepo:

@@ -32,6 +32,7 @@ from hfclone.transfer import Arrived, Transfer, Wanted
 from hfclone.transfer.exchange import request_range
 from hfclone.transfer.sources import BATCH_OBJECTS, Source, Sources
 from hfclone.transfer.tempo import Hours
+from hfclone.transfer.trust import SECOND_CHANCES
 
 __all__ = ["Aria2Transfer"]
 
@@ -39,7 +40,6 @@ PER_SERVER = 16
 """Connections aria2c allows to one server at most."""
 POLL = 0.25
 """Seconds between two looks at what it has written."""
-SECOND_CHANCES = 1
 STEP = 1.0
 """Seconds between two words about a wait."""
 

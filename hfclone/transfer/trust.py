@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from hfclone.ranges import RangeSet
 
-__all__ = ["Claim", "Ruling", "Trust"]
+__all__ = ["SECOND_CHANCES", "Claim", "Ruling", "Trust"]
 
 SECOND_CHANCES = 1
 """Wrong objects that a sender may send once more, where there is nobody else to ask."""

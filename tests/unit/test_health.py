@@ -45,7 +45,7 @@ def test_failures_that_were_under_way_together_count_once(board: Board, hands: H
 
 
 def test_two_failures_are_forgiven_who_answered(board: Board, hands: Hands) -> None:
-    board.answered(MIRROR)
+    board.sent(MIRROR, 1)
     assert board.failed(MIRROR, DOWN, began=hands.time) == 0.0
     hands.time += 1
     assert board.failed(MIRROR, DOWN, began=hands.time) == 0.0
