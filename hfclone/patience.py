@@ -139,7 +139,8 @@ class Patience:
         """Call ``attempt`` until it returns, as long as its errors allow and patience lasts.
 
         For single calls (a revision, a git fetch); ranges have the pool. An error that is final at
-        once, or the last one when patience ends, is raised as it is.
+        once, or the last one when patience ends, is raised as it is. The last wait is cut to what
+        remains, but for one that the server asked for.
         """
         backoff = Backoff(rng)
         while True:
@@ -148,10 +149,13 @@ class Patience:
             except HfcloneError as error:
                 if judge(error) in (Verdict.STOP, Verdict.ELSEWHERE):
                     raise
-                wait = backoff.fail(self._clock.now(), getattr(error, "retry_after", None))
+                asked = getattr(error, "retry_after", None)
+                wait = backoff.fail(self._clock.now(), asked)
                 remaining = self.remaining
                 if remaining is not None and remaining <= wait:
-                    raise
+                    if remaining <= 0 or asked is not None:
+                        raise
+                    wait = remaining
                 on_wait(wait, error)
                 self._clock.sleep(wait)
             else:

@@ -75,7 +75,7 @@ def test_a_mirrors_no_is_the_last_word_if_the_hub_never_speaks(hfclone: Command,
     hub.down()
     began = time.monotonic()
     done = hfclone("acme/model", "out", "--mirror", mirror.url, "--give-up-after", "3s", "--progress", "json")
-    assert time.monotonic() - began >= 1.5, "the hub was waited for"
+    assert time.monotonic() - began >= 3, "the hub was waited for"
     assert done.code == 3, done.stderr
     assert done.event("error")["code"] == "repo-not-found"
     assert done.event("error")["fields"]["endpoint"] == mirror.url.removeprefix("http://")
