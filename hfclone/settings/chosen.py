@@ -1,0 +1,92 @@
+"""What a run is told: ``Settings`` and the choices in it. Values alone; ``reading`` makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+
+from hfclone.endpoints import HUB_URL
+from hfclone.measures import Window
+from hfclone.names import History, LfsStore, Token
+
+__all__ = ["FIRST_ANSWER_SECONDS", "Fetcher", "Progress", "Proxies", "Settings", "Verbosity"]
+
+FIRST_ANSWER_SECONDS = 120.0
+"""A host typed wrong should not wait a day: the default until anything has answered properly."""
+
+
+class Fetcher(Enum):
+    """What moves the bytes of large objects."""
+
+    AUTO = "auto"
+    THREADS = "threads"
+    ARIA2C = "aria2c"
+
+
+class Progress(Enum):
+    """How a run is shown."""
+
+    AUTO = "auto"
+    """Bars on a terminal, lines elsewhere."""
+    BAR = "bar"
+    JSON = "json"
+    NONE = "none"
+
+
+class Verbosity(IntEnum):
+    """How much is said on stderr."""
+
+    QUIET = -1
+    """Errors alone."""
+    NORMAL = 0
+    VERBOSE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The proxies the environment names, as URLs; ``no_proxy`` are hosts that go without."""
+
+    http: str | None = None
+    https: str | None = None
+    all: str | None = None
+    no_proxy: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the user chose, checked. Endpoints are URLs without a trailing slash; times in seconds."""
+
+    mirrors: tuple[str, ...] = ()
+    endpoint: str = HUB_URL
+    only_mirrors: bool = False
+    trusted: tuple[str, ...] = ()
+    """Endpoints that may see the token although they are not the hub."""
+    fetcher: Fetcher = Fetcher.AUTO
+    connections: int = 64
+    give_up_after: float | None = 86400.0
+    """Without a new byte for so long, the run ends; ``None`` is never."""
+    first_answer_within: float | None = FIRST_ANSWER_SECONDS
+    """The same, until anything has answered properly in this run."""
+    stall_after: float = 20.0
+    limit_rate: int | None = None
+    """Bytes a second."""
+    window: Window | None = None
+    history: History = History.SHALLOW
+    lfs_store: LfsStore = LfsStore.AUTO
+    backup: bool = False
+    """Whether a user's files that are in the way are moved aside; else they end the run."""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    progress: Progress = Progress.AUTO
+    verbosity: Verbosity = Verbosity.NORMAL
+    token: Token | None = None
+    """What the environment or the caller gave; ``None`` leaves huggingface_hub's own lookup."""
+    may_find_token: bool = field(default=True, compare=False)
+    """Whether huggingface_hub's own lookup can come to anything; importing it takes longer than all else."""
+    # Proxies and the environment may hold passwords: no repr shows them.
+    proxies: Proxies = field(default=Proxies(), repr=False)
+    ca_bundle: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """For child processes; holds no token."""
+    user_agent: str = "hfclone"

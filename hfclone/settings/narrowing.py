@@ -1,0 +1,25 @@
+"""What REPO names leaves only a part of the repo to fetch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from glob import escape
+
+from hfclone.errors import BadOption
+from hfclone.names import RepoSpec
+from hfclone.settings.chosen import Settings
+
+__all__ = ["narrowed"]
+
+
+def narrowed(settings: Settings, spec: RepoSpec) -> Settings:
+    """``settings`` that fetch only the file or folder that ``spec`` names, if it names one.
+
+    Raises:
+        BadOption: ``--include`` was given as well.
+    """
+    if spec.file is None:
+        return settings
+    if settings.include:
+        raise BadOption("--include", settings.include[0], f"REPO names {spec.file} already")
+    return replace(settings, include=(escape(spec.file),))

@@ -1,0 +1,64 @@
+"""Every setting: its option, its environment names, its default.
+
+The command line, the documentation and ``hfclone config`` are made from this table; a new setting is a
+row here, a field of ``Settings`` and a line in ``reading``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hfclone.endpoints import HUB_URL
+
+__all__ = ["MAX_CONNECTIONS", "VARIABLES", "Variable", "variable"]
+
+MAX_CONNECTIONS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One setting. ``name`` is its environment name, several where a blank stands between, first wins."""
+
+    name: str
+    option: str
+    """The flag; for what only the environment says, the key by which the code asks for it."""
+    default: str
+    help: str
+    many: bool = False
+    """Whether the environment's value is a list with commas."""
+
+
+VARIABLES = (
+    Variable("HFCLONE_MIRROR", "--mirror", "", "an endpoint tried before the hub (repeatable)", many=True),
+    Variable("HF_ENDPOINT", "--endpoint", HUB_URL, "the hub itself"),
+    Variable("HFCLONE_ONLY_MIRRORS", "--only-mirrors", "0", "never ask the hub"),
+    Variable("HFCLONE_TRUST_MIRROR", "--trust-mirror", "", "a mirror that may see the token (repeatable)", many=True),
+    Variable("HFCLONE_FETCHER", "--fetcher", "auto", "what moves the large objects"),
+    Variable("HFCLONE_CONNECTIONS", "--connections", "64", f"at most so many connections, 1 to {MAX_CONNECTIONS}"),
+    Variable("HFCLONE_GIVE_UP_AFTER", "--give-up-after", "24h", "end when no byte came for so long; 0 is never"),
+    Variable("HFCLONE_STALL_AFTER", "--stall-after", "20s", "drop a connection that is silent for so long"),
+    Variable("HFCLONE_LIMIT_RATE", "--limit-rate", "0", "bytes a second, all connections together (500k, 2M)"),
+    Variable("HFCLONE_WINDOW", "--window", "", "fetch only in this part of the day (23:00-07:00)"),
+    Variable("HFCLONE_PROGRESS", "--progress", "auto", "how the run is shown"),
+    Variable("", "--history", "shallow", "how much of git's past the checkout holds"),
+    Variable("HFCLONE_LFS_STORE", "--lfs-store", "auto", "how .git/lfs/objects is filled beside the work tree"),
+    Variable("", "--backup", "0", "move files that are in the way aside, to NAME.hfclone-orig-N"),
+    Variable("", "--include", "", "fetch only objects whose path matches (repeatable)", many=True),
+    Variable("", "--exclude", "", "leave objects whose path matches as pointers (repeatable)", many=True),
+    Variable("HF_TOKEN HUGGING_FACE_HUB_TOKEN", "token", "", "the token; else what 'hf auth login' stored"),
+    Variable("http_proxy HTTP_PROXY", "http-proxy", "", "the proxy for http"),
+    Variable("https_proxy HTTPS_PROXY", "https-proxy", "", "the proxy for https"),
+    Variable("all_proxy ALL_PROXY", "all-proxy", "", "the proxy for whatever has none of its own"),
+    Variable("no_proxy NO_PROXY", "no-proxy", "", "hosts that are reached without a proxy", many=True),
+    Variable(
+        "REQUESTS_CA_BUNDLE CURL_CA_BUNDLE SSL_CERT_FILE",
+        "ca-bundle",
+        "",
+        "certificates to trust, in place of certifi's",
+    ),
+)
+
+
+def variable(option: str) -> Variable:
+    """The row of ``option``."""
+    return next(row for row in VARIABLES if row.option == option)

@@ -1,0 +1,58 @@
+"""One value of a setting as people write it. Each raises BadOption under the name that said it."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+
+from hfclone.errors import BadOption
+from hfclone.measures import parse_duration
+from hfclone.settings.layers import Said
+from hfclone.settings.table import MAX_CONNECTIONS
+
+__all__ = ["ca_bundle", "choice", "connections", "positive_duration", "switch"]
+
+
+def positive_duration(said: Said) -> float:
+    """Seconds, more than none."""
+    seconds = parse_duration(said.last, said.name)
+    if seconds <= 0:
+        raise BadOption(said.name, said.last, "it must be more than 0")
+    return seconds
+
+
+def connections(said: Said) -> int:
+    """How many at most."""
+    text = said.last.strip()
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_CONNECTIONS:
+        raise BadOption(said.name, said.last, f"write a number from 1 to {MAX_CONNECTIONS}")
+    return int(text)
+
+
+def ca_bundle(said: Said) -> str | None:
+    """A file or folder of certificates that is there."""
+    if said.values and not Path(said.last).exists():
+        raise BadOption(said.name, said.last, "there is no such file")
+    return said.last or None
+
+
+def switch(said: Said) -> bool:
+    """Yes or no."""
+    given = said.last.strip().lower()
+    if given not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise BadOption(said.name, said.last, "write 1 or 0")
+    return given in ("1", "true", "yes", "on")
+
+
+_Choice = TypeVar("_Choice", bound=Enum)
+
+
+def choice(kind: type[_Choice], said: Said) -> _Choice:
+    """The member of ``kind`` with that value."""
+    try:
+        return kind(said.last.strip().lower())
+    except ValueError:
+        names = ", ".join(str(member.value) for member in kind)
+        raise BadOption(said.name, said.last, f"write one of {names}") from None
