@@ -17,5 +17,7 @@ settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
-# A run in the background of a script inherits a SIGINT that is ignored, and hands that on to what it starts.
+# A run in the background of a script, or under nohup, inherits signals that are ignored, and hands that on.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for name in ("SIGTERM", "SIGHUP"):
+    signal.signal(getattr(signal, name), signal.SIG_DFL)
