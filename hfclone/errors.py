@@ -131,6 +131,8 @@ class BadRepoSpec(UsageError):
 
 @dataclass(eq=False)
 class BadOption(UsageError):
+    """An option, a variable or a line of a settings file says what cannot be meant."""
+
     option: str
     given: str
     reason: str
@@ -508,6 +510,8 @@ class OtherCheckout(LocalError):
 
 @dataclass(eq=False)
 class Conflicts(LocalError):
+    """PATH holds files that are not the repo's, and are in the way."""
+
     path: str
     paths: tuple[str, ...]
     code = "conflicts"

@@ -132,3 +132,10 @@ def test_a_missing_package_without_rights(bare_path: str) -> None:
 def test_nothing_to_install(bare_path: str) -> None:
     """What is there needs neither."""
     assert need(bare_path, "cat:coreutils").returncode == 0
+
+
+def test_pages_are_as_the_code_says() -> None:
+    """Tables that are made; ``scripts/pages.py`` makes them anew."""
+    command = [sys.executable, str(ROOT / "scripts" / "pages.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
