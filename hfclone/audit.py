@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -24,8 +24,8 @@ from hfclone.worktree import Kind, Standing, WorkTree
 
 __all__ = ["Audit", "Select", "audit_checkout", "audit_directory"]
 
-Select = Callable[[Iterable[bytes]], Collection[bytes]]
-"""Picks the paths whose objects are wanted."""
+Select = Callable[[Mapping[bytes, int]], Collection[bytes]]
+"""Picks the paths whose objects are wanted; it is given each path's size, 0 for what is no object."""
 
 THREADS = 2
 """More do not help one disk, and two keep it and a processor busy."""
@@ -113,7 +113,7 @@ class _Run:
 
     def compare(self, targets: Sequence[Target], repo: GitRepo) -> tuple[list[Finding], int]:
         """All that is wrong, and how many bytes were read."""
-        self._selected = self.select(target.path for target in targets if target.selected)
+        self._selected = self.select({target.path: _object_size(target) for target in targets if target.selected})
         with _tree(self.root) as tree:
             standing = {target.path: tree.look(target.path) for target in targets}
         todo = [target for target in targets if self._needs_reading(target, standing[target.path])]
@@ -239,6 +239,10 @@ def _tree(root: Path) -> Iterator[WorkTree]:
         raise CannotWrite(str(root), error.strerror or str(error)) from error
     with closing(tree):
         yield tree
+
+
+def _object_size(target: Target) -> int:
+    return 0 if target.pointer is None else target.pointer.size
 
 
 def _size(standing: Standing) -> int:

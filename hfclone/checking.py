@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
-from hfclone import hub
 from hfclone.audit import Audit, Select, audit_checkout, audit_directory
 from hfclone.checkout import Trust
 from hfclone.errors import BadOption, NotACheckout
 from hfclone.events import OnEvent, ignore
 from hfclone.existing import Existing, find_existing
 from hfclone.lockfiles import locked_for, read_lock
+from hfclone.selection import select
 from hfclone.settings import Settings
 from hfclone.targets import Problem
 from hfclone.updating import fetch_into, offline_git
@@ -77,4 +78,4 @@ def _make_way(found: Audit, here: Existing) -> None:
 
 
 def _select(settings: Settings) -> Select:
-    return lambda paths: hub.select(paths, include=settings.include, exclude=settings.exclude)
+    return partial(select, settings=settings)

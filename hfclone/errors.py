@@ -4,7 +4,7 @@
 
     HfcloneError
     ├── UsageError        the request itself cannot be meant          exit 2
-    │   └── BadRepoSpec · BadOption · BadLockfile
+    │   └── BadRepoSpec · BadOption · BadSettings · BadLockfile · QuantNotFound
     ├── RemoteError       the far side answered, and the answer is no exit 3
     │   └── RepoNotFound · RepoDisabled · RevisionNotFound · PathNotFound · RevisionAmbiguous
     │       · AccessDenied · BadToken · ObjectMissing · NotServed
@@ -37,6 +37,7 @@ __all__ = [
     "BadPointer",
     "BadRedirect",
     "BadRepoSpec",
+    "BadSettings",
     "BadToken",
     "BadTree",
     "CannotWrite",
@@ -61,6 +62,7 @@ __all__ = [
     "OtherFile",
     "OwnCommits",
     "PathNotFound",
+    "QuantNotFound",
     "RangeRefused",
     "RateLimited",
     "RemoteError",
@@ -145,6 +147,24 @@ class BadOption(UsageError):
 
 
 @dataclass(eq=False)
+class BadSettings(UsageError):
+    """A file of settings."""
+
+    path: str
+    key: str
+    reason: str
+    suggestion: str = "put the file right, or name another with HFCLONE_CONFIG"
+    code = "bad-settings"
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.key}: {self.reason}" if self.key else f"{self.path}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return self.suggestion
+
+
+@dataclass(eq=False)
 class BadLockfile(UsageError):
     file: str
     where: str
@@ -156,6 +176,22 @@ class BadLockfile(UsageError):
 
 
 # --- the far side says no ----------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class QuantNotFound(UsageError):
+    """``--quant`` names what no GGUF file of the repo is."""
+
+    quants: tuple[str, ...]
+    there: tuple[str, ...]
+    code = "quant-not-found"
+    text = "no GGUF file is {quants}"
+
+    @property
+    def hint(self) -> str:
+        if not self.there:
+            return "the repo has no GGUF files with a quantisation in their names; choose with --include"
+        return f"there are {', '.join(self.there)}"
 
 
 class RemoteError(HfcloneError):

@@ -8,7 +8,7 @@ next one starts from there.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -39,6 +39,7 @@ from hfclone.partials import Partials
 from hfclone.plan import Plan, Presence, make_plan
 from hfclone.pointer import Pointer
 from hfclone.revisions import find_pin, head_branch, waiting
+from hfclone.selection import check_quants, select
 from hfclone.settings import Settings
 from hfclone.tools import Tools
 from hfclone.transfer import Arrived, Wanted
@@ -78,7 +79,7 @@ def plan(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ign
         pin,
         files,
         {path: _looks(dest, path, pointer) for path, pointer in files.items()},
-        selected=_selected(files, tools).__contains__,
+        selected=select(_sizes(files), settings).__contains__,
         held=partials.claimed_bytes,
         reserved=partials.reserved_bytes,
         free=disk_usage(next(parent for parent in (dest.absolute(), *dest.absolute().parents) if parent.exists())).free,
@@ -106,8 +107,7 @@ def complete(
     """
     todo = _plan(checkout, tools, trust, leave, on_event)
     _check_space(checkout, todo)
-    bad = checkout.bad_pointers()
-    failures: list[HfcloneError] = [bad[path] for path in sorted(_selected(bad, tools))]
+    failures = _wanted_but_bad(checkout, tools)
     for pointer in todo.copies:
         checkout.copy(pointer, todo.paths[pointer.oid])
     partials = Partials(checkout.parts_dir)
@@ -197,6 +197,8 @@ class Bringer:
         tools = self._tools
         tools.patience.persist(lambda: self._once(repo), rng=tools.rng, on_wait=waiting(tools, self._on_event))
         self._check_file(repo)
+        if tools.settings.quants:
+            check_quants((entry.path for entry in repo.tree_entries(self._pin.commit)), tools.settings)
 
     def _check_file(self, repo: GitRepo) -> None:
         """A page's URL may name a file that the commit does not hold: that is no empty selection, but a mistake.
@@ -251,7 +253,7 @@ def _plan(checkout: Checkout, tools: Tools, trust: Trust, leave: AbstractSet[byt
     partials = Partials(checkout.parts_dir)
     presence = checkout.inventory(trust, on_event)
     files = checkout.files()
-    wanted = _selected(files, tools) - leave
+    wanted = select(_sizes(files), tools.settings) - leave
     edited = [path for path in files if path in wanted and presence[path] is Presence.FOREIGN]
     if edited and tools.edits is Edits.KEPT:
         raise Conflicts(str(checkout.path), tuple(map(show_path, edited)))
@@ -281,10 +283,17 @@ def _looks(dest: Path, path: bytes, pointer: Pointer) -> Presence:
     return Presence.CONTENT if whole else Presence.POINTER
 
 
-def _selected(paths: Iterable[bytes], tools: Tools) -> frozenset[bytes]:
-    """The paths that the user asked for."""
-    settings = tools.settings
-    return hub.select(paths, include=settings.include, exclude=settings.exclude)
+def _wanted_but_bad(checkout: Checkout, tools: Tools) -> list[HfcloneError]:
+    """What is wrong with pointers that the user asked for."""
+    bad = checkout.bad_pointers()
+    if not bad:
+        return []
+    wanted = select({**dict.fromkeys(bad, 0), **_sizes(checkout.files())}, tools.settings)
+    return [bad[path] for path in sorted(bad.keys() & wanted)]
+
+
+def _sizes(files: Mapping[bytes, Pointer]) -> dict[bytes, int]:
+    return {path: pointer.size for path, pointer in files.items()}
 
 
 def _check_space(checkout: Checkout, todo: Plan) -> None:

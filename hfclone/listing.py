@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from hfclone import hub
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.flows import looked_at
 from hfclone.git import GitRepo, TreeEntry
@@ -14,6 +13,7 @@ from hfclone.locked import SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.names import History, RepoSpec
 from hfclone.pointer import Oid, Pointer
 from hfclone.revisions import DEFAULT_BRANCH
+from hfclone.selection import select
 from hfclone.settings import Settings
 from hfclone.tools import Tools
 
@@ -38,9 +38,9 @@ def read_repo(spec: RepoSpec, settings: Settings, on_event: OnEvent = ignore) ->
 
 
 def select_files(files: Iterable[LockedFile], settings: Settings) -> list[LockedFile]:
-    """Those whose path the settings' patterns pick, whatever they are."""
+    """Those that the settings pick, whatever they are."""
     listed = list(files)
-    wanted = hub.select((file.path for file in listed), include=settings.include, exclude=settings.exclude)
+    wanted = select({file.path: file.size for file in listed}, settings)
     return [file for file in listed if file.path in wanted]
 
 
@@ -50,7 +50,7 @@ def _files(repo: GitRepo, commit: str, settings: Settings, on_event: OnEvent) ->
     texts = dict(repo.read_blobs(list(dict.fromkeys(e.oid for e in entries if e.path in pointers))))
     small = [e.oid for e in entries if e.mode != SUBMODULE_MODE and e.path not in pointers]
     digests = dict(digests_of(repo, small, on_event))
-    wanted = hub.select(pointers, include=settings.include, exclude=settings.exclude)
+    wanted = select({path: pointer.size for path, pointer in pointers.items()}, settings)
     rows = (_row(entry, pointers, texts, digests) for entry in entries)
     listed = [row if row.pointer is None or row.path in wanted else replace(row, selected=False) for row in rows]
     return tuple(sorted(listed, key=lambda row: row.path))

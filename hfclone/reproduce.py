@@ -15,6 +15,7 @@ from hfclone.listing import read_repo
 from hfclone.locked import Lock, LockedRepo, directory_names, flaw_of
 from hfclone.names import RepoSpec
 from hfclone.rebuilding import Rebuilder
+from hfclone.selection import wanting_all
 from hfclone.settings import Settings
 from hfclone.tools import Tools
 from hfclone.updating import offline_git
@@ -66,7 +67,7 @@ def sync_one(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEve
         HfcloneError: as ``flows.clone``.
     """
     pin = locked.pin
-    tools = Tools.of(settings, RepoSpec(pin.repo, pin.commit))
+    tools = Tools.of(wanting_all(settings), RepoSpec(pin.repo, pin.commit))  # the lock has chosen
     on_event(Pinned(pin, locked.revision, "the lockfile"))
     unselected = frozenset(file.path for file in locked.files if not file.selected)
     with tools.web() as web:

@@ -83,12 +83,10 @@ class Tools:
     def web(self) -> Web:
         """New connections; the caller closes them."""
         settings = self.settings
-        proxies = settings.proxies
-        named = {"http": proxies.http, "https": proxies.https, "all": proxies.all}
         return Web(
             user_agent=settings.user_agent,
-            proxies={scheme: url for scheme, url in named.items() if url},
-            no_proxy=proxies.no_proxy,
+            proxies=settings.proxies.by_scheme(),
+            no_proxy=settings.proxies.no_proxy,
             ca_bundle=settings.ca_bundle,
             limits=Limits(silence=settings.stall_after),
         )

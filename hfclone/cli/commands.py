@@ -8,15 +8,25 @@ from typing import Any  # click hands over options by name
 
 import click
 
-from hfclone.cli import inspecting, keeping
+from hfclone.cli import configuring, inspecting, keeping
 from hfclone.cli.messages import EXIT_INTERRUPTED, EXIT_USAGE, usage_lines
-from hfclone.cli.options import Command, Job, checkout_options, chosen_settings, setting, view_options, write_epilog
+from hfclone.cli.options import (
+    Command,
+    Job,
+    checkout_options,
+    chosen_settings,
+    network_options,
+    selecting_options,
+    setting,
+    view_options,
+    write_epilog,
+)
 from hfclone.cli.session import Session, fail_early, make_streams_safe, say
 from hfclone.cli.version import version_line
 from hfclone.errors import BadOption, HfcloneError
 from hfclone.events import OnEvent
 from hfclone.names import History, RepoSpec, RepoType, parse_repo_spec
-from hfclone.settings import Fetcher, Settings, narrowed
+from hfclone.settings import Settings, narrowed
 
 __all__ = ["program", "run"]
 
@@ -119,22 +129,12 @@ def program() -> None:
 @program.command(cls=Command, examples=EXAMPLES, no_args_is_help=False)
 @click.argument("repo")
 @click.argument("directory", metavar="[DIR]", required=False)
-@setting("--mirror", metavar="ENDPOINT")
-@setting("--endpoint", metavar="ENDPOINT")
-@click.option("--only-mirrors", is_flag=True, help="never ask the hub")
-@setting("--trust-mirror", metavar="ENDPOINT")
 @click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit")
 @click.option("--repo-type", type=click.Choice([kind.value for kind in RepoType]), help="what REPO is")
-@setting("--include", metavar="GLOB")
-@setting("--exclude", metavar="GLOB")
+@selecting_options
 @setting("--history", choices=[kind.value for kind in History])
 @checkout_options
-@setting("--fetcher", choices=[kind.value for kind in Fetcher])
-@setting("--connections", metavar="N")
-@setting("--limit-rate", metavar="SIZE")
-@setting("--window", metavar="FROM-TO")
-@setting("--stall-after", metavar="TIME")
-@setting("--give-up-after", metavar="TIME")
+@network_options
 @view_options
 @click.option("--dry-run", is_flag=True, help="show the plan and stop there")
 def clone(repo: str, directory: str | None, **options: Any) -> Job:
@@ -169,5 +169,5 @@ def _plan_work(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent
     flows.plan(spec, dest, settings, on_event)
 
 
-for _command in (*keeping.COMMANDS, *inspecting.COMMANDS):
+for _command in (*keeping.COMMANDS, *inspecting.COMMANDS, *configuring.COMMANDS):
     program.add_command(_command)

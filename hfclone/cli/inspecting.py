@@ -8,7 +8,7 @@ from typing import Any  # click hands over options by name
 
 import click
 
-from hfclone.cli.options import Command, Job, chosen_settings, network_options, setting, view_options
+from hfclone.cli.options import Command, Job, chosen_settings, network_options, selecting_options, view_options
 from hfclone.cli.session import Session, fail_early, write_line
 from hfclone.errors import HfcloneError, NotAsCommitted
 from hfclone.events import OnEvent
@@ -41,8 +41,7 @@ def guarded(make: Callable[[], Job], options: dict[str, Any]) -> Job:
 @click.option("--lockfile", metavar="FILE", help="what must be there, in place of the checkout's commit")
 @click.option("--repair", is_flag=True, help="fetch what is damaged or missing; edits stay")
 @json_option
-@setting("--include", metavar="GLOB")
-@setting("--exclude", metavar="GLOB")
+@selecting_options
 @network_options
 @view_options
 def verify(directory: str | None, lockfile: str | None, repair: bool, as_json: bool, **options: Any) -> Job:  # noqa: FBT001  # click's
@@ -121,8 +120,7 @@ def _status(dest: Path | None, settings: Settings, *, as_json: bool) -> None:
 @click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit")
 @click.option("--repo-type", type=click.Choice([kind.value for kind in RepoType]), help="what REPO is")
 @json_option
-@setting("--include", metavar="GLOB")
-@setting("--exclude", metavar="GLOB")
+@selecting_options
 @network_options
 @view_options
 def ls(repo: str, revision: str | None, repo_type: str | None, as_json: bool, **options: Any) -> Job:  # noqa: FBT001  # click's

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any  # Any: click hands over options by name
 import click
 
 from hfclone.cli.inspecting import guarded
-from hfclone.cli.options import Command, Job, checkout_options, chosen_settings, network_options, setting, view_options
+from hfclone.cli.options import (
+    Command,
+    Job,
+    checkout_options,
+    chosen_settings,
+    network_options,
+    selecting_options,
+    view_options,
+)
 from hfclone.cli.session import Session, say, write_line
 from hfclone.errors import BadOption, NotAsCommitted
 from hfclone.events import OnEvent
@@ -39,8 +47,7 @@ SyncOne = Callable[["LockedRepo", Path, Settings, OnEvent], None]
 )
 @click.argument("directory", metavar="[DIR]", required=False)
 @click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit  [default: the checkout's branch]")
-@setting("--include", metavar="GLOB")
-@setting("--exclude", metavar="GLOB")
+@selecting_options
 @checkout_options
 @network_options
 @view_options
@@ -71,8 +78,7 @@ def pull(directory: str | None, revision: str | None, **options: Any) -> Job:
     ),
 )
 @click.argument("directory", metavar="[DIR]", required=False)
-@setting("--include", metavar="GLOB")
-@setting("--exclude", metavar="GLOB")
+@selecting_options
 @checkout_options
 @network_options
 @view_options
@@ -104,8 +110,7 @@ def fetch(directory: str | None, **options: Any) -> Job:
 )
 @click.argument("repos", metavar="REPO[@REV]...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="FILE", default=DEFAULT_LOCKFILE, show_default=True, help="the lockfile")
-@setting("--include", metavar="GLOB")
-@setting("--exclude", metavar="GLOB")
+@selecting_options
 @network_options
 @view_options
 def lock(repos: tuple[str, ...], output: str, **options: Any) -> Job:

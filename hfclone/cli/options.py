@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar  # Any: click hands over options by name
 
 import click
@@ -11,6 +11,7 @@ from hfclone.cli.messages import EXIT_CODES
 from hfclone.cli.version import version
 from hfclone.errors import BadOption
 from hfclone.names import LfsStore
+from hfclone.projectfile import readable_project_file
 from hfclone.settings import VARIABLES, Fetcher, Progress, Settings, Verbosity, read_settings
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "Job",
     "checkout_options",
     "chosen_settings",
+    "given_flags",
     "network_options",
+    "selecting_options",
     "setting",
     "view_options",
     "write_epilog",
@@ -79,6 +82,13 @@ _NETWORK = (
     setting("--window", metavar="FROM-TO"),
     setting("--stall-after", metavar="TIME"),
     setting("--give-up-after", metavar="TIME"),
+    setting("--proxy", metavar="URL"),
+)
+_SELECTING = (
+    setting("--include", metavar="GLOB"),
+    setting("--exclude", metavar="GLOB"),
+    setting("--quant", metavar="NAME"),
+    setting("--max-size", metavar="SIZE"),
 )
 _CHECKOUT = (
     setting("--lfs-store", choices=[kind.value for kind in LfsStore]),
@@ -98,6 +108,13 @@ def network_options(function: _Function) -> _Function:
     return function
 
 
+def selecting_options(function: _Function) -> _Function:
+    """Which of the large objects are wanted."""
+    for option in reversed(_SELECTING):
+        function = option(function)
+    return function
+
+
 def checkout_options(function: _Function) -> _Function:
     """What is done with disk and with a user's files."""
     for option in reversed(_CHECKOUT):
@@ -113,17 +130,23 @@ def view_options(function: _Function) -> _Function:
 
 
 def chosen_settings(options: dict[str, Any]) -> Settings:
-    """The settings that ``options`` (click's, by name), the environment and the defaults make.
+    """The settings that ``options`` (click's, by name), the environment, files and the defaults make.
 
     Raises:
-        BadOption: a value cannot be meant.
+        BadOption, BadSettings: a value cannot be meant.
     """
+    flags = given_flags(options)
+    if options["quiet"] and options["verbose"]:
+        raise BadOption("--quiet", "", "it contradicts --verbose")
+    verbosity = Verbosity.QUIET if options["quiet"] else Verbosity.VERBOSE if options["verbose"] else Verbosity.NORMAL
+    return read_settings(flags, verbosity=verbosity, project=readable_project_file, user_agent=f"hfclone/{version()}")
+
+
+def given_flags(options: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """What was said on the command line, by option."""
     flags: dict[str, tuple[str, ...]] = {}
     for variable in VARIABLES:
         value = options.get(variable.option.lstrip("-").replace("-", "_"))
         if variable.option.startswith("--") and value not in (None, (), False):
             flags[variable.option] = ("1",) if value is True else value if isinstance(value, tuple) else (value,)
-    if options["quiet"] and options["verbose"]:
-        raise BadOption("--quiet", "", "it contradicts --verbose")
-    verbosity = Verbosity.QUIET if options["quiet"] else Verbosity.VERBOSE if options["verbose"] else Verbosity.NORMAL
-    return read_settings(flags, verbosity=verbosity, user_agent=f"hfclone/{version()}")
+    return flags

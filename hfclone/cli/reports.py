@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from hfclone.audit import Audit
 from hfclone.cli.words import show_size, show_text
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedFile, LockedRepo
+from hfclone.quants import quant_of
 from hfclone.status import State, Status
 from hfclone.targets import Finding
 from hfclone.treepaths import show_path
@@ -105,6 +106,7 @@ def listing_data(repo: LockedRepo, files: Iterable[LockedFile]) -> Iterator[dict
             "size": file.size,
             "kind": _kind(file),
             "sha256": file.sha256,
+            "quant": quant_of(file.path) or "",
             "oid": file.oid,
             "mode": file.mode,
             "repo": repo.pin.repo.path,

@@ -1,27 +1,37 @@
-"""What the user chose: flags over environment over defaults, parsed once. The only reader of ``os.environ``.
+"""What the user chose: flags over environment over files over defaults, parsed once. The only reader of ``os.environ``.
 
 ``table`` declares every setting; ``layers`` are the sources, ``values`` reads one value, ``reading``
-makes ``Settings`` (``chosen``) of them, ``whom`` says who is asked.
+makes ``Settings`` (``chosen``) of them, ``files`` reads TOML, ``whom`` says who is asked.
 """
 
 from hfclone.settings.chosen import Fetcher, Progress, Proxies, Settings, Verbosity
-from hfclone.settings.layers import Layer
+from hfclone.settings.files import PROJECT_FILE, user_file
+from hfclone.settings.layers import Layer, Origin, Said
 from hfclone.settings.narrowing import narrowed
-from hfclone.settings.reading import read_settings
-from hfclone.settings.table import VARIABLES, Variable
+from hfclone.settings.proxies import without_password
+from hfclone.settings.reading import read_settings, what_was_said
+from hfclone.settings.table import SECRETS, VARIABLES, Variable, Where
 from hfclone.settings.whom import KNOWN_MIRRORS, endpoints_of
 
 __all__ = [
     "KNOWN_MIRRORS",
+    "PROJECT_FILE",
+    "SECRETS",
     "VARIABLES",
     "Fetcher",
     "Layer",
+    "Origin",
     "Progress",
     "Proxies",
+    "Said",
     "Settings",
     "Variable",
     "Verbosity",
+    "Where",
     "endpoints_of",
     "narrowed",
     "read_settings",
+    "user_file",
+    "what_was_said",
+    "without_password",
 ]

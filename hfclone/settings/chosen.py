@@ -45,12 +45,24 @@ class Verbosity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The proxies the environment names, as URLs; ``no_proxy`` are hosts that go without."""
+    """Proxies as URLs; ``no_proxy`` are hosts that go without."""
 
     http: str | None = None
     https: str | None = None
     all: str | None = None
     no_proxy: tuple[str, ...] = ()
+    named: str | None = None
+    """The user's own word, for everything; the others are then not heard."""
+
+    def by_scheme(self) -> dict[str, str]:
+        """The URL for ``http``, ``https`` and, for what has none of its own, ``all``."""
+        urls = {"http": self.http, "https": self.https, "all": self.named or self.all}
+        return {scheme: url for scheme, url in urls.items() if url}
+
+    @property
+    def speak_socks(self) -> bool:
+        """Whether any is something else than a proxy of plain http."""
+        return any(url.partition("://")[0] not in ("http", url) for url in self.by_scheme().values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +90,10 @@ class Settings:
     """Whether a user's files that are in the way are moved aside; else they end the run."""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    quants: tuple[str, ...] = ()
+    """Quantisations, in whatever case; none are all."""
+    max_size: int | None = None
+    """Bytes; a larger object stays a pointer."""
     progress: Progress = Progress.AUTO
     verbosity: Verbosity = Verbosity.NORMAL
     token: Token | None = None

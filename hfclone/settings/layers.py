@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 from hfclone.settings.table import VARIABLES, variable
 
-__all__ = ["Layer", "Said", "environment_layer", "first_said"]
+__all__ = ["Layer", "Origin", "Said", "environment_layer", "first_said"]
+
+
+class Origin(Enum):
+    """What kind of source said something."""
+
+    FLAG = "flag"
+    ENVIRONMENT = "environment"
+    PROJECT = "project"
+    """``hfclone.toml`` in the current directory."""
+    USER = "user"
+    """The user's own file, or the one that ``HFCLONE_CONFIG`` names."""
+    DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +30,16 @@ class Layer:
     values: Mapping[str, tuple[str, ...]]
     names: Mapping[str, str] = field(default_factory=dict)
     """What the source calls the option, where that is not the option itself."""
+    origin: Origin = Origin.FLAG
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The values of one setting and the name it was said under."""
+    """The values of one setting and the name it was said under; no name for a default."""
 
     name: str
     values: tuple[str, ...]
+    origin: Origin = Origin.FLAG
 
     @property
     def last(self) -> str:
@@ -44,7 +59,7 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
                 values[row.option] = parts if row.many else (text,)
                 names[row.option] = name
                 break
-    return Layer(values, names)
+    return Layer(values, names, Origin.ENVIRONMENT)
 
 
 def first_said(layers: Sequence[Layer]) -> Callable[[str], Said]:
@@ -53,8 +68,8 @@ def first_said(layers: Sequence[Layer]) -> Callable[[str], Said]:
     def said(option: str) -> Said:
         for layer in layers:
             if option in layer.values:
-                return Said(layer.names.get(option, option), layer.values[option])
+                return Said(layer.names.get(option, option), layer.values[option], layer.origin)
         default = variable(option).default
-        return Said("", (default,) if default else ())
+        return Said("", (default,) if default else (), Origin.DEFAULT)
 
     return said

@@ -15,6 +15,8 @@ __all__ = ["narrowed"]
 def narrowed(settings: Settings, spec: RepoSpec) -> Settings:
     """``settings`` that fetch only the file or folder that ``spec`` names, if it names one.
 
+    A file that is named is wanted, whatever its size and its name.
+
     Raises:
         BadOption: ``--include`` was given as well.
     """
@@ -22,4 +24,5 @@ def narrowed(settings: Settings, spec: RepoSpec) -> Settings:
         return settings
     if settings.include:
         raise BadOption("--include", settings.include[0], f"REPO names {spec.file} already")
-    return replace(settings, include=(escape(spec.file),))
+    only = replace(settings, include=(escape(spec.file),))
+    return only if spec.file.endswith("/") else replace(only, quants=(), max_size=None)

@@ -10,13 +10,18 @@ from pathlib import Path
 
 from hfclone.measures import parse_duration, parse_size, parse_window
 from hfclone.names import History, LfsStore, Token
-from hfclone.settings.chosen import FIRST_ANSWER_SECONDS, Fetcher, Progress, Proxies, Settings, Verbosity
-from hfclone.settings.layers import Layer, Said, environment_layer, first_said
-from hfclone.settings.table import variable
+from hfclone.settings.chosen import FIRST_ANSWER_SECONDS, Fetcher, Progress, Settings, Verbosity
+from hfclone.settings.files import file_layer, user_file
+from hfclone.settings.layers import Layer, Origin, Said, environment_layer, first_said
+from hfclone.settings.proxies import proxies_of, with_proxies
+from hfclone.settings.table import VARIABLES, Variable, variable
 from hfclone.settings.values import ca_bundle, choice, connections, positive_duration, switch
 from hfclone.settings.whom import endpoints, hub_and_mirrors
 
-__all__ = ["read_settings"]
+__all__ = ["FindProject", "read_settings", "what_was_said"]
+
+FindProject = Callable[[Mapping[str, str]], Path | None]
+"""The project's file of settings, found with an environment for git."""
 
 _TOKEN_VARIABLES = (
     "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE", "HUGGINGFACE_CO_STAGING", "COLAB_RELEASE_TAG",
@@ -29,26 +34,61 @@ def read_settings(
     *,
     verbosity: Verbosity = Verbosity.NORMAL,
     environ: Mapping[str, str] | None = None,
+    project: FindProject = lambda _environ: None,
     user_agent: str = "hfclone",
 ) -> Settings:
-    """Settings from ``flags`` (texts by option; absent or empty is "not given") and the environment.
+    """Settings from ``flags`` (texts by option; absent or empty is "not given"), the environment and files.
+
+    ``project`` finds the project's file, if there is one that may be read.
 
     Raises:
-        BadOption: a value cannot be meant; names the flag or the variable that said it.
+        BadOption: a value cannot be meant; names the flag, the variable or the key that said it.
+        BadSettings: a file cannot be meant.
     """
     environment = dict(os.environ if environ is None else environ)
-    given = {option: tuple(values) for option, values in flags.items() if values}
-    said = first_said((Layer(given), environment_layer(environment)))
-    settings = _checked(said)
+    settings = _checked(first_said(_layers(flags, environment, project)))
     secrets = variable("token").name.split()
     children = {name: value for name, value in environment.items() if name not in secrets}
     return replace(
         settings,
         verbosity=verbosity,
-        environment=children,
+        environment=with_proxies(children, settings.proxies),
         user_agent=user_agent,
         may_find_token=_may_find_token(environment),
     )
+
+
+def what_was_said(
+    flags: Mapping[str, Sequence[str]],
+    *,
+    environ: Mapping[str, str] | None = None,
+    project: FindProject = lambda _environ: None,
+) -> tuple[tuple[Variable, Said], ...]:
+    """Each setting as its source has it, unchecked; arguments and errors of files as ``read_settings``."""
+    said = first_said(_layers(flags, os.environ if environ is None else environ, project))
+    return tuple((row, said(row.option)) for row in VARIABLES)
+
+
+def _layers(flags: Mapping[str, Sequence[str]], environ: Mapping[str, str], project: FindProject) -> tuple[Layer, ...]:
+    """All sources, the strongest first. A file that was named stands for both of the others, and must be there."""
+    given = {option: tuple(values) for option, values in flags.items() if values}
+    said = (Layer(given), environment_layer(environ))
+    named = first_said(said)("config-file").last
+    if named:
+        return (*said, file_layer(Path(named), Origin.USER))
+    found, own = project(environ), user_file(environ)
+    files = [(found, Origin.PROJECT)] if found is not None else []
+    if own is not None and _is_there(own):
+        files.append((own, Origin.USER))
+    return (*said, *(file_layer(path, origin) for path, origin in files))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file, as far as we may know: the home may be another user's."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _checked(said: Callable[[str], Said]) -> Settings:
@@ -72,14 +112,11 @@ def _checked(said: Callable[[str], Said]) -> Settings:
         backup=switch(said("--backup")),
         include=said("--include").values,
         exclude=said("--exclude").values,
+        quants=said("--quant").values,
+        max_size=parse_size(said("--max-size").last, said("--max-size").name) if said("--max-size").values else None,
         progress=choice(Progress, said("--progress")),
         token=Token(said("token").last) if said("token").values else None,
-        proxies=Proxies(
-            said("http-proxy").last or None,
-            said("https-proxy").last or None,
-            said("all-proxy").last or None,
-            said("no-proxy").values,
-        ),
+        proxies=proxies_of(said),
         ca_bundle=ca_bundle(said("ca-bundle")),
     )
 

@@ -1,18 +1,30 @@
 """Every setting: its option, its environment names, its default.
 
-The command line, the documentation and ``hfclone config`` are made from this table; a new setting is a
-row here, a field of ``Settings`` and a line in ``reading``.
+The command line, the files of settings, ``docs/settings.md``, the manual page and ``hfclone config``
+are made from this table; a new setting is a row here, a field of ``Settings`` and a line in ``reading``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from hfclone.endpoints import HUB_URL
 
-__all__ = ["MAX_CONNECTIONS", "VARIABLES", "Variable", "variable"]
+__all__ = ["MAX_CONNECTIONS", "SECRETS", "VARIABLES", "Variable", "Where", "variable"]
 
 MAX_CONNECTIONS = 256
+
+
+class Where(Enum):
+    """Which files may say a setting."""
+
+    ANY = "any"
+    """The project's and the user's."""
+    USER = "user"
+    """The user's alone: it decides who is believed, or who sees a secret."""
+    NONE = "none"
+    """It is a secret, or other programs' variable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +38,26 @@ class Variable:
     help: str
     many: bool = False
     """Whether the environment's value is a list with commas."""
+    where: Where = Where.ANY
+
+    @property
+    def key(self) -> str:
+        """What a file calls it."""
+        return self.option.removeprefix("--")
 
 
 VARIABLES = (
     Variable("HFCLONE_MIRROR", "--mirror", "", "an endpoint tried before the hub (repeatable)", many=True),
-    Variable("HF_ENDPOINT", "--endpoint", HUB_URL, "the hub itself"),
-    Variable("HFCLONE_ONLY_MIRRORS", "--only-mirrors", "0", "never ask the hub"),
-    Variable("HFCLONE_TRUST_MIRROR", "--trust-mirror", "", "a mirror that may see the token (repeatable)", many=True),
+    Variable("HF_ENDPOINT", "--endpoint", HUB_URL, "the hub itself", where=Where.USER),
+    Variable("HFCLONE_ONLY_MIRRORS", "--only-mirrors", "0", "never ask the hub", where=Where.USER),
+    Variable(
+        "HFCLONE_TRUST_MIRROR",
+        "--trust-mirror",
+        "",
+        "a mirror that may see the token (repeatable)",
+        many=True,
+        where=Where.USER,
+    ),
     Variable("HFCLONE_FETCHER", "--fetcher", "auto", "what moves the large objects"),
     Variable("HFCLONE_CONNECTIONS", "--connections", "64", f"at most so many connections, 1 to {MAX_CONNECTIONS}"),
     Variable("HFCLONE_GIVE_UP_AFTER", "--give-up-after", "24h", "end when no byte came for so long; 0 is never"),
@@ -45,18 +70,46 @@ VARIABLES = (
     Variable("", "--backup", "0", "move files that are in the way aside, to NAME.hfclone-orig-N"),
     Variable("", "--include", "", "fetch only objects whose path matches (repeatable)", many=True),
     Variable("", "--exclude", "", "leave objects whose path matches as pointers (repeatable)", many=True),
-    Variable("HF_TOKEN HUGGING_FACE_HUB_TOKEN", "token", "", "the token; else what 'hf auth login' stored"),
-    Variable("http_proxy HTTP_PROXY", "http-proxy", "", "the proxy for http"),
-    Variable("https_proxy HTTPS_PROXY", "https-proxy", "", "the proxy for https"),
-    Variable("all_proxy ALL_PROXY", "all-proxy", "", "the proxy for whatever has none of its own"),
-    Variable("no_proxy NO_PROXY", "no-proxy", "", "hosts that are reached without a proxy", many=True),
+    Variable("", "--quant", "", "of GGUF files, those of this quantisation (Q4_K_M; repeatable)", many=True),
+    Variable("HFCLONE_MAX_SIZE", "--max-size", "", "leave objects larger than this as pointers (500M, 8G)"),
+    Variable(
+        "HFCLONE_PROXY",
+        "--proxy",
+        "",
+        "the proxy for everything: http, https, socks5 or socks5h (names resolved there)",
+        where=Where.USER,
+    ),
+    Variable(
+        "HFCLONE_CONFIG",
+        "config-file",
+        "",
+        "a file of settings, in place of the project's and your own",
+        where=Where.NONE,
+    ),
+    Variable(
+        "HF_TOKEN HUGGING_FACE_HUB_TOKEN",
+        "token",
+        "",
+        "the token; else what 'hf auth login' stored",
+        where=Where.NONE,
+    ),
+    Variable("http_proxy HTTP_PROXY", "http-proxy", "", "the proxy for http", where=Where.NONE),
+    Variable("https_proxy HTTPS_PROXY", "https-proxy", "", "the proxy for https", where=Where.NONE),
+    Variable("all_proxy ALL_PROXY", "all-proxy", "", "the proxy for whatever has none of its own", where=Where.NONE),
+    Variable(
+        "no_proxy NO_PROXY", "no-proxy", "", "hosts that are reached without a proxy", many=True, where=Where.NONE
+    ),
     Variable(
         "REQUESTS_CA_BUNDLE CURL_CA_BUNDLE SSL_CERT_FILE",
         "ca-bundle",
         "",
         "certificates to trust, in place of certifi's",
+        where=Where.NONE,
     ),
 )
+
+SECRETS = frozenset({"token"})
+"""Options whose value is never shown."""
 
 
 def variable(option: str) -> Variable:

@@ -265,7 +265,7 @@ def test_the_token_is_hidden_everywhere() -> None:
     environ = {"HF_TOKEN": "hf_secret", "HTTPS_PROXY": "http://me:secret@proxy", "PATH": "/bin"}
     settings = read_settings({}, environ=environ)
     assert settings.token == Token("hf_secret")
-    assert settings.environment == {"HTTPS_PROXY": "http://me:secret@proxy", "PATH": "/bin"}
+    assert settings.environment == {"https_proxy": "http://me:secret@proxy", "PATH": "/bin"}
     assert "secret" not in repr(settings)
     assert "hf_secret" not in repr(dataclasses.asdict(settings))
     assert read_settings({}, environ={"HUGGING_FACE_HUB_TOKEN": "x"}).token == Token("x")
@@ -289,6 +289,9 @@ def test_a_named_file_narrows_the_choice() -> None:
     spec = RepoSpec(Repo("org/name"), file="a[1]/b*.bin")
     assert narrowed(Settings(), spec).include == ("a[[]1]/b[*].bin",)
     assert narrowed(Settings(), RepoSpec(Repo("org/name"))) == Settings()
+    chosen = Settings(quants=("Q8_0",), max_size=1)
+    assert narrowed(chosen, spec) == Settings(include=("a[[]1]/b[*].bin",))
+    assert narrowed(chosen, RepoSpec(Repo("org/name"), file="a/")).max_size == 1
     with pytest.raises(BadOption, match="REPO names"):
         narrowed(Settings(include=("*",)), spec)
 

@@ -1,0 +1,129 @@
+"""Commands about hfclone itself: ``config``. They speak to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any  # click hands over options by name
+
+import click
+
+from hfclone.cli.inspecting import guarded, json_option
+from hfclone.cli.options import (
+    Command,
+    Job,
+    checkout_options,
+    chosen_settings,
+    given_flags,
+    network_options,
+    selecting_options,
+    view_options,
+)
+from hfclone.cli.session import Session, write_line
+from hfclone.cli.words import show_text
+from hfclone.events import OnEvent
+from hfclone.projectfile import find_project_file, readable_project_file
+from hfclone.settings import (
+    SECRETS,
+    Origin,
+    Said,
+    Settings,
+    Variable,
+    Where,
+    user_file,
+    what_was_said,
+    without_password,
+)
+
+__all__ = ["COMMANDS"]
+
+Row = tuple[Variable, Said]
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("hfclone config", "what holds here, as a file of settings would say it"),
+        ("hfclone config --show-origin", "and who said it"),
+        ("hfclone config --json --connections 8", "as data; with a flag, as a run with it would have it"),
+    ),
+)
+@click.option("--show-origin", is_flag=True, help="say where each value comes from, and which files there may be")
+@json_option
+@selecting_options
+@checkout_options
+@network_options
+@view_options
+def config(show_origin: bool, as_json: bool, **options: Any) -> Job:  # noqa: FBT001  # click's
+    """Show the settings: flags win over the environment, that over files, those over defaults.
+
+    Files are hfclone.toml in the current directory, unless git tracks it there or hfclone made that
+    checkout, and hfclone/config.toml in $XDG_CONFIG_HOME, ~/.config or %APPDATA%.
+    """
+
+    def make() -> Job:
+        settings = chosen_settings(options)  # also says what cannot be meant
+        rows = what_was_said(given_flags(options), project=readable_project_file)
+
+        def work(_on_event: OnEvent) -> None:
+            lines = _data(rows) if as_json else _lines(rows, settings, show_origin=show_origin)
+            for line in lines:
+                write_line(line)
+
+        return lambda: Session(settings).run(work)
+
+    return guarded(make, options)
+
+
+def _data(rows: Sequence[Row]) -> Iterator[str]:
+    from hfclone.cli.reports import to_json
+
+    for row, said in rows:
+        shown = _shown(row, said)
+        value = list(shown) if row.many else "".join(shown[-1:])
+        yield to_json({"setting": row.key, "value": value, "origin": said.origin.value, "said": said.name})
+
+
+def _lines(rows: Sequence[Row], settings: Settings, *, show_origin: bool) -> Iterator[str]:
+    """TOML, which a file of settings may hold; what no file says is a comment."""
+    if show_origin:
+        yield from _files(settings)
+    for row, said in rows:
+        shown = _shown(row, said)
+        text = f"[{', '.join(map(_quoted, shown))}]" if row.many else _quoted("".join(shown[-1:]))
+        origin = f"  # {said.name or 'default'}" if show_origin else ""
+        if row.where is not Where.NONE:
+            yield show_text(f"{row.key} = {text}{origin}")
+        elif said.origin is not Origin.DEFAULT:
+            yield show_text(f"# {row.key} = {text}{origin}")
+
+
+def _files(settings: Settings) -> Iterator[str]:
+    """Which files there may be, and what became of them."""
+    found = find_project_file(Path.cwd(), settings.environment)
+    if settings.environment.get("HFCLONE_CONFIG"):
+        yield show_text(f"# the only file: {settings.environment['HFCLONE_CONFIG']} (HFCLONE_CONFIG)")
+        return
+    if found is not None:
+        yield show_text(
+            f"# the project's file: {found.path}" + (f" (not read: {found.ignored})" if found.ignored else "")
+        )
+    own = user_file(settings.environment)
+    if own is not None:
+        yield show_text(f"# your file: {own}" + ("" if own.exists() else " (there is none)"))
+
+
+def _shown(row: Variable, said: Said) -> tuple[str, ...]:
+    """The values without their secrets."""
+    if row.option in SECRETS:
+        return tuple("***" for _ in said.values)
+    return tuple(map(without_password, said.values)) if row.option.endswith("proxy") else said.values
+
+
+def _quoted(text: str) -> str:
+    """A TOML text of one line."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
+
+
+COMMANDS = (config,)

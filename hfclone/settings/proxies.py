@@ -1,0 +1,77 @@
+"""Proxies: which there are, what a child process is told of them, and how they are shown.
+
+One answer for git, aria2c and our own requests. Their rules differ (curl reads ``HTTP_PROXY`` in lower
+case alone, a user's ``http.proxy`` may say otherwise), so children get what was chosen under the names
+that all of them read. A password travels in environments, never in an argument.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from hfclone.errors import BadOption
+from hfclone.settings.chosen import Proxies
+from hfclone.settings.layers import Said
+from hfclone.settings.table import variable
+
+__all__ = ["proxies_of", "with_proxies", "without_password"]
+
+_SCHEMES = ("http", "https", "socks5", "socks5h")
+_OPTIONS = ("http-proxy", "https-proxy", "all-proxy", "no-proxy")
+_PASSWORD = re.compile(r"(?<=//)[^/?#]*@")
+
+
+def proxies_of(said: Callable[[str], Said]) -> Proxies:
+    """What ``--proxy`` names, for everything; else what the environment names for each scheme.
+
+    ``NO_PROXY`` holds in both cases, as it does for curl.
+
+    Raises:
+        BadOption: ``--proxy`` cannot be meant; its password is not in the error.
+    """
+    bypassed = said("no-proxy").values
+    if said("--proxy").values:
+        return Proxies(named=_parsed(said("--proxy")), no_proxy=bypassed)
+    http, https, everything = (_usual(said(option).last) for option in _OPTIONS[:3])
+    return Proxies(http, https, everything, bypassed)
+
+
+def with_proxies(environ: Mapping[str, str], proxies: Proxies) -> dict[str, str]:
+    """``environ`` for a child that is to use ``proxies`` and no others."""
+    names = {name for option in _OPTIONS for name in variable(option).name.split()}
+    kept = {name: value for name, value in environ.items() if name not in names and name != "HFCLONE_PROXY"}
+    told = {
+        **{f"{scheme}_proxy": url for scheme, url in proxies.by_scheme().items()},
+        "no_proxy": ",".join(proxies.no_proxy),
+    }
+    return kept | {name: value for name, value in told.items() if value}
+
+
+def without_password(url: str) -> str:
+    """``url`` for a reader: whoever is named before its host is not shown."""
+    return _PASSWORD.sub("***@", url) if "://" in url else url.rpartition("@")[2]
+
+
+def _parsed(said: Said) -> str:
+    given = said.last.strip()
+    text = given if "://" in given else f"http://{given}"
+    shown = without_password(given)
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        raise BadOption(said.name, shown, "it is no URL") from None
+    if url.scheme not in _SCHEMES:
+        raise BadOption(said.name, shown, f"write a URL of {', '.join(_SCHEMES)}")
+    if not url.hostname or not text.isprintable() or " " in text:
+        raise BadOption(said.name, shown, "it names no host")
+    if url.path.strip("/") or url.query or url.fragment:
+        raise BadOption(said.name, shown, "nothing follows a proxy's host and port")
+    return text.rstrip("/")
+
+
+def _usual(url: str) -> str | None:
+    """A desktop writes ``socks://`` and means version 5."""
+    return re.sub(r"^socks://", "socks5://", url) or None
