@@ -16,6 +16,7 @@ from hfclone.plan import Plan
 from hfclone.pointer import Oid, Pointer
 
 __all__ = [
+    "ByteCount",
     "Demoted",
     "EndpointTally",
     "Event",
@@ -28,6 +29,7 @@ __all__ = [
     "Position",
     "Renamed",
     "Report",
+    "Reused",
     "Started",
     "Verified",
     "Waiting",
@@ -68,6 +70,15 @@ class Planned:
     """What will be done; comes before the first large byte."""
 
     plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """``objects`` of ``size`` bytes in all were taken from ``place`` on this machine, and need not be fetched."""
+
+    place: str
+    objects: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +186,7 @@ Event = (
     | Renamed
     | Working
     | Planned
+    | Reused
     | Started
     | Position
     | Verified
@@ -190,3 +202,20 @@ OnEvent = Callable[[Event], None]
 
 def ignore(_event: Event) -> None:
     """The observer that does not look."""
+
+
+class ByteCount:
+    """Bytes done of a long job, told as ``Working`` at most once in 16 MiB, and at the end."""
+
+    _STEP = 16 * 1024 * 1024
+
+    def __init__(self, what: str, total: int, on_event: OnEvent) -> None:
+        self._what, self._total, self._on_event = what, total, on_event
+        self._done, self._told = 0, 0
+
+    def advance(self, count: int) -> None:
+        """So many more."""
+        self._done += count
+        if self._done - self._told >= self._STEP or self._done == self._total:
+            self._told = self._done
+            self._on_event(Working(self._what, self._done, self._total))

@@ -16,6 +16,7 @@ from shutil import disk_usage, rmtree
 from stat import S_ISREG
 
 from hfclone import hub
+from hfclone.adopting import reuse
 from hfclone.blobs import HttpBlobs
 from hfclone.checkout import Checkout, Edits, Trust, open_checkout
 from hfclone.commits import bring_commit
@@ -111,8 +112,7 @@ def complete(
     for pointer in todo.copies:
         checkout.copy(pointer, todo.paths[pointer.oid])
     partials = Partials(checkout.parts_dir)
-    wanted = Wanted(checkout.pin, todo.missing, todo.paths, partials)
-    for outcome in tools.transfer().fetch(wanted, on_event):
+    for outcome in _arrivals(checkout, todo, tools, on_event):
         verified = outcome if isinstance(outcome, Failed) else _verified(outcome)
         if isinstance(verified, Verified):
             checkout.place(verified.pointer, partials.part_path(verified.pointer), todo.paths[verified.pointer.oid])
@@ -271,6 +271,16 @@ def _plan(checkout: Checkout, tools: Tools, trust: Trust, leave: AbstractSet[byt
     )
     on_event(Planned(made))
     return made
+
+
+def _arrivals(checkout: Checkout, todo: Plan, tools: Tools, on_event: OnEvent) -> Iterator[Arrived | Failed]:
+    """What is missing: first what lies elsewhere on this machine, then what has to be fetched."""
+    partials, settings = Partials(checkout.parts_dir), tools.settings
+    left = {pointer.oid: pointer for pointer in todo.missing}
+    places = [place for place in settings.reuse if place != checkout.path]
+    yield from reuse(left, places, partials, settings.reuse_by, on_event)
+    wanted = Wanted(checkout.pin, tuple(left.values()), todo.paths, partials)
+    yield from tools.transfer().fetch(wanted, on_event)
 
 
 def _looks(dest: Path, path: bytes, pointer: Pointer) -> Presence:

@@ -20,6 +20,7 @@ __all__ = [
     "Repo",
     "RepoSpec",
     "RepoType",
+    "Taking",
     "Token",
     "is_full_sha",
     "is_short_sha",
@@ -71,6 +72,17 @@ class LfsStore(Enum):
     """One inode, read-only: an edit in place would spoil both."""
     COPY = "copy"
     NONE = "none"
+
+
+class Taking(Enum):
+    """How the bytes of a file on this machine become an object of a checkout."""
+
+    AUTO = "auto"
+    """By shared blocks where the file system can, else by a copy."""
+    HARDLINK = "hardlink"
+    """One inode, read-only: an edit in place would spoil both. Else as ``AUTO``."""
+    MOVE = "move"
+    """The file is gone from where it was. On another file system, or for files of others, as ``AUTO``."""
 
 
 class Token:

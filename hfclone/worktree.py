@@ -306,8 +306,13 @@ class WorkTree:
 
 
 def settle_mtime(path: Path) -> None:
-    """Give a file that is about to be placed an mtime that no index is as young as. Links have their own."""
+    """Give a file that is about to be placed an mtime that no index is as young as. Links have their own.
+
+    One that is old keeps its own: the file may have another name elsewhere, where its mtime counts, too.
+    """
     past = int(time.time()) - _PAST_SECONDS
+    if 0 < path.lstat().st_mtime <= past:
+        return
     if os.utime in os.supports_follow_symlinks:
         os.utime(path, (past, past), follow_symlinks=False)
     elif not path.is_symlink():

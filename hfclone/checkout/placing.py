@@ -14,7 +14,7 @@ from hfclone.checkout.moving import Side, held_objects, put_files
 from hfclone.checkout.stamps import Stamps
 from hfclone.checkout.store import Store
 from hfclone.errors import BadPointer, CannotWrite, Conflicts
-from hfclone.events import OnEvent, Warned, Working, ignore
+from hfclone.events import ByteCount, OnEvent, Warned, ignore
 from hfclone.git import GitRepo
 from hfclone.gitindex import Fresh, SizeRule, Unpatched, index_entries, patch_index
 from hfclone.hashing import sha256_of
@@ -95,7 +95,7 @@ class Checkout:
         """
         standing = {path: self._tree.look(path) for path in self.files()}
         placed = self._placed_paths() if trust is Trust.REPAIR else frozenset()
-        progress = _Progress(on_event, sum(self._to_hash(p, standing[p], trust) for p in standing))
+        progress = ByteCount("verifying", sum(self._to_hash(p, standing[p], trust) for p in standing), on_event)
         found = {path: self._presence(path, standing[path], trust, placed, progress) for path in standing}
         lacking = [path for path, what in found.items() if what in (Presence.ABSENT, Presence.POINTER)]
         return found | dict.fromkeys(self._in_store(lacking, on_event), Presence.STORED)
@@ -233,7 +233,7 @@ class Checkout:
     def _in_store(self, paths: Sequence[bytes], on_event: OnEvent) -> list[bytes]:
         """Those of ``paths`` whose object git-lfs has stored."""
         sizes = {p.oid: p.size for path in paths if self._store.holds(p := self.files()[path])}
-        progress = _Progress(on_event, sum(sizes.values()))
+        progress = ByteCount("verifying", sum(sizes.values()), on_event)
         return [path for path in paths if self._store.has(self.files()[path], _digester(progress))]
 
     def _take_stored(self, pointer: Pointer, path: bytes) -> None:
@@ -257,7 +257,7 @@ class Checkout:
             raise CannotWrite(show_path(path), error.strerror or str(error)) from error
 
     def _presence(
-        self, path: bytes, standing: Standing, trust: Trust, placed: Collection[bytes], progress: _Progress
+        self, path: bytes, standing: Standing, trust: Trust, placed: Collection[bytes], progress: ByteCount
     ) -> Presence:
         pointer, stat = self.files()[path], standing.stat
         if standing.kind is Kind.ABSENT:
@@ -361,22 +361,7 @@ class Checkout:
                 target.unlink(missing_ok=True)
 
 
-class _Progress:
-    """Bytes hashed of those to hash, told at most once in 16 MiB."""
-
-    _STEP = 16 * 1024 * 1024
-
-    def __init__(self, on_event: OnEvent, total: int) -> None:
-        self._on_event, self._total, self._done, self._told = on_event, total, 0, 0
-
-    def advance(self, count: int) -> None:
-        self._done += count
-        if self._done - self._told >= self._STEP or self._done == self._total:
-            self._told = self._done
-            self._on_event(Working("verifying", self._done, self._total))
-
-
-def _digester(progress: _Progress) -> Callable[[Path], str]:
+def _digester(progress: ByteCount) -> Callable[[Path], str]:
     def digest(path: Path) -> str:
         try:
             return sha256_of(path, progress.advance)

@@ -23,6 +23,7 @@ from hfclone.events import (
     Position,
     Renamed,
     Report,
+    Reused,
     Started,
     Verified,
     Waiting,
@@ -69,6 +70,8 @@ def event_data(event: Event) -> dict[str, Any]:  # noqa: PLR0912  # one case an 
             return {"event": "working", "what": what, "done": done, "total": total}
         case Planned(plan):
             return {"event": "plan", **_plan(plan)}
+        case Reused(place, objects, size):
+            return {"event": "reused", "place": place, "objects": objects, "bytes": size}
         case Started(oid, endpoint):
             return {"event": "started", "oid": oid, "endpoint": endpoint}
         case Position(oid, received):

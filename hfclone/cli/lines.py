@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hfclone.cli.tally import Tally
-from hfclone.cli.words import pinned_line, plan_lines, report_lines, show_size, show_text, waiting_line
+from hfclone.cli.words import pinned_line, plan_lines, report_lines, reused_line, show_size, show_text, waiting_line
 from hfclone.events import (
     Demoted,
     Event,
@@ -16,6 +16,7 @@ from hfclone.events import (
     Pinned,
     Planned,
     Renamed,
+    Reused,
     Verified,
     Waiting,
     Warned,
@@ -48,6 +49,8 @@ def spoken(event: Event, tally: Tally, verbosity: Verbosity) -> tuple[str, ...]:
             return (show_text(f"{before} is called {after} now"),)
         case Planned(plan):
             return plan_lines(plan)
+        case Reused():
+            return (reused_line(event),)
         case Waiting():
             return (waiting_line(event),)
         case Warned(_code, text):

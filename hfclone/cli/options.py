@@ -10,7 +10,7 @@ import click
 from hfclone.cli.messages import EXIT_CODES
 from hfclone.cli.version import version
 from hfclone.errors import BadOption
-from hfclone.names import LfsStore
+from hfclone.names import LfsStore, Taking
 from hfclone.projectfile import readable_project_file
 from hfclone.settings import VARIABLES, Fetcher, Progress, Settings, Verbosity, read_settings
 
@@ -71,6 +71,8 @@ def setting(option: str, *, choices: Sequence[str] = (), metavar: str = "") -> C
     return click.option(option, name, metavar=metavar, multiple=variable.many, help=help_text)
 
 
+REUSED_BY = (Taking.AUTO.value, Taking.HARDLINK.value)
+
 _NETWORK = (
     setting("--mirror", metavar="ENDPOINT"),
     setting("--endpoint", metavar="ENDPOINT"),
@@ -92,6 +94,8 @@ _SELECTING = (
 )
 _CHECKOUT = (
     setting("--lfs-store", choices=[kind.value for kind in LfsStore]),
+    setting("--reuse", metavar="DIR"),
+    setting("--reuse-by", choices=REUSED_BY),
     click.option("--backup", is_flag=True, help="move files that are in the way aside, to NAME.hfclone-orig-N"),
 )
 _VIEW = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from hfclone.events import Pinned, Report, Waiting
+from hfclone.events import Pinned, Report, Reused, Waiting
 from hfclone.plan import Plan
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "pinned_line",
     "plan_lines",
     "report_lines",
+    "reused_line",
     "show_duration",
     "show_rate",
     "show_size",
@@ -118,6 +119,11 @@ def plan_lines(plan: Plan) -> tuple[str, ...]:
         ),
         f"disk: {show_size(plan.need_bytes)} needed, {show_size(plan.free)} free",
     )
+
+
+def reused_line(event: Reused) -> str:
+    """What need not be fetched."""
+    return show_text(f"reused {_count(event.objects, 'object')}, {show_size(event.size)}, from {event.place}")
 
 
 def waiting_line(event: Waiting) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from pathlib import Path
 
 from hfclone.endpoints import HUB_URL
 from hfclone.measures import Window
-from hfclone.names import History, LfsStore, Token
+from hfclone.names import History, LfsStore, Taking, Token
 
 __all__ = ["FIRST_ANSWER_SECONDS", "Fetcher", "Progress", "Proxies", "Settings", "Verbosity"]
 
@@ -86,6 +87,10 @@ class Settings:
     window: Window | None = None
     history: History = History.SHALLOW
     lfs_store: LfsStore = LfsStore.AUTO
+    reuse: tuple[Path, ...] = ()
+    """Where objects are looked for before they are fetched, in this order."""
+    reuse_by: Taking = Taking.AUTO
+    """How they are taken; never ``MOVE``."""
     backup: bool = False
     """Whether a user's files that are in the way are moved aside; else they end the run."""
     include: tuple[str, ...] = ()

@@ -14,8 +14,9 @@ from hfclone.settings.chosen import FIRST_ANSWER_SECONDS, Fetcher, Progress, Set
 from hfclone.settings.files import file_layer, user_file
 from hfclone.settings.layers import Layer, Origin, Said, environment_layer, first_said
 from hfclone.settings.proxies import proxies_of, with_proxies
+from hfclone.settings.reuse import reused_places
 from hfclone.settings.table import VARIABLES, Variable, variable
-from hfclone.settings.values import ca_bundle, choice, connections, positive_duration, switch
+from hfclone.settings.values import ca_bundle, choice, connections, positive_duration, reuse_by, switch
 from hfclone.settings.whom import endpoints, hub_and_mirrors
 
 __all__ = ["FindProject", "read_settings", "what_was_said"]
@@ -46,11 +47,13 @@ def read_settings(
         BadSettings: a file cannot be meant.
     """
     environment = dict(os.environ if environ is None else environ)
-    settings = _checked(first_said(_layers(flags, environment, project)))
+    said = first_said(_layers(flags, environment, project))
+    settings = _checked(said)
     secrets = variable("token").name.split()
     children = {name: value for name, value in environment.items() if name not in secrets}
     return replace(
         settings,
+        reuse=reused_places(said("--reuse"), environment),
         verbosity=verbosity,
         environment=with_proxies(children, settings.proxies),
         user_agent=user_agent,
@@ -109,6 +112,7 @@ def _checked(said: Callable[[str], Said]) -> Settings:
         window=parse_window(said("--window").last, said("--window").name) if said("--window").values else None,
         history=choice(History, said("--history")),
         lfs_store=choice(LfsStore, said("--lfs-store")),
+        reuse_by=reuse_by(said("--reuse-by")),
         backup=switch(said("--backup")),
         include=said("--include").values,
         exclude=said("--exclude").values,

@@ -67,6 +67,22 @@ VARIABLES = (
     Variable("HFCLONE_PROGRESS", "--progress", "auto", "how the run is shown"),
     Variable("", "--history", "shallow", "how much of git's past the checkout holds"),
     Variable("HFCLONE_LFS_STORE", "--lfs-store", "auto", "how .git/lfs/objects is filled beside the work tree"),
+    Variable(
+        "HFCLONE_REUSE",
+        "--reuse",
+        "",
+        "take objects from there, too: a checkout, a store, any folder; the Hub's cache is always looked at, "
+        "but for 'none' (repeatable)",
+        many=True,
+        where=Where.USER,
+    ),
+    Variable(
+        "HFCLONE_REUSE_BY",
+        "--reuse-by",
+        "auto",
+        "how: 'auto' shares blocks or copies, 'hardlink' shares files, read-only",
+        where=Where.USER,
+    ),
     Variable("", "--backup", "0", "move files that are in the way aside, to NAME.hfclone-orig-N"),
     Variable("", "--include", "", "fetch only objects whose path matches (repeatable)", many=True),
     Variable("", "--exclude", "", "leave objects whose path matches as pointers (repeatable)", many=True),

@@ -9,10 +9,11 @@ from typing import TypeVar
 
 from hfclone.errors import BadOption
 from hfclone.measures import parse_duration
+from hfclone.names import Taking
 from hfclone.settings.layers import Said
 from hfclone.settings.table import MAX_CONNECTIONS
 
-__all__ = ["ca_bundle", "choice", "connections", "positive_duration", "switch"]
+__all__ = ["ca_bundle", "choice", "connections", "positive_duration", "reuse_by", "switch"]
 
 
 def positive_duration(said: Said) -> float:
@@ -56,3 +57,11 @@ def choice(kind: type[_Choice], said: Said) -> _Choice:
     except ValueError:
         names = ", ".join(str(member.value) for member in kind)
         raise BadOption(said.name, said.last, f"write one of {names}") from None
+
+
+def reuse_by(said: Said) -> Taking:
+    """A way that leaves what is reused where it is."""
+    taking = choice(Taking, said)
+    if taking is Taking.MOVE:
+        raise BadOption(said.name, said.last, "only 'hfclone import --move' takes a file away")
+    return taking

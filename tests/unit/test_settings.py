@@ -336,3 +336,36 @@ def test_in_doubt_huggingface_hub_looks(tmp_path: Path, monkeypatch: pytest.Monk
     assert _may_find(HF_TOKEN_PATH="$SOMEWHERE/token")
     monkeypatch.setitem(sys.modules, "IPython", sys)
     assert _may_find(HF_HOME=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("environ", "cache"),
+    [
+        ({"HF_HUB_CACHE": "{base}/a", "HF_HOME": "{base}/b"}, "a"),
+        ({"HUGGINGFACE_HUB_CACHE": "{base}/a", "HF_HOME": "{base}/b"}, "a"),
+        ({"HF_HOME": "{base}/b", "XDG_CACHE_HOME": "{base}/c"}, "b/hub"),
+        ({"HF_HOME": "$PLACE/b"}, "b/hub"),
+        ({"XDG_CACHE_HOME": "{base}/c"}, "c/huggingface/hub"),
+        ({}, "home/.cache/huggingface/hub"),
+    ],
+)
+def test_the_hubs_cache_is_where_its_own_library_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], cache: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PLACE", str(tmp_path))
+    said = {name: value.format(base=tmp_path) for name, value in environ.items()}
+    assert read_settings({}, environ=said).reuse == ()
+    (tmp_path / cache).mkdir(parents=True)
+    assert read_settings({}, environ=said).reuse == (tmp_path / cache,)
+    assert read_settings({"--reuse": ("none",)}, environ=said).reuse == ()
+    other = tmp_path / "other"
+    other.mkdir()
+    assert read_settings({"--reuse": (str(other),)}, environ=said).reuse == (other, tmp_path / cache)
+    assert read_settings({}, environ={**said, "HFCLONE_REUSE": f"{other},none"}).reuse == (other,)
+
+
+@pytest.mark.parametrize("flags", [{"--reuse": ("nowhere",)}, {"--reuse-by": ("move",)}, {"--reuse-by": ("x",)}])
+def test_what_cannot_be_reused(flags: dict[str, tuple[str, ...]]) -> None:
+    with pytest.raises(BadOption, match=next(iter(flags))):
+        read_settings(flags, environ={})

@@ -1,0 +1,200 @@
+"""Objects that need not be fetched, since their bytes are in a file here: taken into our parts, and verified there.
+
+Whoever made the file is not believed: what is hashed is what lies in the parts then. It is brought by
+sharing blocks where the file system can, else by a copy that is hashed on its way. One inode in two
+places is spoiled in both by an edit, so a hard link is made only for those who ask for it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_IMODE, S_ISREG
+
+from hfclone.events import ByteCount, OnEvent, Reused, Warned, Working
+from hfclone.hashing import blocks, write_at
+from hfclone.names import Taking
+from hfclone.partials import Partials
+from hfclone.pointer import Oid, Pointer
+from hfclone.searching import Found, found_by_name, found_by_size
+from hfclone.transfer import Arrived
+from hfclone.worktree import share_blocks
+
+__all__ = ["Adopted", "Adopter", "Unlike", "Unused", "reuse"]
+
+_OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""A pipe that took a file's place does not hold us up."""
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_WRITE_BITS = 0o222
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """An object that came from the file ``source``."""
+
+    arrived: Arrived
+    source: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """A file that should have been an object, by its name, or could not be read."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unlike:
+    """A file as large as an object that is missing, and none of them."""
+
+    path: Path
+    sha256: Oid
+
+
+def reuse(
+    left: dict[Oid, Pointer], places: Sequence[Path], partials: Partials, taking: Taking, on_event: OnEvent
+) -> Iterator[Arrived]:
+    """Those of ``left`` that lie in one of ``places``, each as it is taken; they are not in ``left`` any more.
+
+    What cannot be read or is wrong is told, and stays in ``left``: it can be fetched.
+    """
+    adopter = Adopter(partials, taking, on_event)
+    for place in places if left else ():
+        before = dict(left)
+        for found in adopter.adopt(place, left):
+            if isinstance(found, Adopted):
+                yield found.arrived
+            elif isinstance(found, Unused):
+                on_event(Warned("not-reused", f"{found.path} was not used: {found.reason}"))
+        taken = [pointer for oid, pointer in before.items() if oid not in left]
+        if taken:
+            on_event(Reused(str(place), len(taken), sum(pointer.size for pointer in taken)))
+
+
+class Adopter:
+    """Takes objects out of files into ``partials``. For one thread."""
+
+    def __init__(self, partials: Partials, taking: Taking, on_event: OnEvent) -> None:
+        self._partials = partials
+        self._taking = taking
+        self._on_event = on_event
+        self._fresh = partials.directory / "adopted.new"
+        self._fresh.unlink(missing_ok=True)  # a kill may have left one
+
+    def adopt(self, place: Path, left: dict[Oid, Pointer]) -> Iterator[Adopted | Unused | Unlike]:
+        """Look for the objects of ``left`` in the file or folder ``place``; what is found leaves ``left``."""
+        named = list(found_by_name(place, left.values()))
+        for one in self._each(named, left):
+            yield Unused(one.path, f"its sha256 is {one.sha256}") if isinstance(one, Unlike) else one
+        if left:
+            known = {found.path for found in named}
+            sized = found_by_size(place, left.values(), lambda count: self._looking(place, count))
+            yield from self._each([found for found in sized if found.path not in known], left)
+
+    def _looking(self, place: Path, count: int) -> None:
+        self._on_event(Working(f"looking through {place}: files", count, 0))
+
+    def _each(self, listed: Sequence[Found], left: dict[Oid, Pointer]) -> Iterator[Adopted | Unused | Unlike]:
+        progress = ByteCount("taking what is here", sum(found.size for found in listed), self._on_event)
+        for found in listed:
+            if not any(pointer.size == found.size for pointer in left.values()):
+                progress.advance(found.size)
+                continue
+            try:
+                oid = self._take(found, left, progress)
+                pointer = left.pop(oid, None)
+                yield Unlike(found.path, oid) if pointer is None else Adopted(self._kept(pointer), found.path)
+            except OSError as error:
+                yield Unused(found.path, error.strerror or str(error))
+            finally:
+                self._fresh.unlink(missing_ok=True)
+
+    def _take(self, found: Found, left: Collection[Oid], progress: ByteCount) -> Oid:
+        """Make ``_fresh`` of the file; the sha256 of what lies there. Raises ``OSError``."""
+        self._partials.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        source = os.open(found.path, _OPEN)
+        try:
+            stat = os.fstat(source)
+            if not S_ISREG(stat.st_mode) or stat.st_size != found.size:
+                raise _changed()
+            if self._taking is not Taking.AUTO and _is_own(found.path, stat):
+                oid = _sha256(source, found.size, progress)
+                if oid not in left or self._same_inode(found.path, stat):
+                    return oid
+            return self._copied(source, found.size, progress)
+        finally:
+            os.close(source)
+
+    def _same_inode(self, path: Path, stat: os.stat_result) -> bool:
+        """Make ``_fresh`` a name of the file that was hashed, if the file system lets us; raises ``OSError``."""
+        try:
+            if self._taking is Taking.MOVE:
+                path.rename(self._fresh)
+            else:
+                os.link(path, self._fresh)
+        except OSError:
+            return False  # another file system, or one without links
+        if not _is_same(os.lstat(self._fresh), stat):
+            if self._taking is Taking.MOVE:
+                self._fresh.rename(path)
+            raise _changed()
+        if self._taking is Taking.HARDLINK:
+            self._fresh.chmod(S_IMODE(stat.st_mode) & ~_WRITE_BITS)
+        return True
+
+    def _copied(self, source: int, size: int, progress: ByteCount) -> Oid:
+        target = os.open(self._fresh, _CREATE, 0o644)
+        try:
+            try:
+                share_blocks(source, target)
+            except OSError:
+                return _copy(source, target, size, progress)
+            return _sha256(target, size, progress)
+        finally:
+            os.close(target)
+
+    def _kept(self, pointer: Pointer) -> Arrived:
+        """The object in place of what was its partial."""
+        self._partials.discard(pointer)
+        part = self._partials.part_path(pointer)
+        self._fresh.replace(part)
+        return Arrived(pointer, part, pointer.oid)
+
+
+def _is_own(path: Path, stat: os.stat_result) -> bool:
+    """Whether the file is the user's own under this very name; no link's target is moved or shared."""
+    return not path.is_symlink() and (not hasattr(os, "geteuid") or stat.st_uid == os.geteuid())
+
+
+def _is_same(now: os.stat_result, before: os.stat_result) -> bool:
+    return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns) == (
+        before.st_dev, before.st_ino, before.st_size, before.st_mtime_ns,
+    )  # fmt: skip
+
+
+def _changed() -> OSError:
+    return OSError(errno.EBUSY, "it was changed just now")
+
+
+def _sha256(descriptor: int, size: int, progress: ByteCount) -> Oid:
+    digest = hashlib.sha256()
+    for block in blocks(descriptor, 0, size):
+        digest.update(block)
+        progress.advance(len(block))
+    return Oid(digest.hexdigest())
+
+
+def _copy(source: int, target: int, size: int, progress: ByteCount) -> Oid:
+    """The same, on the way into ``target``."""
+    digest, at = hashlib.sha256(), 0
+    for block in blocks(source, 0, size):
+        write_at(target, block, at)
+        digest.update(block)
+        at += len(block)
+        progress.advance(len(block))
+    return Oid(digest.hexdigest())
