@@ -8,21 +8,23 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hfclone.checkout import Trust
-from hfclone.checkout.stamps import Stamps
+from hfclone.checkout.stamps import Stamps, looks_placed
 from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Working, ignore
-from hfclone.existing import Existing, Recorded, recorded_files, state_directory
+from hfclone.existing import Existing, state_directory
 from hfclone.git import Git, GitRepo, TreeEntry, scratch_repo
+from hfclone.gitindex import Recorded, recorded_files
 from hfclone.inspection import Looked, look_closely
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo
+from hfclone.pointer import Pointer
 from hfclone.targets import Finding, Problem, Target, committed_targets, locked_targets
 from hfclone.worktree import Kind, Standing, WorkTree
 
-__all__ = ["Audit", "Select", "audit_checkout", "audit_directory"]
+__all__ = ["Audit", "Select", "Trust", "audit_checkout", "audit_directory"]
 
 Select = Callable[[Mapping[bytes, int]], Collection[bytes]]
 """Picks the paths whose objects are wanted; it is given each path's size, 0 for what is no object."""
@@ -31,6 +33,14 @@ THREADS = 2
 """More do not help one disk, and two keep it and a processor busy."""
 TELL_SECONDS = 0.2
 _HEAD = b".git/HEAD"
+
+
+class Trust(Enum):
+    """What is believed of a large file that looks as when it was verified."""
+
+    STAMPS = "stamps"
+    NOTHING = "nothing"
+    """It is read all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ def audit_checkout(
     if not targets:  # git's objects are unreadable: nothing can be compared
         return _sum(here.path, here.commit, targets, flaws, 0)
     stamps = Stamps(state_directory(here.repo) / "stamps")
-    run = _Run(here.path, stamps, recorded_files(here.repo), trust, select, on_event)
+    run = _Run(here.path, stamps, recorded_files(here.repo.git_dir / "index"), trust, select, on_event)
     findings, read = run.compare(targets, here.repo)
     commit = here.commit if locked is None else locked.pin.commit
     return _sum(here.path, commit, targets, [*flaws, *findings], read)
@@ -185,7 +195,7 @@ class _Run:
         if not looked.is_read:
             self._find(target, Problem.UNREADABLE)
         elif target.pointer is not None:
-            self._judge_object(looked, target.pointer.oid, standing)
+            self._judge_object(looked, target.pointer, standing)
         elif target.mode == LINK_MODE or looked.git_id == target.oid:
             if looked.git_id != target.oid:
                 self._find(target, Problem.CHANGED, target.oid, looked.git_id)
@@ -194,17 +204,19 @@ class _Run:
         else:
             self._other[target.path] = target, looked.git_id
 
-    def _judge_object(self, looked: Looked, oid: str, standing: Standing) -> None:
-        if looked.sha256 == oid:
+    def _judge_object(self, looked: Looked, pointer: Pointer, standing: Standing) -> None:
+        if looked.sha256 == pointer.oid:
             return
         if looked.is_pointer:
             if looked.target.path in self._selected:
-                self._find(looked.target, Problem.POINTER, oid)
+                self._find(looked.target, Problem.POINTER, pointer.oid)
             return
-        stamp = self.stamps.get(looked.target.path)
-        untouched = stamp is not None and standing.stat is not None and stamp.is_untouched(standing.stat)
-        damaged = untouched and stamp is not None and stamp.oid == oid
-        self._find(looked.target, Problem.DAMAGED if damaged else Problem.CHANGED, oid, looked.sha256)
+        damaged = self._looks_placed(looked.target, pointer, standing)
+        self._find(looked.target, Problem.DAMAGED if damaged else Problem.CHANGED, pointer.oid, looked.sha256)
+
+    def _looks_placed(self, target: Target, pointer: Pointer, standing: Standing) -> bool:
+        stamp, known = self.stamps.get(target.path), self.recorded.get(target.path)
+        return standing.stat is not None and looks_placed(pointer, target.oid, standing.stat, stamp, known)
 
     def _settle_conversions(self, repo: GitRepo, standing: Mapping[bytes, Standing]) -> None:
         """Ask git what it would store for files that it may have written with other line ends."""

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from hfclone.audit import Audit, Select, audit_checkout, audit_directory
-from hfclone.checkout import Trust
+from hfclone import flows
+from hfclone.audit import Audit, Select, Trust, audit_checkout, audit_directory
+from hfclone.checkout import Checkout
 from hfclone.errors import BadOption, NotACheckout
 from hfclone.events import OnEvent, ignore
-from hfclone.existing import Existing, find_existing
+from hfclone.existing import find_existing
 from hfclone.lockfiles import locked_for, read_lock
 from hfclone.selection import select
 from hfclone.settings import Settings
 from hfclone.targets import Problem
-from hfclone.updating import fetch_into, offline_git
-from hfclone.worktree import FileMode, Kind, WorkTree
+from hfclone.updating import offline_git, opened_where_it_is
 
 __all__ = ["repair", "verify"]
 
-_MENDED = (Problem.MISSING, Problem.POINTER, Problem.DAMAGED, Problem.MODE)
-_USERS = (Problem.CHANGED, Problem.KIND)
-"""What a user did: never touched."""
+_MENDED = frozenset({Problem.MISSING, Problem.POINTER, Problem.DAMAGED, Problem.UNREADABLE, Problem.MODE, Problem.GIT})
+_USERS = frozenset({Problem.CHANGED, Problem.KIND})
+"""What a user did: touched only where ``--backup`` allows it to be moved aside."""
 
 
 def verify(directory: Path | None, lockfile: Path | None, settings: Settings, on_event: OnEvent = ignore) -> Audit:
@@ -50,7 +49,10 @@ def verify(directory: Path | None, lockfile: Path | None, settings: Settings, on
 
 
 def repair(found: Audit, settings: Settings, on_event: OnEvent = ignore) -> Audit:
-    """Fetch what ``found`` says is damaged or missing, and look again; a user's edits stay as they are.
+    """Fetch what ``found`` says is damaged or missing, and look again.
+
+    A user's edits stay as they are; with ``settings.backup`` they are moved aside, and count as missing.
+    Of a large file only those ranges are fetched that its journal cannot prove, if that was kept.
 
     Raises:
         HfcloneError: as ``updating.fetch``.
@@ -58,23 +60,31 @@ def repair(found: Audit, settings: Settings, on_event: OnEvent = ignore) -> Audi
     here = find_existing(found.path, offline_git(settings))
     if here.commit != found.commit:
         raise BadOption("--repair", "", f"HEAD is not at commit {found.commit}; 'hfclone sync' moves it there")
-    if any(finding.problem in _MENDED or finding.problem is Problem.GIT for finding in found.findings):
-        _make_way(found, here)
-        edited = {finding.path for finding in found.findings if finding.problem in _USERS}
-        fetch_into(here, settings, on_event, trust=Trust.NOTHING, leave=edited)
+    mended = _MENDED | _USERS if settings.backup else _MENDED
+    if any(finding.problem in mended for finding in found.findings):
+        with opened_where_it_is(here, settings, on_event) as (checkout, tools):
+            _mend(found, checkout, settings)
+            edited = {finding.path for finding in found.findings if finding.problem in _USERS - mended}
+            flows.complete(checkout, tools, on_event, leave=edited)
     return audit_checkout(here, select=_select(settings), trust=Trust.STAMPS, on_event=on_event)
 
 
-def _make_way(found: Audit, here: Existing) -> None:
-    """Take away small files that are damaged (git's objects have them whole), and put modes right."""
-    objects = here.repo.pointers(here.commit)[0]
-    entries = {entry.path: entry for entry in here.repo.tree_entries(here.commit)}
-    with closing(WorkTree(here.path)) as tree:
-        for finding in found.findings:
-            if finding.problem is Problem.DAMAGED and finding.path not in objects:
-                tree.remove(finding.path)
-            elif finding.problem is Problem.MODE and tree.look(finding.path).kind is Kind.FILE:
-                tree.set_executable(finding.path, FileMode(entries[finding.path].mode))
+def _mend(found: Audit, checkout: Checkout, settings: Settings) -> None:
+    """Put right what needs no fetch (git has small files whole), and give up large files that are wrong."""
+    paths: dict[Problem, list[bytes]] = {}
+    for finding in found.findings:
+        paths.setdefault(finding.problem, []).append(finding.path)
+    objects = checkout.files()
+    wrong = [*paths.get(Problem.DAMAGED, ()), *paths.get(Problem.UNREADABLE, ())]
+    small = [path for path in wrong if path not in objects]
+    if settings.backup:
+        edited = [path for problem in (Problem.CHANGED, Problem.KIND) for path in paths.get(problem, ())]
+        edited = [path for path in edited if path not in objects]  # large ones: see flows
+        checkout.set_aside(edited)
+        small += edited
+    checkout.restore(small)
+    checkout.restore_modes(paths.get(Problem.MODE, ()))
+    checkout.give_up(path for path in wrong if path in objects)
 
 
 def _select(settings: Settings) -> Select:

@@ -490,7 +490,10 @@ class NotAsCommitted(IntegrityError):
     wrong: int
     code = "not-as-committed"
     text = "{wrong} file(s) of {path} are not those of commit {commit}"
-    advice = "'hfclone verify --repair' fetches what is damaged or missing, and keeps edits: delete one to undo it"
+    advice = (
+        "'hfclone verify --repair' fetches what is damaged or missing, and keeps edits; "
+        "with --backup it moves them aside, and fetches what they were"
+    )
 
 
 # --- this machine cannot -----------------------------------------------------------------------

@@ -18,7 +18,7 @@ from stat import S_ISREG
 from hfclone import hub
 from hfclone.adopting import reuse
 from hfclone.blobs import HttpBlobs
-from hfclone.checkout import Checkout, Edits, Trust, open_checkout
+from hfclone.checkout import Checkout, Edits, open_checkout
 from hfclone.commits import bring_commit
 from hfclone.errors import (
     AccessDenied,
@@ -95,10 +95,9 @@ def complete(
     tools: Tools,
     on_event: OnEvent = ignore,
     *,
-    trust: Trust = Trust.STAMPS,
     leave: AbstractSet[bytes] = frozenset(),
 ) -> Report:
-    """Fetch, verify and place whatever ``checkout`` lacks; ``trust`` says which files are looked at anew.
+    """Fetch, verify and place whatever ``checkout`` lacks.
 
     The paths of ``leave`` stay as they are, as do those that the settings' patterns leave out.
 
@@ -106,7 +105,7 @@ def complete(
         Incomplete: some objects could not be had; all others are in place.
         LocalError: this machine cannot go on.
     """
-    todo = _plan(checkout, tools, trust, leave, on_event)
+    todo = _plan(checkout, tools, leave, on_event)
     _check_space(checkout, todo)
     failures = _wanted_but_bad(checkout, tools)
     for pointer in todo.copies:
@@ -248,10 +247,9 @@ class Bringer:
             return answer.url.removesuffix(service)
 
 
-def _plan(checkout: Checkout, tools: Tools, trust: Trust, leave: AbstractSet[bytes], on_event: OnEvent) -> Plan:
-    """Compare what the commit needs with what is here."""
-    partials = Partials(checkout.parts_dir)
-    presence = checkout.inventory(trust, on_event)
+def _plan(checkout: Checkout, tools: Tools, leave: AbstractSet[bytes], on_event: OnEvent) -> Plan:
+    """Compare what the commit needs with what is here, and begin with what can be saved of files that are wrong."""
+    presence = checkout.inventory(on_event)
     files = checkout.files()
     wanted = select(_sizes(files), tools.settings) - leave
     edited = [path for path in files if path in wanted and presence[path] is Presence.FOREIGN]
@@ -259,9 +257,18 @@ def _plan(checkout: Checkout, tools: Tools, trust: Trust, leave: AbstractSet[byt
         raise Conflicts(str(checkout.path), tuple(map(show_path, edited)))
     checkout.set_aside(edited)
     presence = {**presence, **dict.fromkeys(edited, Presence.ABSENT)}
-    made = make_plan(
+    made = _planned(checkout, presence, wanted)
+    if sum(checkout.salvage(pointer, made.paths[pointer.oid]) for pointer in made.missing):
+        made = _planned(checkout, presence, wanted)
+    on_event(Planned(made))
+    return made
+
+
+def _planned(checkout: Checkout, presence: Mapping[bytes, Presence], wanted: AbstractSet[bytes]) -> Plan:
+    partials = Partials(checkout.parts_dir)
+    return make_plan(
         checkout.pin,
-        files,
+        checkout.files(),
         presence,
         selected=wanted.__contains__,
         held=partials.claimed_bytes,
@@ -269,8 +276,6 @@ def _plan(checkout: Checkout, tools: Tools, trust: Trust, leave: AbstractSet[byt
         free=checkout.free_bytes(),
         stored=checkout.store_bytes,
     )
-    on_event(Planned(made))
-    return made
 
 
 def _arrivals(checkout: Checkout, todo: Plan, tools: Tools, on_event: OnEvent) -> Iterator[Arrived | Failed]:

@@ -18,10 +18,22 @@ from pathlib import Path
 
 from hfclone.errors import CannotWrite, CheckoutBusy
 
-__all__ = ["Fresh", "IndexEntry", "Patched", "SizeRule", "Unpatched", "index_entries", "patch_index"]
+__all__ = [
+    "Fresh",
+    "IndexEntry",
+    "Patched",
+    "Recorded",
+    "SizeRule",
+    "Unpatched",
+    "index_entries",
+    "patch_index",
+    "recorded_files",
+]
 
 _HEADER = struct.Struct(">4sLL")
 _STAT = struct.Struct(">10L")
+_MTIME_AND_SIZE = struct.Struct(">8xLL20xL")
+"""Of an entry's stat fields: ctime, mtime (seconds, nanoseconds), dev, ino, mode, uid, gid, size."""
 _OID_BYTES = 20
 _FIXED = _STAT.size + _OID_BYTES + 2
 _EXTENDED = 0x4000
@@ -59,6 +71,24 @@ class IndexEntry:
     stage: int
     size: int
     """Of the file in the work tree, as git saw it last; 32 bits of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What git's index says of a file that it wrote or looked at last."""
+
+    oid: str
+    mtime: tuple[int, int]
+    size: int
+
+    def fits(self, mtime_ns: int, size: int) -> bool:
+        """Whether a file that looks so has not been touched since. Builds of git may drop nanoseconds."""
+        seconds, rest = divmod(mtime_ns, 10**9)
+        return self.mtime in ((seconds & _WORD, rest), (seconds & _WORD, 0)) and self.is_of_size(size)
+
+    def is_of_size(self, size: int) -> bool:
+        """Whether it was ``size`` bytes long, as far as the index can say."""
+        return self.size == size & _WORD
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +147,17 @@ def index_entries(data: bytes | bytearray) -> Iterator[IndexEntry]:
     yield from (entry for entry, _ in _walk(data))
 
 
+def recorded_files(index: Path) -> Mapping[bytes, Recorded]:
+    """What an index file records by path; nothing where it has a form that is not read."""
+    try:
+        data = index.read_bytes()
+        return {
+            entry.path: _recorded(data, entry.offset, entry.oid) for entry in index_entries(data) if not entry.stage
+        }
+    except (OSError, ValueError, struct.error, IndexError):
+        return {}
+
+
 def _patched(data: bytearray, fresh: Mapping[bytes, Fresh], size_rule: SizeRule) -> Patched | Unpatched:
     count, end = 0, _HEADER.size
     changes: list[tuple[IndexEntry, os.stat_result]] = []
@@ -171,6 +212,11 @@ def _walk(data: bytes | bytearray) -> Iterator[tuple[IndexEntry, int]]:
         if offset > limit:
             raise ValueError("it is cut short")
         yield entry, offset
+
+
+def _recorded(data: bytes, offset: int, oid: str) -> Recorded:
+    seconds, rest, size = _MTIME_AND_SIZE.unpack_from(data, offset)
+    return Recorded(oid, (seconds, rest), size)
 
 
 def _varint(data: bytes | bytearray, offset: int) -> tuple[int, int]:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hfclone import flows
-from hfclone.audit import Audit, audit_checkout
-from hfclone.checkout import Trust
+from hfclone.audit import Audit, Trust, audit_checkout
 from hfclone.errors import BadOption, BadTree
 from hfclone.events import OnEvent, Pinned, Report, ignore
 from hfclone.existing import find_existing

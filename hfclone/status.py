@@ -12,8 +12,9 @@ from pathlib import Path
 
 from hfclone.checkout.looking import blob_id_of, holds_pointer
 from hfclone.checkout.stamps import Stamps
-from hfclone.existing import Existing, Recorded, recorded_files, state_directory
+from hfclone.existing import Existing, state_directory
 from hfclone.git import TreeEntry
+from hfclone.gitindex import Recorded, recorded_files
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, git_id
 from hfclone.partials import Partials
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, format_pointer
@@ -68,7 +69,7 @@ def status_of(here: Existing) -> Status:
     stamps = Stamps(state / "stamps")
     pointers = _pointers(here, entries, stamps)
     with closing(WorkTree(here.path)) as tree:
-        look = _Look(tree, stamps, recorded_files(here.repo))
+        look = _Look(tree, stamps, recorded_files(here.repo.git_dir / "index"))
         objects: Counter[State] = Counter()
         files: Counter[State] = Counter()
         lacking: set[Pointer] = set()

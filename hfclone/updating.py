@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from hfclone import flows
-from hfclone.checkout import Trust, open_checkout
+from hfclone.checkout import Checkout, open_checkout
 from hfclone.errors import BadOption, ForeignOrigin, GitFailed
 from hfclone.events import OnEvent, Report, ignore
 from hfclone.existing import Existing, find_existing
@@ -17,7 +18,7 @@ from hfclone.origins import git_host_of, hub_repo_of
 from hfclone.settings import Settings, endpoints_of
 from hfclone.tools import Tools
 
-__all__ = ["fetch", "fetch_into", "offline_git", "pull"]
+__all__ = ["fetch", "offline_git", "opened_where_it_is", "pull"]
 
 
 def pull(directory: Path | None, revision: str | None, settings: Settings, on_event: OnEvent = ignore) -> Report:
@@ -47,18 +48,18 @@ def fetch(directory: Path | None, settings: Settings, on_event: OnEvent = ignore
         ForeignOrigin: its origin is nothing that has objects over http(s).
         HfcloneError: as ``flows.complete``.
     """
-    return fetch_into(find_existing(directory, offline_git(settings)), settings, on_event)
+    with opened_where_it_is(find_existing(directory, offline_git(settings)), settings, on_event) as (checkout, tools):
+        return flows.complete(checkout, tools, on_event)
 
 
-def fetch_into(
-    here: Existing,
-    settings: Settings,
-    on_event: OnEvent = ignore,
-    *,
-    trust: Trust = Trust.STAMPS,
-    leave: AbstractSet[bytes] = frozenset(),
-) -> Report:
-    """``fetch`` for a checkout that was found already; ``trust`` and ``leave`` as ``flows.complete`` has them."""
+@contextmanager
+def opened_where_it_is(
+    here: Existing, settings: Settings, on_event: OnEvent = ignore
+) -> Iterator[tuple[Checkout, Tools]]:
+    """A checkout that was found, held at the commit where it is, with those who are asked for its objects.
+
+    Raises as ``fetch``.
+    """
     tools, repo = _asked(here, settings)
     pin = Pin(repo, here.commit)
     with tools.web() as web:
@@ -74,7 +75,7 @@ def fetch_into(
             on_event=on_event,
         )
         with opened as checkout:
-            return flows.complete(checkout, tools, on_event, trust=trust, leave=leave)
+            yield checkout, tools
 
 
 def offline_git(settings: Settings) -> Git:

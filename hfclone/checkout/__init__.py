@@ -17,6 +17,7 @@ from enum import Enum
 from pathlib import Path
 
 from hfclone.checkout.filtering import install_filter
+from hfclone.checkout.ground import Ground
 from hfclone.checkout.moving import Journal, Move, Side, read_side
 from hfclone.checkout.opening import (
     Found,
@@ -28,7 +29,7 @@ from hfclone.checkout.opening import (
     warn_of_lfsconfig,
 )
 from hfclone.checkout.owner import LastRun, owned
-from hfclone.checkout.placing import Checkout, Trust
+from hfclone.checkout.placing import Checkout
 from hfclone.checkout.stamps import Stamps
 from hfclone.checkout.store import Store, open_store
 from hfclone.errors import Conflicts, HfcloneError
@@ -38,7 +39,7 @@ from hfclone.names import LfsStore, Pin
 from hfclone.treepaths import Folding, Platform, check_tree, show_path
 from hfclone.worktree import WorkTree
 
-__all__ = ["Checkout", "Edits", "Trust", "open_checkout"]
+__all__ = ["Checkout", "Edits", "open_checkout"]
 
 _DEFAULT_BRANCH = "main"
 """Where HEAD points while there is no commit yet."""
@@ -136,7 +137,7 @@ class _Opening:
         refuse_own_commits(repo, self.branch, commit)
         self.on_event(Working("files", 0, len(entries)))
         move = self._judged(stamps, after if before == commit else read_side(repo, before), after)
-        checkout = Checkout(self.pin, repo, self.tree, after, bad, stamps, store=self.store, on_event=self.on_event)
+        checkout = Checkout(self.pin, Ground(repo, self.tree, after, stamps, self.store), bad, self.on_event)
         if not move.is_nothing or before != commit or came_from is not None or not (repo.git_dir / "index").exists():
             journal.write(before, commit)
             move.apply(commit)

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hfclone.gitindex import Recorded
 from hfclone.pointer import Oid, Pointer
 from hfclone.worktree import write_safely
 
-__all__ = ["Stamp", "Stamps"]
+__all__ = ["Stamp", "Stamps", "looks_placed"]
 
 _HEADER = b"hfclone-stamps 1\n"
 
@@ -35,6 +36,22 @@ class Stamp:
     def is_untouched(self, stat: os.stat_result) -> bool:
         """Whether the file looks as it did when it was verified."""
         return (self.size, self.mtime_ns, self.inode) == (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+def looks_placed(
+    pointer: Pointer, blob: str, stat: os.stat_result, stamp: Stamp | None, known: Recorded | None
+) -> bool:
+    """Whether a file that held ``pointer``'s object has the mtime of that time: nobody wrote to it since.
+
+    That is what tells rot from an edit. ``stamp`` is ours, ``known`` what git's index says of the file,
+    whose blob (the pointer's text) is ``blob``. A file of another size under the old mtime was cut
+    short by a disk or a crash; by another inode and size it is another file with a mtime that was copied.
+    """
+    if stamp is not None and stamp.oid == pointer.oid:
+        return (stamp.mtime_ns, stamp.inode) == (stat.st_mtime_ns, stat.st_ino)
+    if known is None or known.oid != blob or not known.is_of_size(pointer.size):
+        return False
+    return known.fits(stat.st_mtime_ns, stat.st_size)
 
 
 class Stamps(Mapping[bytes, Stamp]):
@@ -67,6 +84,11 @@ class Stamps(Mapping[bytes, Stamp]):
             if out.tell() == 0:
                 out.write(_HEADER)
             out.write(_record(path, stamp))
+
+    def forget(self, path: bytes) -> None:
+        """The file at ``path`` is not what it was; on the disk with the next ``save``."""
+        if self._stamps.pop(path, None) is not None:
+            self._is_tidy = False
 
     def save(self, paths: Iterable[bytes]) -> None:
         """Write the file anew with the stamps of ``paths`` alone, if that changes it."""

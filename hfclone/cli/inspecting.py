@@ -8,7 +8,15 @@ from typing import Any  # click hands over options by name
 
 import click
 
-from hfclone.cli.options import Command, Job, chosen_settings, network_options, selecting_options, view_options
+from hfclone.cli.options import (
+    Command,
+    Job,
+    backup_option,
+    chosen_settings,
+    network_options,
+    selecting_options,
+    view_options,
+)
 from hfclone.cli.session import Session, fail_early, write_line
 from hfclone.errors import HfcloneError, NotAsCommitted
 from hfclone.events import OnEvent
@@ -34,12 +42,14 @@ def guarded(make: Callable[[], Job], options: dict[str, Any]) -> Job:
     examples=(
         ("hfclone verify", "the checkout that this directory is in"),
         ("hfclone verify models/name --repair", "and fetch what is damaged or missing"),
+        ("hfclone verify --repair --backup", "and what was changed, too; your files are moved aside"),
         ("hfclone verify --lockfile hfclone.lock --json", "against what was pinned, as data"),
     ),
 )
 @click.argument("directory", metavar="[DIR]", required=False)
 @click.option("--lockfile", metavar="FILE", help="what must be there, in place of the checkout's commit")
-@click.option("--repair", is_flag=True, help="fetch what is damaged or missing; edits stay")
+@click.option("--repair", is_flag=True, help="fetch what is damaged or missing; edits stay, unless --backup")
+@backup_option
 @json_option
 @selecting_options
 @network_options
@@ -48,6 +58,11 @@ def verify(directory: str | None, lockfile: str | None, repair: bool, as_json: b
     """Read every byte of the checkout in DIR and say what is not its commit's.
 
     Offline. What is wrong is listed on stdout, one line each, and the exit code is 5.
+
+    A file with wrong bytes and the mtime that it was given when it was placed is damaged: nobody
+    wrote to it. One with another mtime was changed, and is yours. --repair fetches what is damaged
+    or missing (of a large file only the ranges that are wrong, where hfclone fetched it itself), and
+    what was changed only with --backup, which moves your file aside first.
     """
 
     def make() -> Job:

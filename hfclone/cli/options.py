@@ -17,6 +17,7 @@ from hfclone.settings import VARIABLES, Fetcher, Progress, Settings, Verbosity, 
 __all__ = [
     "Command",
     "Job",
+    "backup_option",
     "checkout_options",
     "chosen_settings",
     "given_flags",
@@ -92,11 +93,14 @@ _SELECTING = (
     setting("--quant", metavar="NAME"),
     setting("--max-size", metavar="SIZE"),
 )
+backup_option = click.option(
+    "--backup", is_flag=True, help="move files that are in the way aside, to NAME.hfclone-orig-N"
+)
 _CHECKOUT = (
     setting("--lfs-store", choices=[kind.value for kind in LfsStore]),
     setting("--reuse", metavar="DIR"),
     setting("--reuse-by", choices=REUSED_BY),
-    click.option("--backup", is_flag=True, help="move files that are in the way aside, to NAME.hfclone-orig-N"),
+    backup_option,
 )
 _VIEW = (
     setting("--progress", choices=[kind.value for kind in Progress]),

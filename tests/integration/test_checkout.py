@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.checkout import Trust, open_checkout
+from hfclone.checkout import open_checkout
 from hfclone.errors import (
     CheckoutBusy,
     Conflicts,
@@ -39,9 +39,9 @@ def home(tmp_path: Path) -> World:
 def test_new_checkout_is_exact_and_clean(hub: Hub, tiny_repo: LivingRepo, world: World, tmp_path: Path) -> None:
     dest = tmp_path / "x" / "tiny"
     with opened(hub, pin_of(tiny_repo), dest, world.git) as checkout:
-        assert set(checkout.inventory(Trust.STAMPS).values()) == {Presence.POINTER}
+        assert set(checkout.inventory().values()) == {Presence.POINTER}
         fill(checkout, tiny_repo)
-        assert set(checkout.inventory(Trust.STAMPS).values()) == {Presence.CONTENT}
+        assert set(checkout.inventory().values()) == {Presence.CONTENT}
     assert status(world, dest) == ""
     spoil_unseen(dest / "model.safetensors")
     assert status(world, dest) == ""  # so git did not read it
@@ -120,7 +120,7 @@ def test_second_run_asks_nothing_and_keeps_inodes(hub: Hub, tiny_repo: LivingRep
     before = (dest / "model.safetensors").stat()
     asked = len(hub.log.entries)
     with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
-        assert set(checkout.inventory(Trust.STAMPS).values()) == {Presence.CONTENT}
+        assert set(checkout.inventory().values()) == {Presence.CONTENT}
     assert len(hub.log.entries) == asked
     after = (dest / "model.safetensors").stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
@@ -138,7 +138,7 @@ def test_move_keeps_what_both_commits_have(hub: Hub, tiny_repo: LivingRepo, worl
     )  # fmt: skip
     (dest / "README.md").write_text("my edit")
     with opened(hub, pin_of(tiny_repo), dest, world.git) as checkout:
-        presence = checkout.inventory(Trust.STAMPS)
+        presence = checkout.inventory()
         assert presence[b"renamed.bin"] in (Presence.CONTENT, Presence.POINTER)
         fill(checkout, tiny_repo)
     assert (dest / "model.safetensors").stat().st_ino == inode
@@ -174,7 +174,7 @@ def test_browsers_file_is_adopted_and_an_edit_is_foreign(
         pointer = checkout.files()[b"model.safetensors"]
         shutil.copyfile(tiny_repo.object_path(pointer.oid), dest / "model.safetensors")
         (dest / "sub/same.bin").write_text("mine")
-        presence = checkout.inventory(Trust.STAMPS)
+        presence = checkout.inventory()
         assert presence[b"model.safetensors"] is Presence.CONTENT
         assert presence[b"sub/same.bin"] is Presence.FOREIGN
         part = checkout.parts_dir / "p"
@@ -184,18 +184,19 @@ def test_browsers_file_is_adopted_and_an_edit_is_foreign(
     assert status(home, dest) == " M sub/same.bin\n"
 
 
-def test_damage_is_found_without_trust_and_mended(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+def test_damage_is_mended(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
     dest = tmp_path / "tiny"
     with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
         fill(checkout, tiny_repo)
     spoil_unseen(dest / "model.safetensors")
     with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
-        assert checkout.inventory(Trust.NOTHING)[b"model.safetensors"] is Presence.ABSENT
+        checkout.give_up([b"model.safetensors"])
+        assert checkout.inventory()[b"model.safetensors"] is Presence.ABSENT
         pointer = checkout.files()[b"model.safetensors"]
         part = checkout.parts_dir / "p"
         shutil.copyfile(tiny_repo.object_path(pointer.oid), part)
         checkout.place(pointer, part, [b"model.safetensors"])
-        assert checkout.inventory(Trust.NOTHING)[b"model.safetensors"] is Presence.CONTENT
+        assert checkout.inventory()[b"model.safetensors"] is Presence.CONTENT
     assert status(home, dest) == ""
 
 
@@ -268,7 +269,7 @@ def test_link_in_place_of_a_directory_is_not_followed(
         shutil.rmtree(dest / "sub/dir")
         (dest / "sub/dir").symlink_to(outside)
         pointer = checkout.files()[b"sub/dir/w.bin"]
-        assert checkout.inventory(Trust.STAMPS)[b"sub/dir/w.bin"] is Presence.FOREIGN
+        assert checkout.inventory()[b"sub/dir/w.bin"] is Presence.FOREIGN
         part = checkout.parts_dir / "p"
         shutil.copyfile(tiny_repo.object_path(pointer.oid), part)
         with pytest.raises(Conflicts):
@@ -301,7 +302,7 @@ def test_filters_of_the_user_do_not_run(hub: Hub, tiny_repo: LivingRepo, home: W
     ):
         home.command("config", "--global", f"filter.{key}", value, cwd=tmp_path)
     with opened(hub, pin_of(tiny_repo), tmp_path / "t", home.git) as checkout:
-        assert checkout.inventory(Trust.STAMPS)[b"sub/same.bin"] is Presence.POINTER
+        assert checkout.inventory()[b"sub/same.bin"] is Presence.POINTER
 
 
 def test_file_becomes_directory_and_back(hub: Hub, home: World, tmp_path: Path) -> None:

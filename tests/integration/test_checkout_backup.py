@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.checkout import Edits, Trust
+from hfclone.checkout import Edits
 from hfclone.errors import Conflicts
 from hfclone.events import Event, Warned
 from hfclone.plan import Presence
@@ -92,7 +92,7 @@ def test_an_edited_object_is_set_aside(hub: Hub, tiny_repo: LivingRepo, home: Wo
         fill(checkout, tiny_repo)
     (dest / "model.safetensors").write_text("mine")
     with opened(hub, pin_of(tiny_repo), dest, home.git, edits=Edits.ASIDE, on_event=events.append) as checkout:
-        presence = checkout.inventory(Trust.STAMPS)
+        presence = checkout.inventory()
         assert presence[b"model.safetensors"] is Presence.FOREIGN
         checkout.set_aside([path for path, what in presence.items() if what is Presence.FOREIGN])
         fill(checkout, tiny_repo)
@@ -102,45 +102,51 @@ def test_an_edited_object_is_set_aside(hub: Hub, tiny_repo: LivingRepo, home: Wo
 
 
 @pytest.mark.parametrize("stamps", ["kept", "lost"])
-@pytest.mark.parametrize("how", ["cut", "longer", "rewritten", "empty", "bits"])
-def test_repair_replaces_what_was_placed(
-    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path, how: str, stamps: str
+@pytest.mark.parametrize("how", ["cut", "longer", "empty", "bits"])
+@pytest.mark.parametrize("mtime", ["old", "new"])
+def test_only_what_nobody_wrote_to_is_given_up(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path, how: str, stamps: str, mtime: str
 ) -> None:
+    """A file under its old mtime is rot; without a stamp git's index knows that, of files of the old size."""
     dest = tmp_path / "t"
     with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
         fill(checkout, tiny_repo)
     file = dest / "model.safetensors"
+    placed = file.stat().st_mtime_ns
     match how:
         case "cut":
             os.truncate(file, 150_000)
         case "longer":
             file.write_bytes(file.read_bytes() + b"x")
-        case "rewritten":
-            file.write_bytes(os.urandom(300_000))
         case "empty":
             os.truncate(file, 0)
         case "bits":
             spoil_unseen(file)
+    if mtime == "old":
+        os.utime(file, ns=(placed, placed))
+    else:
+        file.touch()
     if stamps == "lost":
         (dest / ".git/hfclone/stamps").unlink()
+    rot = mtime == "old" and (stamps == "kept" or how == "bits")
     with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
-        if how != "bits":
-            # Only who asks for a repair gets one.
-            assert checkout.inventory(Trust.STAMPS)[b"model.safetensors"] is Presence.FOREIGN
-            assert checkout.inventory(Trust.NOTHING)[b"model.safetensors"] is Presence.FOREIGN
-        assert checkout.inventory(Trust.REPAIR)[b"model.safetensors"] is Presence.ABSENT
-        fill(checkout, tiny_repo, Trust.REPAIR)
-    assert file.read_bytes() == Lfs(300_000, seed=1).content
-    assert status(home, dest) == ""
+        checkout.give_up([b"model.safetensors"])
+        assert checkout.inventory()[b"model.safetensors"] is (Presence.ABSENT if rot else Presence.FOREIGN)
+        if rot:
+            fill(checkout, tiny_repo)
+    if rot:
+        assert file.read_bytes() == Lfs(300_000, seed=1).content
+        assert status(home, dest) == ""
 
 
-def test_repair_leaves_what_was_never_placed(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+def test_what_was_never_placed_is_not_given_up(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
     dest = tmp_path / "t"
     with opened(hub, pin_of(tiny_repo), dest, home.git):
         pass
     (dest / "model.safetensors").write_text("mine")  # in place of the pointer
     with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
-        assert checkout.inventory(Trust.REPAIR)[b"model.safetensors"] is Presence.FOREIGN
+        checkout.give_up([b"model.safetensors"])
+        assert checkout.inventory()[b"model.safetensors"] is Presence.FOREIGN
 
 
 def test_small_files_are_restored(hub: Hub, home: World, tmp_path: Path) -> None:

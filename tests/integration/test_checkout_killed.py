@@ -20,7 +20,7 @@ from tests.hub import Executable, Hub, Lfs, LivingRepo, Symlink
 CHILD = """
 import os, shutil, signal, sys
 from pathlib import Path
-from hfclone.checkout import Trust, open_checkout
+from hfclone.checkout import open_checkout
 from hfclone.commits import bring_commit
 from hfclone.endpoints import Endpoint
 from hfclone.errors import ObjectMissing
@@ -51,7 +51,7 @@ pin = Pin(Repo("acme/tiny"), commit)
 sys.addaudithook(count)
 with open_checkout(pin, Path(dest), Git(os.environ), branch="main", origin="https://huggingface.co/acme/tiny",
                    bring=bring) as checkout:
-    for path, what in checkout.inventory(Trust.STAMPS).items():
+    for path, what in checkout.inventory().items():
         assert what is not Presence.FOREIGN, path
         pointer = checkout.files()[path]
         if what is not Presence.CONTENT:

@@ -208,7 +208,7 @@ def test_names_with_control_characters_are_shown_escaped(
     for path in (name, b"small\x1b[2J"):
         Path(os.fsdecode(os.fsencode(dest) + b"/" + path)).write_text("mine")
     with opened(hub, pin, dest, home.git) as checkout:
-        assert checkout.inventory(hfclone.checkout.Trust.STAMPS)[name] is Presence.FOREIGN
+        assert checkout.inventory()[name] is Presence.FOREIGN
         part = checkout.parts_dir / "p"
         part.write_bytes(b"")
         with pytest.raises(Conflicts) as raised:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.checkout import Trust
 from hfclone.errors import NoReflink
 from hfclone.events import Event, Warned
 from hfclone.names import LfsStore
@@ -174,7 +173,7 @@ def test_what_git_lfs_has_is_used(hub: Hub, repo: LivingRepo, world: World, tmp_
     for name in ("big.bin", "same/big.bin"):
         (dest / name).unlink()
     with opened(hub, pin_of(repo), dest, world.git, origin=f"{hub.url}/acme/tiny", lfs_store=choice) as checkout:
-        presence = checkout.inventory(Trust.STAMPS)
+        presence = checkout.inventory()
         assert presence[b"big.bin"] is Presence.STORED
         checkout.copy(checkout.files()[b"big.bin"], [b"big.bin", b"same/big.bin"])
     assert (dest / "big.bin").read_bytes() == (dest / "same/big.bin").read_bytes() == BIG.content
@@ -191,7 +190,7 @@ def test_wrong_bytes_in_the_store_are_not_used(hub: Hub, repo: LivingRepo, world
     with opened(
         hub, pin_of(repo), dest, world.git, origin=f"{hub.url}/acme/tiny", lfs_store=LfsStore.COPY
     ) as checkout:  # fmt: skip
-        assert checkout.inventory(Trust.STAMPS)[b"big.bin"] is not Presence.STORED
+        assert checkout.inventory()[b"big.bin"] is not Presence.STORED
         fill(checkout, repo)
     assert (dest / "big.bin").read_bytes() == BIG.content
     for file in store_files(dest):

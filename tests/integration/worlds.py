@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hfclone.checkout import Checkout, Trust, open_checkout
+from hfclone.checkout import Checkout, open_checkout
 from hfclone.commits import bring_commit
 from hfclone.endpoints import Endpoint
 from hfclone.errors import ObjectMissing
@@ -105,9 +105,9 @@ def opened(hub: Hub, pin: Pin, dest: Path, git: Git, branch: str | None = "main"
         yield checkout
 
 
-def fill(checkout: Checkout, repo: LivingRepo, trust: Trust = Trust.STAMPS) -> None:
+def fill(checkout: Checkout, repo: LivingRepo) -> None:
     """Fetch as the real program does, but from the hub's own disk."""
-    presence = checkout.inventory(trust)
+    presence = checkout.inventory()
     wanted: dict[Pointer, list[bytes]] = {}
     there = (Presence.CONTENT, Presence.STORED)
     here = {checkout.files()[path].oid for path, what in presence.items() if what in there}

@@ -1,0 +1,57 @@
+"""What the parts of a held checkout share: where it is, its commit, and what is known of its large files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hfclone.checkout.moving import Side
+from hfclone.checkout.stamps import Stamps
+from hfclone.checkout.store import Store
+from hfclone.git import GitRepo
+from hfclone.gitindex import Fresh
+from hfclone.pointer import Oid, Pointer
+from hfclone.worktree import Standing, WorkTree
+
+__all__ = ["Ground"]
+
+
+@dataclass(slots=True)
+class Ground:
+    """One checkout, for one thread."""
+
+    repo: GitRepo
+    tree: WorkTree
+    side: Side
+    stamps: Stamps
+    store: Store
+    fresh: dict[bytes, Fresh] = field(default_factory=dict)
+    """Files of which git's index is still to be told."""
+    damaged: dict[bytes, Standing] = field(default_factory=dict)
+    """Files that were ours and are to be replaced, as they were when that was decided."""
+    aside: dict[bytes, bytes] = field(default_factory=dict)
+    """Where a user's files were moved to, by the path that they had."""
+    objects: dict[Oid, bytes] = field(default_factory=dict)
+    """A path at which each object was seen."""
+
+    @property
+    def state(self) -> Path:
+        """Our own directory in it."""
+        return self.repo.git_dir / "hfclone"
+
+    @property
+    def files(self) -> Mapping[bytes, Pointer]:
+        """The commit's pointers by path, in the tree's order."""
+        return self.side.pointers
+
+    def holds(self, path: bytes, pointer: Pointer, stat: os.stat_result) -> None:
+        """The object is at ``path``, in a file that looks like ``stat``."""
+        self.stamps.add(path, pointer, stat)
+        self.objects[pointer.oid] = path
+        self.fresh[path] = Fresh(self.side.entries[path].oid, stat)
+
+    def is_damaged(self, path: bytes, standing: Standing) -> bool:
+        """Whether what stands at ``path`` is still the file that is to be replaced."""
+        return path in self.damaged and self.damaged[path].is_same(standing)

@@ -1,0 +1,87 @@
+"""What stands at the paths of a checkout's large files; what is right there is adopted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from hfclone.checkout.ground import Ground
+from hfclone.checkout.looking import digest_of, holds_pointer
+from hfclone.events import ByteCount, OnEvent
+from hfclone.hashing import sha256_of
+from hfclone.plan import Presence
+from hfclone.pointer import Pointer
+from hfclone.worktree import Kind, Standing
+
+__all__ = ["take_inventory"]
+
+_RECENT_NS = 2 * 10**9
+
+
+def take_inventory(ground: Ground, on_event: OnEvent) -> Mapping[bytes, Presence]:
+    """What stands at the path of every pointer.
+
+    A file of the right size without a stamp (a browser may have put it there) is hashed, and
+    adopted if it is the object. What lies in git-lfs's store is hashed, too, where it is of use.
+    """
+    standing = {path: ground.tree.look(path) for path in ground.files}
+    progress = ByteCount("verifying", sum(_to_hash(ground, path, standing[path]) for path in standing), on_event)
+    found = {path: _presence(ground, path, standing[path], progress) for path in standing}
+    lacking = [path for path, what in found.items() if what in (Presence.ABSENT, Presence.POINTER)]
+    return found | dict.fromkeys(_in_store(ground, lacking, on_event), Presence.STORED)
+
+
+def _to_hash(ground: Ground, path: bytes, standing: Standing) -> int:
+    """Bytes that have to be read of a file."""
+    pointer, stat = ground.files[path], standing.stat
+    if standing.kind is not Kind.FILE or stat is None or stat.st_size != pointer.size:
+        return 0
+    stamp = ground.stamps.get(path)
+    known = (stamp is not None and stamp.fits(pointer, stat)) or ground.is_damaged(path, standing)
+    return 0 if known else pointer.size
+
+
+def _presence(ground: Ground, path: bytes, standing: Standing, progress: ByteCount) -> Presence:
+    pointer, stat = ground.files[path], standing.stat
+    if standing.kind is Kind.ABSENT or ground.is_damaged(path, standing):
+        return Presence.ABSENT
+    if standing.kind is not Kind.FILE or stat is None:
+        return Presence.FOREIGN
+    if stat.st_size == pointer.size:
+        if not _to_hash(ground, path, standing) and pointer.size:
+            ground.objects[pointer.oid] = path
+            return Presence.CONTENT
+        if digest_of(ground.tree, path, progress.advance) == pointer.oid:
+            _adopt(ground, path, pointer, stat)
+            return Presence.CONTENT
+    return Presence.POINTER if holds_pointer(ground.tree, path, stat.st_size, pointer) else Presence.FOREIGN
+
+
+def _adopt(ground: Ground, path: bytes, pointer: Pointer, stat: os.stat_result) -> None:
+    """Take a file whose content is right for the object's; old enough that git need not read it."""
+    recent = os.stat(ground.state / "lock").st_mtime_ns - _RECENT_NS
+    if stat.st_mtime_ns > recent:
+        with contextlib.suppress(OSError):  # another user's file: git will read it once
+            ground.tree.set_mtime(path, recent - 8 * 10**9)
+    now = ground.tree.look(path).stat
+    if now is not None:
+        ground.holds(path, pointer, now)
+
+
+def _in_store(ground: Ground, paths: Sequence[bytes], on_event: OnEvent) -> list[bytes]:
+    """Those of ``paths`` whose object git-lfs has stored."""
+    sizes = {p.oid: p.size for path in paths if ground.store.holds(p := ground.files[path])}
+    digest = _digester(ByteCount("verifying", sum(sizes.values()), on_event))
+    return [path for path in paths if ground.store.has(ground.files[path], digest)]
+
+
+def _digester(progress: ByteCount) -> Callable[[Path], str]:
+    def digest(path: Path) -> str:
+        try:
+            return sha256_of(path, progress.advance)
+        except OSError:
+            return ""
+
+    return digest
