@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hfclone.audit import Audit
     from hfclone.errors import (
         HfcloneError,
         Incomplete,
@@ -22,30 +23,46 @@ if TYPE_CHECKING:
         TransferError,
         UsageError,
     )
-    from hfclone.events import Event, OnEvent, Report
-    from hfclone.library import clone
+    from hfclone.events import Event, Exported, OnEvent, Report
+    from hfclone.library import clone, fill_cache, note_local_dir, pull, status, verify
     from hfclone.names import Pin, Repo, RepoType
+    from hfclone.overview import Status
+    from hfclone.plan import Plan
 
 __all__ = [
+    "Audit",
     "Event",
+    "Exported",
     "HfcloneError",
     "Incomplete",
     "IntegrityError",
     "LocalError",
     "OnEvent",
     "Pin",
+    "Plan",
     "RemoteError",
     "Repo",
     "RepoType",
     "Report",
+    "Status",
     "TransferError",
     "UsageError",
     "clone",
+    "fill_cache",
+    "note_local_dir",
+    "pull",
+    "status",
+    "verify",
 ]
 
-_HOMES = {"clone": "library", "Event": "events", "OnEvent": "events", "Report": "events"} | dict.fromkeys(
-    ("Pin", "Repo", "RepoType"), "names"
-)
+_HOMES = {
+    **dict.fromkeys(("clone", "fill_cache", "note_local_dir", "pull", "status", "verify"), "library"),
+    **dict.fromkeys(("Event", "Exported", "OnEvent", "Report"), "events"),
+    **dict.fromkeys(("Pin", "Repo", "RepoType"), "names"),
+    "Audit": "audit",
+    "Plan": "plan",
+    "Status": "overview",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -20,6 +20,7 @@ __all__ = [
     "Demoted",
     "EndpointTally",
     "Event",
+    "Exported",
     "Failed",
     "Faulted",
     "Finished",
@@ -175,6 +176,23 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Exported:
+    """What a checkout holds is known to another tool now."""
+
+    form: str
+    """``hf-cache`` or ``local-dir``."""
+    path: Path
+    """Where the tool finds the files."""
+    files: int
+    lacking: int
+    """Files that are not here: objects that were not fetched."""
+    disk_bytes: int
+    """Bytes of disk that it took."""
+    way: str
+    """How large files came there: ``reflink``, ``hardlink`` or ``copy``; empty where they stay."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last event of a run that ended well."""
 
@@ -195,6 +213,7 @@ Event = (
     | Demoted
     | Waiting
     | Warned
+    | Exported
     | Finished
 )
 OnEvent = Callable[[Event], None]

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.flows import looked_at
-from hfclone.git import GitRepo, TreeEntry
+from hfclone.git import GitRepo, TreeEntry, in_batches
 from hfclone.locked import SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.names import History, RepoSpec
 from hfclone.pointer import Oid, Pointer
@@ -18,9 +18,6 @@ from hfclone.settings import Settings
 from hfclone.tools import Tools
 
 __all__ = ["digests_of", "read_repo", "select_files"]
-
-_BATCH_BYTES = 32 * 1024 * 1024
-"""Small files read at once."""
 
 
 def read_repo(spec: RepoSpec, settings: Settings, on_event: OnEvent = ignore) -> LockedRepo:
@@ -73,21 +70,8 @@ def digests_of(repo: GitRepo, oids: Iterable[str], on_event: OnEvent) -> Iterato
     """Size and sha256 of blobs that are here."""
     sizes = {oid: size or 0 for oid, size in repo.blob_sizes(oids).items()}
     done = 0
-    for batch in _batches(sizes):
+    for batch in in_batches(sizes):
         for oid, data in repo.read_blobs(batch):
             yield oid, (len(data), Oid(hashlib.sha256(data).hexdigest()))
         done += len(batch)
         on_event(Working("small files", done, len(sizes)))
-
-
-def _batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    taken = 0
-    for oid, size in sizes.items():
-        if batch and taken + size > _BATCH_BYTES:
-            yield batch
-            batch, taken = [], 0
-        batch.append(oid)
-        taken += size
-    if batch:
-        yield batch

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from hfclone.errors import BadRepoSpec
 
 __all__ = [
+    "CacheLink",
     "History",
     "LfsStore",
     "Pin",
@@ -83,6 +84,17 @@ class Taking(Enum):
     """One inode, read-only: an edit in place would spoil both. Else as ``AUTO``."""
     MOVE = "move"
     """The file is gone from where it was. On another file system, or for files of others, as ``AUTO``."""
+
+
+class CacheLink(Enum):
+    """How a large file of a checkout comes to stand in the Hub cache, too."""
+
+    AUTO = "auto"
+    """By reflink where the file system can, else by hardlink, else (another file system, Windows) as a copy."""
+    REFLINK = "reflink"
+    HARDLINK = "hardlink"
+    """One inode, read-only: an edit in place would spoil both."""
+    COPY = "copy"
 
 
 class Token:

@@ -18,7 +18,7 @@ from hfclone.origins import git_host_of, hub_repo_of
 from hfclone.settings import Settings, endpoints_of
 from hfclone.tools import Tools
 
-__all__ = ["fetch", "offline_git", "opened_where_it_is", "pull"]
+__all__ = ["fetch", "hub_repo", "offline_git", "opened_where_it_is", "pull", "upstream"]
 
 
 def pull(directory: Path | None, revision: str | None, settings: Settings, on_event: OnEvent = ignore) -> Report:
@@ -30,10 +30,10 @@ def pull(directory: Path | None, revision: str | None, settings: Settings, on_ev
         HfcloneError: as ``flows.clone``.
     """
     here = find_existing(directory, offline_git(settings))
-    repo = _hub_repo(here, settings)
+    repo = hub_repo(here, settings)
     if repo is None:
         raise ForeignOrigin(str(here.path), str(here.origin), f"that is no repo of {settings.endpoint}")
-    wanted = revision or _upstream(here)
+    wanted = revision or upstream(here)
     if wanted is None:
         reason = f"the checkout is at commit {here.commit} and on no branch; say which revision"
         raise BadOption("--revision", "", reason)
@@ -85,7 +85,7 @@ def offline_git(settings: Settings) -> Git:
 
 def _asked(here: Existing, settings: Settings) -> tuple[Tools, Repo]:
     """Who is asked for the objects of a checkout, and for which repo."""
-    repo = _hub_repo(here, settings)
+    repo = hub_repo(here, settings)
     if repo is not None:
         return Tools.of(settings, RepoSpec(repo)), repo
     found = git_host_of(here.origin, _lfs_url(here)) if here.origin else None
@@ -95,7 +95,8 @@ def _asked(here: Existing, settings: Settings) -> tuple[Tools, Repo]:
     return Tools(settings, (host,)), repo
 
 
-def _hub_repo(here: Existing, settings: Settings) -> Repo | None:
+def hub_repo(here: Existing, settings: Settings) -> Repo | None:
+    """The repo of the hub (or of a mirror that the settings name) that the checkout's origin is."""
     if here.origin is None:
         return None
     return hub_repo_of(here.origin, [endpoint.url for endpoint in endpoints_of(replace(settings, only_mirrors=False))])
@@ -118,7 +119,7 @@ def _keeping_history(here: Existing, settings: Settings) -> Settings:
     return settings if (here.repo.git_dir / "shallow").exists() else replace(settings, history=History.FULL)
 
 
-def _upstream(here: Existing) -> str | None:
+def upstream(here: Existing) -> str | None:
     """The branch of origin that the checkout's branch follows; its own name where git does not say."""
     if here.branch is None:
         return None

@@ -24,6 +24,7 @@ from hfclone.errors import CannotWrite, DiskFull, HfcloneError
 from hfclone.treepaths import show_path
 
 __all__ = [
+    "WRITE_BITS",
     "FileMode",
     "Kind",
     "Standing",
@@ -34,6 +35,9 @@ __all__ = [
     "with_mode",
     "write_safely",
 ]
+
+WRITE_BITS = 0o222
+"""What a file of two names must not have: one edit would be two."""
 
 _HANDLES = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
 _NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)

@@ -19,12 +19,11 @@ from hfclone.events import OnEvent, Warned
 from hfclone.git import GitRepo
 from hfclone.names import LfsStore
 from hfclone.pointer import Oid, Pointer
-from hfclone.worktree import WorkTree, clone_file, share_blocks
+from hfclone.worktree import WRITE_BITS, WorkTree, clone_file, share_blocks
 
 __all__ = ["Store", "open_store"]
 
 _PROBE = "reflink-probe"
-_WRITE_BITS = 0o222
 
 
 class Store:
@@ -67,7 +66,7 @@ class Store:
     def keep_part(self, pointer: Pointer, part: Path) -> None:
         """Put the verified object in ``part`` here, too. One inode that serves both is made read-only."""
         if self.way is LfsStore.HARDLINK:
-            os.chmod(part, os.stat(part).st_mode & ~_WRITE_BITS)
+            os.chmod(part, os.stat(part).st_mode & ~WRITE_BITS)
         with open(part, "rb") as file:
             self._keep(pointer, file.fileno(), lambda target: os.link(part, target))
 
@@ -78,7 +77,7 @@ class Store:
         descriptor = tree.open_file(path)
         try:
             if self.way is LfsStore.HARDLINK:
-                os.fchmod(descriptor, os.fstat(descriptor).st_mode & ~_WRITE_BITS)
+                os.fchmod(descriptor, os.fstat(descriptor).st_mode & ~WRITE_BITS)
             self._keep(pointer, descriptor, lambda target: tree.link_to(path, target))
         finally:
             os.close(descriptor)

@@ -25,7 +25,7 @@ from hfclone.cli.session import Session, fail_early, make_streams_safe, say
 from hfclone.cli.version import version_line
 from hfclone.errors import BadOption, HfcloneError
 from hfclone.events import OnEvent
-from hfclone.names import History, RepoSpec, RepoType, parse_repo_spec
+from hfclone.names import CacheLink, History, RepoSpec, RepoType, parse_repo_spec
 from hfclone.settings import Settings, narrowed
 
 __all__ = ["program", "run"]
@@ -136,6 +136,9 @@ def program() -> None:
 @checkout_options
 @network_options
 @view_options
+@click.option("--cache", "cached", is_flag=True, help="fill the Hub cache from DIR, too")
+@setting("--cache-dir", metavar="DIR")
+@setting("--cache-link", choices=[kind.value for kind in CacheLink])
 @click.option("--dry-run", is_flag=True, help="show the plan and stop there")
 def clone(repo: str, directory: str | None, **options: Any) -> Job:
     """Make DIR (default: the repo's name) a verified checkout of REPO."""
@@ -154,6 +157,8 @@ def _clone_job(repo: str, directory: str | None, options: dict[str, Any]) -> Job
         raise BadOption("DIR", "", "it is empty")
     dest = Path(directory or spec.repo.name)
     work = _plan_work if options["dry_run"] else _clone_work
+    if work is _clone_work and (options["cached"] or options["cache_dir"]):
+        work = _cache_work
     return lambda: Session(settings).run(lambda on_event: work(spec, dest, settings, on_event))
 
 
@@ -161,6 +166,12 @@ def _clone_work(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEven
     from hfclone import flows
 
     flows.clone(spec, dest, settings, on_event)
+
+
+def _cache_work(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent) -> None:
+    from hfclone.export.handing import clone_and_fill
+
+    clone_and_fill(spec, dest, settings, on_event)
 
 
 def _plan_work(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent) -> None:

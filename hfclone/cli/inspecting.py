@@ -117,7 +117,7 @@ def _status(dest: Path | None, settings: Settings, *, as_json: bool) -> None:
     from hfclone.cli.reports import status_data, status_lines, to_json
     from hfclone.existing import find_existing
     from hfclone.git import Git
-    from hfclone.status import status_of
+    from hfclone.overview import status_of
 
     found = status_of(find_existing(dest, Git(settings.environment)))  # no flow: their imports take longer than this
     for line in [to_json(status_data(found))] if as_json else status_lines(found):

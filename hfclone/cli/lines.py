@@ -6,10 +6,20 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hfclone.cli.tally import Tally
-from hfclone.cli.words import pinned_line, plan_lines, report_lines, reused_line, show_size, show_text, waiting_line
+from hfclone.cli.words import (
+    exported_line,
+    pinned_line,
+    plan_lines,
+    report_lines,
+    reused_line,
+    show_size,
+    show_text,
+    waiting_line,
+)
 from hfclone.events import (
     Demoted,
     Event,
+    Exported,
     Failed,
     Faulted,
     Finished,
@@ -39,7 +49,7 @@ class View(Protocol):
         """Leave the terminal as it was; called once, however the run ended."""
 
 
-def spoken(event: Event, tally: Tally, verbosity: Verbosity) -> tuple[str, ...]:
+def spoken(event: Event, tally: Tally, verbosity: Verbosity) -> tuple[str, ...]:  # noqa: PLR0912  # one case an event
     """The lines that an event is worth by itself, whatever shows the progress."""
     loud = verbosity >= Verbosity.VERBOSE
     match event:
@@ -64,6 +74,8 @@ def spoken(event: Event, tally: Tally, verbosity: Verbosity) -> tuple[str, ...]:
             return (show_text(f"{endpoint} is not asked for {what} for a while: {reason}"),)
         case Verified(pointer) if loud:
             return (f"verified {tally.name(pointer.oid)} ({show_size(pointer.size)})",)
+        case Exported():
+            return (exported_line(event),)
         case Finished(report):
             return report_lines(report)
         case _:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from hfclone.audit import Audit
 from hfclone.cli.words import show_size, show_text
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedFile, LockedRepo
+from hfclone.overview import State, Status
 from hfclone.quants import quant_of
-from hfclone.status import State, Status
 from hfclone.targets import Finding
 from hfclone.treepaths import show_path
 

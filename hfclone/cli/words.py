@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from hfclone.events import Pinned, Report, Reused, Waiting
+from hfclone.events import Exported, Pinned, Report, Reused, Waiting
 from hfclone.plan import Plan
 
 __all__ = [
@@ -130,6 +130,14 @@ def waiting_line(event: Waiting) -> str:
     """For what, until when, and that nothing is lost by stopping."""
     end = "never gives up" if event.gives_up_in is None else f"gives up in {show_duration(event.gives_up_in)}"
     return show_text(f"waiting {show_duration(max(1.0, event.seconds))}: {event.reason}; {end}; Ctrl-C is safe")
+
+
+def exported_line(event: Exported) -> str:
+    """What another tool finds now, and what that took of the disk."""
+    lacking = f" ({event.lacking:,} are not here)" if event.lacking else ""
+    way = f", large files by {event.way}" if event.way else ""
+    took = f"{show_size(event.disk_bytes)} of disk{way}"
+    return show_text(f"{event.form}: {_count(event.files, 'file')}{lacking} in {event.path}; took {took}")
 
 
 def report_lines(report: Report) -> tuple[str, ...]:

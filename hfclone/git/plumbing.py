@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +16,14 @@ from hfclone.names import is_full_sha
 from hfclone.pointer import MAX_POINTER_BYTES, Oid, Pointer, parse_pointer
 from hfclone.treepaths import show_path
 
-__all__ = ["Fetch", "GitRepo", "TreeEntry", "scratch_repo"]
+__all__ = ["Fetch", "GitRepo", "TreeEntry", "in_batches", "scratch_repo"]
 
 _REMOTE = "hfclone-fetch"
 """A remote that exists in the environment of one command: no URL of a mirror gets into a file."""
 _BATCH = 20_000
 """Blobs read at once: of fewer than 1,024 bytes each, so 20 MB of memory at most."""
+_BATCH_BYTES = 32 * 1024 * 1024
+"""Small files read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,20 @@ class Fetch:
         named = [("depth", self.depth), ("deepen", self.deepen), ("filter", self.filter_spec)]
         words = [f"--{name}={value}" for name, value in named if value is not None]
         return words + ["--unshallow"] * self.unshallow + ["--stdin"] * bool(self.oids)
+
+
+def in_batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """The ids of ``sizes`` (bytes by id) in lists that ``read_blobs`` may read without much memory."""
+    batch: list[str] = []
+    taken = 0
+    for oid, size in sizes.items():
+        if batch and taken + size > _BATCH_BYTES:
+            yield batch
+            batch, taken = [], 0
+        batch.append(oid)
+        taken += size
+    if batch:
+        yield batch
 
 
 @contextmanager

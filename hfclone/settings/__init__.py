@@ -1,13 +1,15 @@
 """What the user chose: flags over environment over files over defaults, parsed once. The only reader of ``os.environ``.
 
 ``table`` declares every setting; ``layers`` are the sources, ``values`` reads one value, ``reading``
-makes ``Settings`` (``chosen``) of them, ``files`` reads TOML, ``whom`` says who is asked.
+makes ``Settings`` (``chosen``) of them, ``files`` reads TOML, ``whom`` says who is asked, ``places``
+where huggingface_hub keeps its things.
 """
 
 from hfclone.settings.chosen import Fetcher, Progress, Proxies, Settings, Verbosity
 from hfclone.settings.files import PROJECT_FILE, user_file
 from hfclone.settings.layers import Layer, Origin, Said
 from hfclone.settings.narrowing import narrowed
+from hfclone.settings.places import has_cache_links, hub_cache
 from hfclone.settings.proxies import without_password
 from hfclone.settings.reading import read_settings, what_was_said
 from hfclone.settings.table import SECRETS, VARIABLES, Variable, Where
@@ -29,6 +31,8 @@ __all__ = [
     "Verbosity",
     "Where",
     "endpoints_of",
+    "has_cache_links",
+    "hub_cache",
     "narrowed",
     "read_settings",
     "user_file",

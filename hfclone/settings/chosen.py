@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hfclone.endpoints import HUB_URL
 from hfclone.measures import Window
-from hfclone.names import History, LfsStore, Taking, Token
+from hfclone.names import CacheLink, History, LfsStore, Taking, Token
 
 __all__ = ["FIRST_ANSWER_SECONDS", "Fetcher", "Progress", "Proxies", "Settings", "Verbosity"]
 
@@ -91,6 +91,9 @@ class Settings:
     """Where objects are looked for before they are fetched, in this order."""
     reuse_by: Taking = Taking.AUTO
     """How they are taken; never ``MOVE``."""
+    cache_dir: str = ""
+    """The Hub cache as the user wrote it; empty is its usual place (``hub_cache``)."""
+    cache_link: CacheLink = CacheLink.AUTO
     backup: bool = False
     """Whether a user's files that are in the way are moved aside; else they end the run."""
     include: tuple[str, ...] = ()

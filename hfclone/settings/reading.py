@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from hfclone.measures import parse_duration, parse_size, parse_window
-from hfclone.names import History, LfsStore, Token
+from hfclone.names import CacheLink, History, LfsStore, Token
 from hfclone.settings.chosen import FIRST_ANSWER_SECONDS, Fetcher, Progress, Settings, Verbosity
 from hfclone.settings.files import file_layer, user_file
 from hfclone.settings.layers import Layer, Origin, Said, environment_layer, first_said
+from hfclone.settings.places import cache_at
 from hfclone.settings.proxies import proxies_of, with_proxies
 from hfclone.settings.reuse import reused_places
 from hfclone.settings.table import VARIABLES, Variable, variable
@@ -53,7 +54,7 @@ def read_settings(
     children = {name: value for name, value in environment.items() if name not in secrets}
     return replace(
         settings,
-        reuse=reused_places(said("--reuse"), environment),
+        reuse=reused_places(said("--reuse"), cache_at(settings.cache_dir, environment)),
         verbosity=verbosity,
         environment=with_proxies(children, settings.proxies),
         user_agent=user_agent,
@@ -113,6 +114,8 @@ def _checked(said: Callable[[str], Said]) -> Settings:
         history=choice(History, said("--history")),
         lfs_store=choice(LfsStore, said("--lfs-store")),
         reuse_by=reuse_by(said("--reuse-by")),
+        cache_dir=said("--cache-dir").last,
+        cache_link=choice(CacheLink, said("--cache-link")),
         backup=switch(said("--backup")),
         include=said("--include").values,
         exclude=said("--exclude").values,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from hfclone.errors import BadOption
@@ -15,15 +13,15 @@ NOTHING = "none"
 """In place of a directory: look nowhere that is not named, not even into the Hub's cache."""
 
 
-def reused_places(said: Said, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """The directories that are named, and after them the Hub's cache.
+def reused_places(said: Said, cache: Path) -> tuple[Path, ...]:
+    """The directories that are named, and after them the Hub's ``cache``, if there is one.
 
     Raises:
         BadOption: there is no such directory.
     """
     named = [_directory(text, said.name) for text in said.values if text != NOTHING]
-    cache = None if NOTHING in said.values else _hub_cache(environ)
-    return tuple(dict.fromkeys([*named, cache] if cache else named))
+    with_cache = NOTHING not in said.values and _is_directory(cache)
+    return tuple(dict.fromkeys([*named, cache] if with_cache else named))
 
 
 def _directory(text: str, option: str) -> Path:
@@ -36,12 +34,8 @@ def _directory(text: str, option: str) -> Path:
     return path
 
 
-def _hub_cache(environ: Mapping[str, str]) -> Path | None:
-    """Where huggingface_hub keeps what it has fetched, by its own rules; read here, since its import takes long."""
-    home = environ.get("HF_HOME") or f"{environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
-    text = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"
+def _is_directory(path: Path) -> bool:
     try:
-        path = Path(os.path.expandvars(text)).expanduser().absolute()
-        return path if path.is_dir() else None
-    except (OSError, RuntimeError, ValueError):
-        return None
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False

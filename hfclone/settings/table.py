@@ -83,6 +83,10 @@ VARIABLES = (
         "how: 'auto' shares blocks or copies, 'hardlink' shares files, read-only",
         where=Where.USER,
     ),
+    Variable(
+        "HF_HUB_CACHE HUGGINGFACE_HUB_CACHE", "--cache-dir", "", "the Hub cache, if not HF_HOME/hub", where=Where.USER
+    ),
+    Variable("HFCLONE_CACHE_LINK", "--cache-link", "auto", "how large files get into the Hub cache"),
     Variable("", "--backup", "0", "move files that are in the way aside, to NAME.hfclone-orig-N"),
     Variable("", "--include", "", "fetch only objects whose path matches (repeatable)", many=True),
     Variable("", "--exclude", "", "leave objects whose path matches as pointers (repeatable)", many=True),

@@ -20,7 +20,7 @@ from hfclone.partials import Partials
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, format_pointer
 from hfclone.worktree import Kind, Standing, WorkTree
 
-__all__ = ["State", "Status", "status_of"]
+__all__ = ["Look", "State", "Status", "status_of"]
 
 _HASHED_BYTES = 1024 * 1024
 """A small file whose stat has changed is read if it is no larger than this; else it counts as edited."""
@@ -69,7 +69,7 @@ def status_of(here: Existing) -> Status:
     stamps = Stamps(state / "stamps")
     pointers = _pointers(here, entries, stamps)
     with closing(WorkTree(here.path)) as tree:
-        look = _Look(tree, stamps, recorded_files(here.repo.git_dir / "index"))
+        look = Look(tree, stamps, recorded_files(here.repo.git_dir / "index"))
         objects: Counter[State] = Counter()
         files: Counter[State] = Counter()
         lacking: set[Pointer] = set()
@@ -110,7 +110,7 @@ def _pointers(here: Existing, entries: list[TreeEntry], stamps: Stamps) -> dict[
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class Look:
     """Judges one path at a time by its stat."""
 
     tree: WorkTree
@@ -118,6 +118,7 @@ class _Look:
     recorded: Mapping[bytes, Recorded]
 
     def at_object(self, path: bytes, pointer: Pointer) -> State:
+        """Of a path that should hold an object."""
         standing = self.tree.look(path)
         stat = standing.stat
         if standing.kind in (Kind.ABSENT, Kind.BLOCKED):
@@ -132,6 +133,7 @@ class _Look:
         return State.UNVERIFIED if stat.st_size == pointer.size else State.EDITED
 
     def at_file(self, entry: TreeEntry) -> State:
+        """Of a path that should hold what git has."""
         standing = self.tree.look(entry.path)
         stat = standing.stat
         if standing.kind in (Kind.ABSENT, Kind.BLOCKED):

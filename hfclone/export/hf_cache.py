@@ -1,0 +1,352 @@
+"""A checkout's files in the Hub cache, so that ``from_pretrained("org/name")`` finds them offline.
+
+Large files by ``sharing``; small ones are git's own bytes, written there. All that is named by its
+digest is put in place by a rename, whole and right, or not at all; the ref comes last, and so does
+whoever asks by branch. Of huggingface_hub's locks none is needed, since its own rule is the same: a
+lock saves it a download, never correctness.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import disk_usage
+
+from hfclone.checkout.owner import owned
+from hfclone.checkout.stamps import Stamps
+from hfclone.errors import CannotWrite, DiskFull
+from hfclone.events import ByteCount, Exported, OnEvent, Warned, Working, ignore
+from hfclone.existing import Existing, state_directory
+from hfclone.export.holdings import Holding, read_holdings, refuse_edits
+from hfclone.export.hub_layout import CACHEDIR_TAG, CacheLayout, tree_text
+from hfclone.export.sharing import Sharer, translated, way_between
+from hfclone.git import in_batches
+from hfclone.hashing import sha256_of
+from hfclone.locked import git_id
+from hfclone.names import CacheLink, Repo
+from hfclone.overview import State
+from hfclone.plan import Plan
+from hfclone.settings import Settings, has_cache_links, hub_cache
+from hfclone.worktree import Kind, WorkTree
+
+__all__ = ["fill_cache", "foretell"]
+
+_SPARE_BYTES = 64 * 1024 * 1024
+"""Left free: a file system that is full to the last block fails in odd places."""
+
+
+def fill_cache(
+    here: Existing, repo: Repo, revision: str | None, settings: Settings, on_event: OnEvent = ignore
+) -> Exported:
+    """Put what the checkout has of its commit into the Hub cache, as ``revision`` of ``repo``.
+
+    Objects that were not fetched are left out; huggingface_hub knows of them. What the cache has
+    already is kept where it is right, and put right where it is not.
+
+    Raises:
+        Conflicts: a large file was edited. Nothing was touched.
+        CheckoutBusy: another run works on the checkout.
+        DiskFull: copies would not fit; told before the first.
+        BadOption: the file system cannot do what ``--cache-link`` asks for.
+        CannotWrite, NotAsCommitted: as they say.
+    """
+    layout = CacheLayout(hub_cache(settings), repo)
+    state = state_directory(here.repo)
+    try:
+        state.mkdir(exist_ok=True)
+        for folder in (layout.blobs, layout.snapshot(here.commit)):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(str(error.filename or layout.folder), error.strerror or str(error)) from error
+    with (
+        owned(state / "lock", here.path),
+        closing(WorkTree(here.path)) as tree,
+        closing(WorkTree(layout.snapshot(here.commit))) as snapshot,
+    ):
+        found = read_holdings(here, tree, on_event)
+        refuse_edits(here, (one for one in found if one.pointer is not None))
+        filling = _Filling(here, layout, tree, snapshot, settings, on_event)
+        try:
+            done = filling.fill(found, revision)
+        except OSError as error:
+            raise translated(error, layout.blobs, 0) from error
+        finally:
+            filling.clear()
+    on_event(done)
+    return done
+
+
+def foretell(plan: Plan, state: Path, repo: Repo, settings: Settings, on_event: OnEvent) -> None:
+    """Say before the first large byte is fetched what the cache will take of the disk. ``state`` is the checkout's.
+
+    Raises:
+        DiskFull: it would not fit. BadOption: ``--cache-link`` asks for what cannot be done.
+    """
+    layout = CacheLayout(hub_cache(settings), repo)
+    pointers = (*plan.missing, *plan.copies, *plan.present)
+    lacking = [one.size for one in pointers if not _has_size(layout.blobs / one.oid, one.size)]
+    try:
+        layout.blobs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise translated(error, layout.root, 0) from error
+    _told(state, layout, settings.cache_link, sum(lacking), 0, on_event)
+
+
+def _told(
+    state: Path, layout: CacheLayout, choice: CacheLink, large: int, small: int, on_event: OnEvent
+) -> tuple[CacheLink, int]:
+    """How ``large`` bytes of large files come, and how many bytes of disk that takes; what it costs is said.
+
+    Raises:
+        DiskFull: it does not fit.
+    """
+    way = way_between(state, layout.blobs, choice)
+    need = small + (large if way is CacheLink.COPY else 0)
+    if large and way is CacheLink.HARDLINK:
+        on_event(Warned("cache-hardlink", _HARDLINK_WARNING.format(need=large)))
+    if large and way is CacheLink.COPY and choice is CacheLink.AUTO:
+        on_event(Warned("cache-copies", _COPY_WARNING.format(folder=layout.folder, need=large)))
+    free = disk_usage(layout.blobs).free
+    if need and need + _SPARE_BYTES > free:
+        raise DiskFull(str(layout.folder), need + _SPARE_BYTES, free)
+    return way, need
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where bytes have to come: a blob, or without links a ``path`` of the snapshot."""
+
+    one: Holding
+    target: Path
+    path: bytes | None
+
+
+class _Filling:
+    """One cache's folder of a repo, being filled. Raises ``OSError`` besides our own."""
+
+    def __init__(
+        self,
+        here: Existing,
+        layout: CacheLayout,
+        tree: WorkTree,
+        snapshot: WorkTree,
+        settings: Settings,
+        on_event: OnEvent,
+    ) -> None:
+        self._here, self._layout, self._tree, self._snapshot = here, layout, tree, snapshot
+        self._choice = settings.cache_link
+        self._on_event = on_event
+        self._seen = Stamps(state_directory(here.repo) / "cache-stamps")
+        self._names = itertools.count()
+        self._clear_dead()
+        self._with_links = has_cache_links(settings) and self._can_link()
+
+    def fill(self, found: Iterable[Holding], revision: str | None) -> Exported:
+        """The tree's listing first, by which a snapshot that is cut short is known; the ref last."""
+        files = list(found)
+        here = [one for one in files if one.pointer is None or one.state is State.PRESENT]
+        todo = list(self._wrong(self._places(here)))
+        way, need = self._way(todo)
+        self._write_once(self._layout.root / "CACHEDIR.TAG", CACHEDIR_TAG)
+        self._write_once(self._layout.tree(self._here.commit), tree_text(files))
+        self._put_small([place for place in todo if place.one.pointer is None])
+        self._put_large([place for place in todo if place.one.pointer is not None], way)
+        if self._with_links:
+            self._link(here)
+        self._seen.save([os.fsencode(place.target) for place in self._places(here)])
+        if revision not in (None, self._here.commit):
+            self._write_ref(str(revision))
+        return Exported(
+            "hf-cache", self._layout.snapshot(self._here.commit), len(here), len(files) - len(here), need, way.value
+        )
+
+    def clear(self) -> None:
+        """Take away what of ours is half done."""
+        for left in self._layout.blobs.glob(f"*{_mark(os.getpid())}"):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+    # --- what is to be done --------------------------------------------------------------------
+
+    def _places(self, here: Iterable[Holding]) -> list[_Place]:
+        if self._with_links:
+            once = {one.etag: one for one in here}
+            return [_Place(one, self._layout.blobs / etag, None) for etag, one in once.items()]
+        root = self._snapshot.root
+        return [_Place(one, root / os.fsdecode(one.path), one.path) for one in here]
+
+    def _wrong(self, places: Iterable[_Place]) -> Iterator[_Place]:
+        """Those where nothing stands, or something else."""
+        standing = [(place, _stat(place.target)) for place in places]
+        to_read = sum(place.one.size for place, stat in standing if stat and self._has_to_read(place, stat))
+        steps = ByteCount("verifying the cache", to_read, self._on_event)
+        for place, stat in standing:
+            if stat is None:
+                yield place
+            elif not self._is_right(place, stat, steps):
+                text = f"{place.target} was in the Hub cache with other bytes than its name says; it is replaced"
+                self._on_event(Warned("cache-damaged", text))
+                yield place
+
+    def _has_to_read(self, place: _Place, stat: os.stat_result) -> bool:
+        one, stamp = place.one, self._seen.get(os.fsencode(place.target))
+        if stat.st_size != one.size or one.pointer is None:
+            return False
+        shared = one.stat is not None and os.path.samestat(stat, one.stat)
+        return not shared and not (stamp is not None and stamp.fits(one.pointer, stat))
+
+    def _is_right(self, place: _Place, stat: os.stat_result, steps: ByteCount) -> bool:
+        one = place.one
+        if stat.st_size != one.size:
+            return False
+        if one.pointer is None:
+            return git_id("blob", place.target.read_bytes()) == one.blob_id
+        if not self._has_to_read(place, stat):
+            return True
+        if sha256_of(place.target.resolve(), steps.advance) != one.etag:
+            return False
+        self._seen.add(os.fsencode(place.target), one.pointer, stat)
+        return True
+
+    def _way(self, todo: Iterable[_Place]) -> tuple[CacheLink, int]:
+        """How large files come, and how many bytes of disk all that takes."""
+        large = sum(place.one.size for place in todo if place.one.pointer is not None)
+        small = sum(place.one.size for place in todo if place.one.pointer is None)
+        return _told(state_directory(self._here.repo), self._layout, self._choice, large, small, self._on_event)
+
+    # --- and done ------------------------------------------------------------------------------
+
+    def _put_small(self, places: Iterable[_Place]) -> None:
+        wanted: dict[str, list[_Place]] = {}
+        for place in places:
+            wanted.setdefault(place.one.blob_id, []).append(place)
+        sizes: Mapping[str, int] = {oid: rows[0].one.size for oid, rows in wanted.items()}
+        done = 0
+        for batch in in_batches(sizes):
+            written = [
+                (place, self._written(data)) for oid, data in self._here.repo.read_blobs(batch) for place in wanted[oid]
+            ]
+            for place, fresh in written:  # one sync takes the others with it, if all is written before
+                _sync(fresh)
+                self._put(place, fresh)
+            done += len(batch)
+            self._on_event(Working("small files", done, len(sizes)))
+
+    def _put_large(self, places: Iterable[_Place], way: CacheLink) -> None:
+        listed = list(places)
+        sharer = Sharer(self._tree, self._here.commit, way)
+        total = sum(place.one.size for place in listed)
+        steps = ByteCount("filling the cache", total if way is CacheLink.COPY else 0, self._on_event)
+        for place in listed:
+            fresh = self._fresh()
+            sharer.bring(place.one, fresh, steps)
+            self._put(place, fresh)
+            stat = _stat(place.target)
+            if stat is not None and place.one.pointer is not None:
+                self._seen.add(os.fsencode(place.target), place.one.pointer, stat)
+
+    def _put(self, place: _Place, fresh: Path) -> None:
+        if place.path is None:
+            fresh.replace(place.target)
+        else:
+            self._snapshot.place(fresh, place.path, self._snapshot.look(place.path))
+
+    def _link(self, here: Iterable[Holding]) -> None:
+        """Links into ``blobs``, relative, so that the cache may be moved as a whole."""
+        for one in here:
+            text = "../" * (one.path.count(b"/") + 2) + f"blobs/{one.etag}"
+            standing = self._snapshot.look(one.path)
+            if standing.kind is Kind.LINK and self._snapshot.read_link(one.path) == text.encode():
+                continue
+            fresh = self._fresh()
+            fresh.symlink_to(text)
+            self._snapshot.place(fresh, one.path, standing)
+
+    def _write_once(self, file: Path, data: bytes) -> None:
+        """What is there already may know more (a tree's Xet hashes), and is not worse."""
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._written(data).replace(file)
+
+    def _write_ref(self, revision: str) -> None:
+        file, commit = self._layout.ref(revision), self._here.commit.encode()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.is_file() or file.read_bytes() != commit:
+            self._written(commit).replace(file)
+
+    # --- names for what is half done -----------------------------------------------------------
+
+    def _fresh(self) -> Path:
+        """A name that nobody has; ``hf cache prune`` knows its kind, should a kill leave it."""
+        return self._layout.blobs / f"{next(self._names)}{_mark(os.getpid())}"
+
+    def _written(self, data: bytes) -> Path:
+        fresh = self._fresh()
+        with fresh.open("xb") as file:
+            file.write(data)
+        return fresh
+
+    def _can_link(self) -> bool:
+        fresh = self._fresh()
+        try:
+            fresh.symlink_to("nothing")
+            fresh.unlink()
+        except OSError:
+            return False
+        return True
+
+    def _clear_dead(self) -> None:
+        """What killed runs of this machine left."""
+        for left in self._layout.blobs.glob(f"*{_mark('*')}"):
+            pid = left.name.removesuffix(".incomplete").rpartition("-")[2]
+            if pid.isdigit() and not _is_alive(int(pid)):
+                with contextlib.suppress(OSError):
+                    left.unlink()
+
+
+_HARDLINK_WARNING = (
+    "each large file is one file with two names, in the checkout and in the Hub cache, and read-only: a program that "
+    "edits it in place all the same spoils both; --cache-link copy takes {need:,} bytes more"
+)
+_COPY_WARNING = "large files cannot be shared with {folder}; copies take {need:,} bytes"
+
+
+def _mark(pid: int | str) -> str:
+    host = "".join(c for c in socket.gethostname() if c.isalnum())
+    return f".hfclone-{host}-{pid}.incomplete"
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb+") as written:
+        os.fsync(written.fileno())
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # to ask is to end it there
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _has_size(file: Path, size: int) -> bool:
+    stat = _stat(file)
+    return stat is not None and stat.st_size == size
+
+
+def _stat(file: Path) -> os.stat_result | None:
+    """Of what stands there, behind whatever links; ``None`` where nothing does."""
+    try:
+        return file.stat()
+    except OSError:
+        return None
