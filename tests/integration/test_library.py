@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -9,12 +13,27 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from huggingface_hub import snapshot_download
 
 import hfclone
-from hfclone import HfcloneError, Incomplete, LocalError, RemoteError, Report, TransferError, UsageError, clone
+from hfclone import (
+    HfcloneError,
+    Incomplete,
+    LocalError,
+    Plan,
+    RemoteError,
+    Report,
+    TransferError,
+    UsageError,
+    clone,
+    pull,
+    status,
+    verify,
+)
+from hfclone.cli.commands import program
 from hfclone.events import Event, Finished, Pinned, Planned, Verified
 from tests.e2e.command import assert_checkout, placed
-from tests.hub import Hub, LivingRepo, Lost, streams
+from tests.hub import Hub, Lfs, LivingRepo, Lost, streams
 from tests.hub.mirror import files_only
 
 LARGE = {"model.safetensors", "sub/dir/w.bin", "sub/same.bin"}
@@ -90,6 +109,61 @@ def test_the_default_directory(tiny_repo: LivingRepo, tmp_path: Path) -> None:
     assert tiny_repo.commit == again.pin.commit
 
 
+def test_a_dry_run(hub: Hub, tiny_repo: LivingRepo, tmp_path: Path) -> None:
+    """The plan, and nothing written or fetched."""
+    plan = clone("acme/tiny", "x", allow_patterns="*.bin", dry_run=True)
+    assert isinstance(plan, Plan)
+    assert (plan.pin.commit, plan.fetch_bytes, plan.unselected) == (tiny_repo.commit, 70_000, 1)
+    assert not (tmp_path / "x").exists()
+    assert hub.log.of(kind="cdn") == ()
+
+
+def test_the_other_jobs(tiny_repo: LivingRepo, tmp_path: Path) -> None:
+    """``status``, ``verify`` and ``pull`` on one checkout."""
+    clone("acme/tiny", "x")
+    assert status("x").complete
+    (tmp_path / "x/config.json").write_text("mine")
+    (tmp_path / "x/sub/same.bin").unlink()
+    assert not status("x").complete
+    wrong = {finding.path: finding.problem.value for finding in verify("x").findings}
+    assert wrong == {b"config.json": "changed", b"sub/same.bin": "missing"}
+    (tmp_path / "x/config.json").unlink()
+    commit = tiny_repo.add_commit({"new.bin": Lfs(10_000, seed=7)})
+    assert pull(tmp_path / "x").pin.commit == commit == status("x").commit
+    assert pull("x", revision="v1.0").fetched_bytes == 0
+    with pytest.raises(LocalError):
+        status(tmp_path)
+
+
+def test_the_arguments_of_snapshot_download() -> None:
+    """Whoever knows its parameters knows these."""
+    theirs = set(inspect.signature(snapshot_download).parameters)
+    ours = set(inspect.signature(clone).parameters)
+    assert ours - theirs == {"mirrors", "proxies", "on_event"}
+    assert ours & theirs >= {"repo_id", "repo_type", "revision", "allow_patterns", "ignore_patterns", "local_dir"}
+    assert ours & theirs >= {"cache_dir", "max_workers", "token", "endpoint", "dry_run"}
+
+
+def test_the_page(hub: Hub, tmp_path: Path) -> None:
+    """What docs/from-python.md shows runs as it stands, from top to bottom; each byte comes once."""
+    repo = hub.repo("org/name", {"config.json": "{}\n", "model.safetensors": Lfs(200_000, seed=1)})
+    repo.tag("v1.0")
+    repo.add_commit({"more.bin": Lfs(1_000, seed=2)})
+    mirror = hub.mirror("mirror", files_only())
+    page = (ROOT / "docs/from-python.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    code = code.replace("hf-mirror.com", mirror.url)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, plan, complete, exported, *events = done.stdout.splitlines()
+    assert first.split()[2] == "200000"
+    assert (plan.split()[0], complete, events) == ("1000", "True", ["0 bytes to come"])
+    assert "/models--org--name/snapshots/" in exported
+    assert sum(entry.bytes_sent for entry in hub.log.entries if entry.oid and entry.status in (200, 206)) == 201_000
+
+
 def test_typed_errors(hub: Hub, tiny_repo: LivingRepo, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """By family, with a code, fields and a hint; never a foreign one."""
     with pytest.raises(UsageError):
@@ -163,3 +237,20 @@ def test_import_is_light() -> None:
     """``import hfclone`` costs nothing; the function costs what it needs when it is called."""
     assert not loaded("import hfclone") & {*HEAVY, "hfclone.flows", "hfclone.errors"}
     assert not loaded("from hfclone import HfcloneError, Report") & set(HEAVY)
+
+
+def advised() -> list[str]:
+    """The command lines of docs/coming-from.md's last column."""
+    page = (ROOT / "docs/coming-from.md").read_text(encoding="utf-8")
+    lasts = [row.rsplit("|", 2)[-2] for row in page.splitlines() if row.startswith("| ")]
+    return [command for last in lasts for command in re.findall(r"`hfclone ([^`]+)`", last)]
+
+
+def test_what_one_comes_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command line that docs/coming-from.md advises can be meant."""
+    (tmp_path / "home/Downloads").mkdir()
+    monkeypatch.setattr(sys, "argv", ["hfclone"])
+    assert len(advised()) >= 15
+    for command in advised():
+        words = [os.path.expanduser(word) for word in shlex.split(command)]  # as a shell does
+        assert callable(program.main(words, prog_name="hfclone", standalone_mode=False)), command
