@@ -320,11 +320,21 @@ class TransferError(HfcloneError):
 
 @dataclass(eq=False)
 class Unreachable(TransferError):
+    """No connection to an endpoint, or none that TLS accepts; ``proxy`` is what it would have gone through."""
+
     endpoint: str
     reason: str
+    proxy: str = ""
     code = "unreachable"
-    text = "cannot reach {endpoint}: {reason}"
-    advice = "check the network and the name; --mirror adds another source"
+
+    @property
+    def text(self) -> str:  # type: ignore[override]  # most go through none
+        return "cannot reach {endpoint}" + (" through the proxy {proxy}" if self.proxy else "") + ": {reason}"
+
+    @property
+    def hint(self) -> str:
+        what = "the proxy, the network and the name" if self.proxy else "the network and the name"
+        return f"check {what}; --mirror adds another source"
 
 
 @dataclass(eq=False)

@@ -279,6 +279,7 @@ class Web:
     ) -> requests.Response:
         import requests
 
+        proxies = self._proxies_for(url)
         try:
             request = requests.Request(method, url, data=body)
             prepared = self._session().prepare_request(request)
@@ -291,17 +292,20 @@ class Web:
                 stream=True,
                 allow_redirects=False,
                 timeout=(self.limits.connect, self.limits.silence),
-                proxies=self._proxies_for(url),
+                proxies=proxies,
                 verify=self._ca_bundle or True,
             )
         except (requests.RequestException, OSError, ValueError) as error:
-            raise _connect_error(error, label, self.limits) from error
+            raise _connect_error(error, label, self.limits, _proxy_name(url, proxies)) from error
         with self._lock:
             self._open[id(response)] = response
             aborted = self._aborted
         if aborted:
             self.release(response)
             raise Unreachable(label, "the run was stopped")
+        if response.status_code == 407:
+            self.release(response)
+            raise Unreachable(label, "it asks for a user name and password", _proxy_name(url, proxies))
         return response
 
     def _proxies_for(self, url: str) -> dict[str, str]:
@@ -365,13 +369,21 @@ def _shut_down(response: requests.Response) -> None:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)  # the base class: SSLSocket's own drops its state
 
 
-def _connect_error(error: Exception, label: str, limits: Limits) -> HfcloneError:
+def _proxy_name(url: str, proxies: Mapping[str, str]) -> str:
+    """The host of the proxy that a request for ``url`` goes through, without its password; empty without one."""
+    from requests.utils import select_proxy
+
+    proxy = select_proxy(url, dict(proxies)) or ""
+    return proxy.rpartition("//")[2].rpartition("@")[2].partition("/")[0]
+
+
+def _connect_error(error: Exception, label: str, limits: Limits, proxy: str) -> HfcloneError:
     """What a failed request means, in our words."""
     import requests
 
     if isinstance(error, requests.ReadTimeout):
         return Stalled(label, limits.silence)
-    return Unreachable(label, _reason(error))
+    return Unreachable(label, _reason(error), proxy)
 
 
 def _body_error(error: Exception, label: str, got: int, want: int, limits: Limits) -> HfcloneError:

@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from random import Random
 
 from hfclone.checkout import Edits
@@ -100,7 +101,7 @@ class Tools:
         """Git, with the token for those endpoints that may have it."""
         urls = tuple(authority.url for authority in self.authorities)
         credential = GitCredential(urls, self.token) if self.token and urls else None
-        return Git(self.settings.environment, credential=credential)
+        return Git(self.settings.environment, credential=credential, proxy=self.settings.proxies.named)
 
     def transfer(self) -> Transfer:
         """The way of moving objects that the user chose."""
@@ -111,6 +112,7 @@ class Tools:
             return Aria2Transfer(
                 self.web, self.board, self.patience, self.authorities, self.clock, settings.connections,
                 settings.limit_rate, settings.environment, settings.ca_bundle, self._threads(), settings.window,
+                obstacle=_aria2_obstacle(settings),
             )  # fmt: skip
         return self._threads()
 
@@ -121,6 +123,15 @@ class Tools:
             self.web, self.board, self.patience, self.authorities, self.clock,
             self.settings.connections, self.settings.limit_rate, self.settings.window,
         )  # fmt: skip
+
+
+def _aria2_obstacle(settings: Settings) -> str:
+    """What of the settings aria2c does not know how to do."""
+    if settings.proxies.beyond_http:
+        return "it speaks to proxies of plain http alone"
+    if settings.ca_bundle and Path(settings.ca_bundle).is_dir():
+        return "it takes no folder of certificates"
+    return ""
 
 
 def _interruptible_sleep(seconds: float) -> None:

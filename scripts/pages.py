@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from hfclone import errors  # noqa: E402
 from hfclone.cli.messages import EXIT_CODES  # noqa: E402
+from hfclone.settings import VARIABLES, Where  # noqa: E402
 
 FAMILIES = {
     errors.UsageError: 2,
@@ -45,6 +46,18 @@ def error_codes() -> Iterator[str]:
         yield f"| {code} | `{name}` | {_meaning(kind)} |"
 
 
+def settings() -> Iterator[str]:
+    """Every setting, in the table's order."""
+    yield "| Option | Environment | Files | Default | What it says |"
+    yield "| --- | --- | --- | --- | --- |"
+    files = {Where.ANY: "both", Where.USER: "your own", Where.NONE: "none"}
+    for row in VARIABLES:
+        option = f"`{row.option}`" if row.option.startswith("--") else ""
+        names = ", ".join(f"`{name}`" for name in row.name.split())
+        default = f"`{row.default}`" if row.default else ""
+        yield f"| {option} | {names} | {files[row.where]} | {default} | {row.help.replace('|', chr(92) + '|')} |"
+
+
 def _meaning(kind: type[errors.HfcloneError]) -> str:
     """Its sentence with the fields' names in place of values; where it has several, what its class says."""
     if isinstance(kind.text, str):
@@ -52,7 +65,11 @@ def _meaning(kind: type[errors.HfcloneError]) -> str:
     return (kind.__doc__ or "").partition("\n")[0].rstrip(".")
 
 
-MADE: dict[str, Callable[[], Iterator[str]]] = {"exit codes": exit_codes, "error codes": error_codes}
+MADE: dict[str, Callable[[], Iterator[str]]] = {
+    "exit codes": exit_codes,
+    "error codes": error_codes,
+    "settings": settings,
+}
 
 
 def renewed(text: str) -> str:

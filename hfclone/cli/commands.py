@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any  # click hands over options by name
+from typing import TYPE_CHECKING, Any  # Any: click hands over options by name
 
 import click
 
@@ -15,6 +15,7 @@ from hfclone.cli.options import (
     Job,
     checkout_options,
     chosen_settings,
+    directories,
     network_options,
     selecting_options,
     setting,
@@ -27,6 +28,9 @@ from hfclone.errors import BadOption, HfcloneError
 from hfclone.events import OnEvent
 from hfclone.names import CacheLink, History, RepoSpec, RepoType, parse_repo_spec
 from hfclone.settings import Settings, narrowed
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["program", "run"]
 
@@ -44,11 +48,11 @@ EXAMPLES = (
 def run(args: Sequence[str]) -> int:
     """Do what ``args`` ask for; returns the exit code."""
     make_streams_safe()
-    if not args:
-        return _tell(_help_lines(), EXIT_USAGE)
     try:
         job = program.main(list(args), prog_name="hfclone", standalone_mode=False)
         return job() if callable(job) else int(job or 0)
+    except _NothingAsked:
+        return _tell(_help_lines(), EXIT_USAGE)
     except click.UsageError as error:
         return _tell(usage_lines(error.format_message(), _usage_hint(error)), EXIT_USAGE)
     except click.ClickException as error:
@@ -72,10 +76,16 @@ def _usage_hint(error: click.UsageError) -> str:
     return f"see {error.ctx.command_path if error.ctx else 'hfclone'} --help"
 
 
+class _NothingAsked(Exception):
+    """No argument at all; not raised where a shell only completes."""
+
+
 class _Program(click.Group):
     """A group in which ``clone`` may be left out: ``hfclone REPO`` is ``hfclone clone REPO``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            raise _NothingAsked
         if args and args[0] not in ("-h", "--help", "--version"):
             index = self._first_word(ctx, args)
             named = index is not None and args[index] in self.commands
@@ -97,6 +107,13 @@ class _Program(click.Group):
 
     def _clone_options(self, ctx: click.Context) -> list[click.Option]:
         return [param for param in self.commands[DEFAULT_COMMAND].get_params(ctx) if isinstance(param, click.Option)]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands, and what the command that may be left out has."""
+        with click.Context(self.commands[DEFAULT_COMMAND], parent=ctx, info_name=DEFAULT_COMMAND) as inner:
+            found = {item.value: item for item in inner.command.shell_complete(inner, incomplete)}
+        found |= {item.value: item for item in super().shell_complete(ctx, incomplete)}
+        return list(found.values())
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage("hfclone", "REPO [DIR] [OPTIONS]")
@@ -128,9 +145,14 @@ def program() -> None:
 
 @program.command(cls=Command, examples=EXAMPLES, no_args_is_help=False)
 @click.argument("repo")
-@click.argument("directory", metavar="[DIR]", required=False)
+@click.argument("directory", metavar="[DIR]", required=False, shell_complete=directories)
 @click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit")
-@click.option("--repo-type", type=click.Choice([kind.value for kind in RepoType]), help="what REPO is")
+@click.option(
+    "--repo-type",
+    type=click.Choice([kind.value for kind in RepoType]),
+    metavar="|".join(kind.value for kind in RepoType),
+    help="what REPO is",
+)
 @selecting_options
 @setting("--history", choices=[kind.value for kind in History])
 @checkout_options

@@ -1,4 +1,4 @@
-"""Commands about hfclone itself: ``config``. They speak to nobody."""
+"""Commands about hfclone itself: ``config``, ``completion``. They speak to nobody."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any  # click hands over options by name
 import click
 
 from hfclone.cli.inspecting import guarded, json_option
+from hfclone.cli.messages import EXIT_OK
 from hfclone.cli.options import (
     Command,
     Job,
@@ -126,4 +127,26 @@ def _quoted(text: str) -> str:
     return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
 
 
-COMMANDS = (config,)
+@click.command(
+    cls=Command,
+    examples=(
+        ('eval "$(hfclone completion bash)"', "in ~/.bashrc; the same with zsh in ~/.zshrc"),
+        ("hfclone completion fish > ~/.config/fish/completions/hfclone.fish", "fish reads it by itself"),
+    ),
+)
+@click.argument("shell", metavar="bash|zsh|fish", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> Job:
+    """Print what makes SHELL complete hfclone's commands and options."""
+    from click.shell_completion import get_completion_class
+
+    def job() -> int:
+        kind = get_completion_class(shell)
+        assert kind is not None  # Choice lets no other through
+        # The script asks 'hfclone' itself each time; which command stands here does not matter.
+        write_line(kind(completion, {}, "hfclone", "_HFCLONE_COMPLETE").source().strip("\n"))
+        return EXIT_OK
+
+    return job
+
+
+COMMANDS = (config, completion)

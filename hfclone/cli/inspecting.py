@@ -13,6 +13,8 @@ from hfclone.cli.options import (
     Job,
     backup_option,
     chosen_settings,
+    directories,
+    files,
     network_options,
     selecting_options,
     view_options,
@@ -46,8 +48,10 @@ def guarded(make: Callable[[], Job], options: dict[str, Any]) -> Job:
         ("hfclone verify --lockfile hfclone.lock --json", "against what was pinned, as data"),
     ),
 )
-@click.argument("directory", metavar="[DIR]", required=False)
-@click.option("--lockfile", metavar="FILE", help="what must be there, in place of the checkout's commit")
+@click.argument("directory", metavar="[DIR]", required=False, shell_complete=directories)
+@click.option(
+    "--lockfile", metavar="FILE", shell_complete=files, help="what must be there, in place of the checkout's commit"
+)
 @click.option("--repair", is_flag=True, help="fetch what is damaged or missing; edits stay, unless --backup")
 @backup_option
 @json_option
@@ -97,7 +101,7 @@ def _verify(
         ("hfclone status models/name --json", "as data"),
     ),
 )
-@click.argument("directory", metavar="[DIR]", required=False)
+@click.argument("directory", metavar="[DIR]", required=False, shell_complete=directories)
 @json_option
 @view_options
 def status(directory: str | None, as_json: bool, **options: Any) -> Job:  # noqa: FBT001  # click's
@@ -133,7 +137,12 @@ def _status(dest: Path | None, settings: Settings, *, as_json: bool) -> None:
 )
 @click.argument("repo")
 @click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit")
-@click.option("--repo-type", type=click.Choice([kind.value for kind in RepoType]), help="what REPO is")
+@click.option(
+    "--repo-type",
+    type=click.Choice([kind.value for kind in RepoType]),
+    metavar="|".join(kind.value for kind in RepoType),
+    help="what REPO is",
+)
 @json_option
 @selecting_options
 @network_options

@@ -15,6 +15,8 @@ from hfclone.cli.options import (
     Job,
     checkout_options,
     chosen_settings,
+    directories,
+    files,
     network_options,
     selecting_options,
     view_options,
@@ -45,7 +47,7 @@ SyncOne = Callable[["LockedRepo", Path, Settings, OnEvent], None]
         ("hfclone pull models/name --revision v2.0", "to a tag"),
     ),
 )
-@click.argument("directory", metavar="[DIR]", required=False)
+@click.argument("directory", metavar="[DIR]", required=False, shell_complete=directories)
 @click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit  [default: the checkout's branch]")
 @selecting_options
 @checkout_options
@@ -77,7 +79,7 @@ def pull(directory: str | None, revision: str | None, **options: Any) -> Job:
         ("GIT_LFS_SKIP_SMUDGE=1 git clone URL name; hfclone fetch name", "of any git host"),
     ),
 )
-@click.argument("directory", metavar="[DIR]", required=False)
+@click.argument("directory", metavar="[DIR]", required=False, shell_complete=directories)
 @selecting_options
 @checkout_options
 @network_options
@@ -109,7 +111,15 @@ def fetch(directory: str | None, **options: Any) -> Job:
     ),
 )
 @click.argument("repos", metavar="REPO[@REV]...", nargs=-1, required=True)
-@click.option("-o", "--output", metavar="FILE", default=DEFAULT_LOCKFILE, show_default=True, help="the lockfile")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=files,
+    default=DEFAULT_LOCKFILE,
+    show_default=True,
+    help="the lockfile",
+)
 @selecting_options
 @network_options
 @view_options
@@ -149,8 +159,10 @@ def _lock(specs: list[RepoSpec], output: str, settings: Settings, on_event: OnEv
         ("hfclone sync --locked --lockfile models.lock /srv/models", "and nothing there may differ"),
     ),
 )
-@click.argument("directory", metavar="[DIR]", default=".")
-@click.option("--lockfile", metavar="FILE", default=DEFAULT_LOCKFILE, show_default=True, help="what to make")
+@click.argument("directory", metavar="[DIR]", default=".", shell_complete=directories)
+@click.option(
+    "--lockfile", metavar="FILE", shell_complete=files, default=DEFAULT_LOCKFILE, show_default=True, help="what to make"
+)
 @click.option("--locked", is_flag=True, help="refuse whatever differs from the lockfile: edits and extra files, too")
 @checkout_options
 @network_options

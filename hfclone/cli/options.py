@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar  # Any: click hands over options by name
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar  # Any: click hands over options by name
 
 import click
 
@@ -14,12 +15,17 @@ from hfclone.names import LfsStore, Taking
 from hfclone.projectfile import readable_project_file
 from hfclone.settings import VARIABLES, Fetcher, Progress, Settings, Verbosity, read_settings
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 __all__ = [
     "Command",
     "Job",
     "backup_option",
     "checkout_options",
     "chosen_settings",
+    "directories",
+    "files",
     "given_flags",
     "network_options",
     "selecting_options",
@@ -42,11 +48,11 @@ class Command(click.Command):
 
     def __init__(self, *args: Any, examples: Examples = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._examples = examples
+        self.examples = examples
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Behind the options."""
-        write_epilog(formatter, self._examples)
+        write_epilog(formatter, self.examples)
 
 
 def write_epilog(formatter: click.HelpFormatter, examples: Examples) -> None:
@@ -68,8 +74,30 @@ def setting(option: str, *, choices: Sequence[str] = (), metavar: str = "") -> C
     help_text = variable.help + (f"  [default: {variable.default}]" if variable.default else "")
     name = option.lstrip("-").replace("-", "_")
     if choices:
-        return click.option(option, name, metavar="|".join(choices), help=help_text)
+        return click.option(
+            option, name, metavar="|".join(choices), help=help_text, shell_complete=partial(_among, choices)
+        )
     return click.option(option, name, metavar=metavar, multiple=variable.many, help=help_text)
+
+
+def _among(choices: Sequence[str], _ctx: object, _param: object, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem  # here and below: nobody else needs it
+
+    return [CompletionItem(choice) for choice in choices if choice.startswith(incomplete.lower())]
+
+
+def directories(_ctx: object, _param: object, incomplete: str) -> list[CompletionItem]:
+    """A shell that completes an argument looks for folders itself."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def files(_ctx: object, _param: object, incomplete: str) -> list[CompletionItem]:
+    """The same for files."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 REUSED_BY = (Taking.AUTO.value, Taking.HARDLINK.value)

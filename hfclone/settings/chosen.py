@@ -61,9 +61,9 @@ class Proxies:
         return {scheme: url for scheme, url in urls.items() if url}
 
     @property
-    def speak_socks(self) -> bool:
-        """Whether any is something else than a proxy of plain http."""
-        return any(url.partition("://")[0] not in ("http", url) for url in self.by_scheme().values())
+    def beyond_http(self) -> bool:
+        """Whether any is something else than a proxy of plain http, which is what a URL without a scheme means."""
+        return any(not url.startswith("http://") for url in self.by_scheme().values() if "://" in url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from hfclone.errors import BadOption
 from hfclone.settings.chosen import Proxies
-from hfclone.settings.layers import Said
+from hfclone.settings.layers import Origin, Said
 from hfclone.settings.table import variable
 
-__all__ = ["proxies_of", "with_proxies", "without_password"]
+__all__ = ["proxies_of", "with_certificates", "with_proxies", "without_password"]
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 _OPTIONS = ("http-proxy", "https-proxy", "all-proxy", "no-proxy")
@@ -32,7 +33,8 @@ def proxies_of(said: Callable[[str], Said]) -> Proxies:
         BadOption: ``--proxy`` cannot be meant; its password is not in the error.
     """
     bypassed = said("no-proxy").values
-    if said("--proxy").values:
+    by_caller = any(said(option).origin is Origin.FLAG for option in _OPTIONS[:3])  # the library's argument
+    if said("--proxy").values and not by_caller:
         return Proxies(named=_parsed(said("--proxy")), no_proxy=bypassed)
     http, https, everything = (_usual(said(option).last) for option in _OPTIONS[:3])
     return Proxies(http, https, everything, bypassed)
@@ -47,6 +49,15 @@ def with_proxies(environ: Mapping[str, str], proxies: Proxies) -> dict[str, str]
         "no_proxy": ",".join(proxies.no_proxy),
     }
     return kept | {name: value for name, value in told.items() if value}
+
+
+def with_certificates(environ: Mapping[str, str], bundle: str | None) -> dict[str, str]:
+    """``environ`` for a git that is to trust ``bundle``, for servers and for proxies, unless it is told otherwise."""
+    if bundle is None:
+        return dict(environ)
+    names = ("GIT_SSL_CAPATH",) if Path(bundle).is_dir() else ("GIT_SSL_CAINFO", "GIT_PROXY_SSL_CAINFO")
+    told = () if environ.keys() & {"GIT_SSL_CAINFO", "GIT_SSL_CAPATH"} else names
+    return {**dict.fromkeys(told, bundle), **environ}
 
 
 def without_password(url: str) -> str:

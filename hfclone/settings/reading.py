@@ -14,7 +14,7 @@ from hfclone.settings.chosen import FIRST_ANSWER_SECONDS, Fetcher, Progress, Set
 from hfclone.settings.files import file_layer, user_file
 from hfclone.settings.layers import Layer, Origin, Said, environment_layer, first_said
 from hfclone.settings.places import cache_at
-from hfclone.settings.proxies import proxies_of, with_proxies
+from hfclone.settings.proxies import proxies_of, with_certificates, with_proxies
 from hfclone.settings.reuse import reused_places
 from hfclone.settings.table import VARIABLES, Variable, variable
 from hfclone.settings.values import ca_bundle, choice, connections, positive_duration, reuse_by, switch
@@ -56,7 +56,7 @@ def read_settings(
         settings,
         reuse=reused_places(said("--reuse"), cache_at(settings.cache_dir, environment)),
         verbosity=verbosity,
-        environment=with_proxies(children, settings.proxies),
+        environment=with_certificates(with_proxies(children, settings.proxies), settings.ca_bundle),
         user_agent=user_agent,
         may_find_token=_may_find_token(environment),
     )

@@ -90,7 +90,14 @@ VARIABLES = (
     Variable("", "--backup", "0", "move files that are in the way aside, to NAME.hfclone-orig-N"),
     Variable("", "--include", "", "fetch only objects whose path matches (repeatable)", many=True),
     Variable("", "--exclude", "", "leave objects whose path matches as pointers (repeatable)", many=True),
-    Variable("", "--quant", "", "of GGUF files, those of this quantisation (Q4_K_M; repeatable)", many=True),
+    Variable(
+        "",
+        "--quant",
+        "",
+        "the GGUF files of this quantisation (Q4_K_M), all shards, and an mmproj; all else that is large, "
+        "imatrix too, stays pointers (repeatable)",
+        many=True,
+    ),
     Variable("HFCLONE_MAX_SIZE", "--max-size", "", "leave objects larger than this as pointers (500M, 8G)"),
     Variable(
         "HFCLONE_PROXY",

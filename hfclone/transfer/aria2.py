@@ -77,12 +77,15 @@ class Aria2Transfer:
     window: Window | None = None
     """The part of the day in which bytes may move, by ``wall_clock`` in local time."""
     wall_clock: Callable[[], float] = time.time
+    obstacle: str = ""
+    """Why aria2c cannot do it here, whether or not it is installed."""
 
     def fetch(self, wanted: Wanted, on_event: OnEvent) -> Iterator[Arrived | Failed]:
         """See ``Transfer.fetch``."""
         program = shutil.which("aria2c", path=self.environment.get("PATH"))
-        if program is None:
-            on_event(Demoted("aria2c", "fetching", "it is not installed; the built-in fetcher does the work"))
+        if program is None or self.obstacle:
+            reason = self.obstacle or "it is not installed"
+            on_event(Demoted("aria2c", "fetching", f"{reason}; the built-in fetcher does the work"))
             yield from self.built_in.fetch(wanted, on_event)
             return
         with self.web() as web:

@@ -43,6 +43,8 @@ class Front:
         self._ids = itertools.count(1)
         self.listener = Listener(name, self._answer, classify, log, send_buffer=send_buffer)
         self.cdn: Listener | None = None
+        self.cdn_alias = ""
+        """The CDN's URL as its redirects name it, where that is not its port on 127.0.0.1."""
         if manners.own_cdn:
             cdn_name = "cdn" if name == "hub" else f"{name}-cdn"
             self.cdn = Listener(cdn_name, self._answer_cdn, classify_cdn, log, send_buffer=send_buffer)
@@ -112,7 +114,7 @@ class Front:
 
     @property
     def _cdn_url(self) -> str:
-        return self.site.cdn_url if self.cdn is None else self.cdn.url
+        return self.cdn_alias or (self.site.cdn_url if self.cdn is None else self.cdn.url)
 
     def _answer_cdn(self, request: Request) -> Response:
         response = self.faults.around(request, lambda wanted: serve_cdn(wanted, self.site))

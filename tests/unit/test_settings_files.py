@@ -213,6 +213,12 @@ def test_no_proxy_at_all(given: str) -> None:
     assert "secret" not in f"{caught.value} {caught.value.fields()}"
 
 
+def test_what_a_caller_says_wins() -> None:
+    flags = {"http-proxy": ["http://caller"]}
+    settings = read_settings(flags, environ={"HFCLONE_PROXY": "http://named", "ALL_PROXY": "http://all"})
+    assert settings.proxies == Proxies(http="http://caller", all="http://all")
+
+
 def test_children_are_told_the_same() -> None:
     environ = {"HTTP_PROXY": "http://a", "http_proxy": "http://b", "ALL_PROXY": "socks://d", "NO_PROXY": "x", "A": "1"}
     settings = read_settings({}, environ=environ)

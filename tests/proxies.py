@@ -1,0 +1,242 @@
+"""Real proxies on 127.0.0.1 that write down what went through them, and TLS in front of a port.
+
+Names that end in ``.test`` are this machine for a proxy and for nobody else: what such a name answers
+has come through it.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PATIENCE = 60.0
+"""Seconds after which a connection that says nothing is given up."""
+_MOST_HEAD = 65536
+
+
+class Refused(Exception):
+    """The client does not get through; it has been told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """One request through a proxy: ``CONNECT`` or an HTTP method, and whom the client asked for."""
+
+    method: str
+    host: str
+    port: int
+
+
+@dataclass
+class Proxy:
+    """A listening proxy; ``login`` is ``user:password`` where it asks for one. A context manager."""
+
+    login: str = ""
+    tls: ssl.SSLContext | None = None
+    passed: list[Passed] = field(default_factory=list)
+    refused: int = 0
+
+    def __post_init__(self) -> None:
+        """Listen at once."""
+        self._listener = _Listener(self._serve, self.tls)
+        self.port = self._listener.port
+
+    def __enter__(self) -> Proxy:
+        """Listening already."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self._listener.close()
+
+    def _serve(self, client: socket.socket) -> None:
+        """Deal with one connection."""
+        try:
+            upstream = self._open(client)
+        except Refused:
+            self.refused += 1
+            return
+        with upstream:
+            pump(client, upstream)
+
+    def _open(self, client: socket.socket) -> socket.socket:
+        raise NotImplementedError
+
+    def _connect(self, method: str, host: str, port: int) -> socket.socket:
+        self.passed.append(Passed(method, host, port))
+        address = "127.0.0.1" if host.endswith(".test") else host
+        return socket.create_connection((address, port), timeout=PATIENCE)
+
+
+class HttpProxy(Proxy):
+    """CONNECT, and requests with a whole URL; one request a connection."""
+
+    def _open(self, client: socket.socket) -> socket.socket:
+        head, rest = _read_head(client)
+        first, *lines = head.decode("latin-1").split("\r\n")
+        method, target, version = first.split(" ")
+        fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        wanted = f"Basic {base64.b64encode(self.login.encode()).decode()}"
+        if self.login and fields.get("proxy-authorization") != wanted:
+            refusal = b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=x\r\n"
+            client.sendall(refusal + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
+            raise Refused
+        if method == "CONNECT":
+            host, _, port = target.rpartition(":")
+            upstream = self._connect(method, host.strip("[]"), int(port))
+            client.sendall(b"HTTP/1.1 200 Go on\r\n\r\n")
+            upstream.sendall(rest)
+            return upstream
+        url = urlsplit(target)
+        upstream = self._connect(method, url.hostname or "", url.port or 80)
+        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        kept = [line for line in lines if not line.lower().startswith(("proxy-", "connection:"))]
+        text = "\r\n".join([f"{method} {path} {version}", *kept, "Connection: close", "", ""])
+        upstream.sendall(text.encode("latin-1") + rest)
+        return upstream
+
+
+class SocksProxy(Proxy):
+    """SOCKS 5 (RFC 1928), with a user's name and password (RFC 1929) where there is a login."""
+
+    def _open(self, client: socket.socket) -> socket.socket:
+        version, count = _read(client, 2)
+        methods = _read(client, count)
+        method = 2 if self.login else 0
+        if version != 5 or method not in methods:
+            client.sendall(b"\x05\xff")
+            raise Refused
+        client.sendall(bytes([5, method]))
+        if self.login:
+            user = _read(client, _read(client, 2)[1])
+            password = _read(client, _read(client, 1)[0])
+            right = user + b":" + password == self.login.encode()
+            client.sendall(b"\x01\x00" if right else b"\x01\x01")
+            if not right:
+                raise Refused
+        _version, _command, _zero, kind = _read(client, 4)
+        if kind == 3:
+            host = _read(client, _read(client, 1)[0]).decode()
+        else:
+            family, size = (socket.AF_INET, 4) if kind == 1 else (socket.AF_INET6, 16)
+            host = socket.inet_ntop(family, _read(client, size))
+        upstream = self._connect("CONNECT", host, struct.unpack(">H", _read(client, 2))[0])
+        client.sendall(b"\x05\x00\x00\x01" + bytes(6))
+        return upstream
+
+
+@contextlib.contextmanager
+def tls_front(port: int, context: ssl.SSLContext) -> Iterator[int]:
+    """A port that speaks TLS for the plain ``port``."""
+
+    def serve(client: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as upstream:
+            pump(client, upstream)
+
+    listener = _Listener(serve, context)
+    try:
+        yield listener.port
+    finally:
+        listener.close()
+
+
+def certificate(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
+    """A certificate for ``names`` and 127.0.0.1 that signs itself: what to trust, and a server's context."""
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
+    alternatives = ",".join(["IP:127.0.0.1", *(f"DNS:{name}" for name in names)])
+    words = [*command.split(), "-addext", f"subjectAltName={alternatives}"]
+    subprocess.run(words, cwd=folder, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return folder / "cert.pem", context
+
+
+def pump(one: socket.socket, other: socket.socket) -> None:
+    """Carry bytes both ways until both sides have ended."""
+    back = threading.Thread(target=_carry, args=(other, one), daemon=True)
+    back.start()
+    _carry(one, other)
+    back.join()
+
+
+def _carry(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        if isinstance(sink, ssl.SSLSocket):
+            socket.socket.shutdown(sink, socket.SHUT_RDWR)  # TLS has no half of an end
+        else:
+            sink.shutdown(socket.SHUT_WR)
+
+
+class _Listener:
+    """Accepts on a port of its own; each connection has a thread."""
+
+    def __init__(self, serve: Callable[[socket.socket], None], tls: ssl.SSLContext | None) -> None:
+        self._serve, self._tls = serve, tls
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port: int = self._socket.getsockname()[1]
+        self._open: set[socket.socket] = set()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for each in list(self._open):
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
+        self._thread.join(PATIENCE)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _address = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._one, args=(client,), daemon=True).start()
+
+    def _one(self, client: socket.socket) -> None:
+        client.settimeout(PATIENCE)
+        try:
+            if self._tls:
+                client = self._tls.wrap_socket(client, server_side=True)
+            self._open.add(client)
+            self._serve(client)
+        except (OSError, EOFError, ValueError):
+            return  # the client went away, or was nobody we know
+        finally:
+            self._open.discard(client)
+            client.close()
+
+
+def _read(stream: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        more = stream.recv(count - len(data))
+        if not more:
+            raise EOFError
+        data += more
+    return data
+
+
+def _read_head(stream: socket.socket) -> tuple[bytes, bytes]:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = stream.recv(65536)
+        if not more or len(data) > _MOST_HEAD:
+            raise EOFError
+        data += more
+    head, _, rest = data.partition(b"\r\n\r\n")
+    return head, rest
