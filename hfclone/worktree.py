@@ -9,6 +9,7 @@ Not for several threads at once: one directory is kept open between calls.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
@@ -386,7 +387,8 @@ def _step(name: str, handle: int, *, make: bool) -> int:
     except FileNotFoundError:
         if not make:
             raise
-    os.mkdir(name, dir_fd=handle)
+    with contextlib.suppress(FileExistsError):  # somebody else made it just now
+        os.mkdir(name, dir_fd=handle)
     return os.open(name, flags, dir_fd=handle)
 
 

@@ -8,10 +8,7 @@ lock saves it a download, never correctness.
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import os
-import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +20,7 @@ from hfclone.checkout.stamps import Stamps
 from hfclone.errors import CannotWrite, DiskFull
 from hfclone.events import ByteCount, Exported, OnEvent, Warned, Working, ignore
 from hfclone.existing import Existing, state_directory
+from hfclone.export.halfdone import HalfDone
 from hfclone.export.holdings import Holding, read_holdings, refuse_edits
 from hfclone.export.hub_layout import CACHEDIR_TAG, CacheLayout, tree_text
 from hfclone.export.sharing import Sharer, translated, way_between
@@ -71,13 +69,13 @@ def fill_cache(
     ):
         found = read_holdings(here, tree, on_event)
         refuse_edits(here, (one for one in found if one.pointer is not None))
-        filling = _Filling(here, layout, tree, snapshot, settings, on_event)
+        half_done = HalfDone(layout.blobs)
         try:
-            done = filling.fill(found, revision)
+            done = _Filling(here, layout, tree, snapshot, half_done, settings, on_event).fill(found, revision)
         except OSError as error:
             raise translated(error, layout.blobs, 0) from error
         finally:
-            filling.clear()
+            half_done.clear()
     on_event(done)
     return done
 
@@ -136,6 +134,7 @@ class _Filling:
         layout: CacheLayout,
         tree: WorkTree,
         snapshot: WorkTree,
+        half_done: HalfDone,
         settings: Settings,
         on_event: OnEvent,
     ) -> None:
@@ -143,9 +142,8 @@ class _Filling:
         self._choice = settings.cache_link
         self._on_event = on_event
         self._seen = Stamps(state_directory(here.repo) / "cache-stamps")
-        self._names = itertools.count()
-        self._clear_dead()
-        self._with_links = has_cache_links(settings) and self._can_link()
+        self._half_done = half_done
+        self._with_links = has_cache_links(settings) and half_done.can_link()
 
     def fill(self, found: Iterable[Holding], revision: str | None) -> Exported:
         """The tree's listing first, by which a snapshot that is cut short is known; the ref last."""
@@ -165,12 +163,6 @@ class _Filling:
         return Exported(
             "hf-cache", self._layout.snapshot(self._here.commit), len(here), len(files) - len(here), need, way.value
         )
-
-    def clear(self) -> None:
-        """Take away what of ours is half done."""
-        for left in self._layout.blobs.glob(f"*{_mark(os.getpid())}"):
-            with contextlib.suppress(OSError):
-                left.unlink()
 
     # --- what is to be done --------------------------------------------------------------------
 
@@ -230,7 +222,9 @@ class _Filling:
         done = 0
         for batch in in_batches(sizes):
             written = [
-                (place, self._written(data)) for oid, data in self._here.repo.read_blobs(batch) for place in wanted[oid]
+                (place, self._half_done.written(data))
+                for oid, data in self._here.repo.read_blobs(batch)
+                for place in wanted[oid]
             ]
             for place, fresh in written:  # one sync takes the others with it, if all is written before
                 _sync(fresh)
@@ -244,7 +238,7 @@ class _Filling:
         total = sum(place.one.size for place in listed)
         steps = ByteCount("filling the cache", total if way is CacheLink.COPY else 0, self._on_event)
         for place in listed:
-            fresh = self._fresh()
+            fresh = self._half_done.name()
             sharer.bring(place.one, fresh, steps)
             self._put(place, fresh)
             stat = _stat(place.target)
@@ -254,60 +248,40 @@ class _Filling:
     def _put(self, place: _Place, fresh: Path) -> None:
         if place.path is None:
             fresh.replace(place.target)
-        else:
+            return
+        try:
             self._snapshot.place(fresh, place.path, self._snapshot.look(place.path))
+        except CannotWrite:
+            if not _has_size(place.target, place.one.size):
+                raise  # else somebody else was quicker
 
     def _link(self, here: Iterable[Holding]) -> None:
         """Links into ``blobs``, relative, so that the cache may be moved as a whole."""
         for one in here:
             text = "../" * (one.path.count(b"/") + 2) + f"blobs/{one.etag}"
-            standing = self._snapshot.look(one.path)
-            if standing.kind is Kind.LINK and self._snapshot.read_link(one.path) == text.encode():
+            if self._is_link(one.path, text):
                 continue
-            fresh = self._fresh()
-            fresh.symlink_to(text)
-            self._snapshot.place(fresh, one.path, standing)
+            fresh = self._half_done.linked(text)
+            try:
+                self._snapshot.place(fresh, one.path, self._snapshot.look(one.path))
+            except CannotWrite:
+                if not self._is_link(one.path, text):
+                    raise  # else somebody else was quicker
+
+    def _is_link(self, path: bytes, text: str) -> bool:
+        return self._snapshot.look(path).kind is Kind.LINK and self._snapshot.read_link(path) == text.encode()
 
     def _write_once(self, file: Path, data: bytes) -> None:
         """What is there already may know more (a tree's Xet hashes), and is not worse."""
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._written(data).replace(file)
+            self._half_done.written(data).replace(file)
 
     def _write_ref(self, revision: str) -> None:
         file, commit = self._layout.ref(revision), self._here.commit.encode()
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.is_file() or file.read_bytes() != commit:
-            self._written(commit).replace(file)
-
-    # --- names for what is half done -----------------------------------------------------------
-
-    def _fresh(self) -> Path:
-        """A name that nobody has; ``hf cache prune`` knows its kind, should a kill leave it."""
-        return self._layout.blobs / f"{next(self._names)}{_mark(os.getpid())}"
-
-    def _written(self, data: bytes) -> Path:
-        fresh = self._fresh()
-        with fresh.open("xb") as file:
-            file.write(data)
-        return fresh
-
-    def _can_link(self) -> bool:
-        fresh = self._fresh()
-        try:
-            fresh.symlink_to("nothing")
-            fresh.unlink()
-        except OSError:
-            return False
-        return True
-
-    def _clear_dead(self) -> None:
-        """What killed runs of this machine left."""
-        for left in self._layout.blobs.glob(f"*{_mark('*')}"):
-            pid = left.name.removesuffix(".incomplete").rpartition("-")[2]
-            if pid.isdigit() and not _is_alive(int(pid)):
-                with contextlib.suppress(OSError):
-                    left.unlink()
+            self._half_done.written(commit).replace(file)
 
 
 _HARDLINK_WARNING = (
@@ -317,26 +291,9 @@ _HARDLINK_WARNING = (
 _COPY_WARNING = "large files cannot be shared with {folder}; copies take {need:,} bytes"
 
 
-def _mark(pid: int | str) -> str:
-    host = "".join(c for c in socket.gethostname() if c.isalnum())
-    return f".hfclone-{host}-{pid}.incomplete"
-
-
 def _sync(file: Path) -> None:
     with file.open("rb+") as written:
         os.fsync(written.fileno())
-
-
-def _is_alive(pid: int) -> bool:
-    if os.name != "posix":
-        return True  # to ask is to end it there
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _has_size(file: Path, size: int) -> bool:

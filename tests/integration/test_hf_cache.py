@@ -16,6 +16,7 @@ import pytest
 from hfclone import HfcloneError, clone, fill_cache, note_local_dir, pull
 from hfclone.errors import Conflicts, DiskFull, NotAsCommitted
 from hfclone.events import Event, Exported, Planned, Warned, Working
+from hfclone.locked import git_id
 from tests.e2e.command import Command, git, sha256
 from tests.hub import Hub, Lfs, LivingRepo
 from tests.integration.test_lfs_store import MEBIBYTE, used
@@ -158,7 +159,7 @@ def test_copies(user: User, tiny_repo: LivingRepo, monkeypatch: pytest.MonkeyPat
         "---\nlicense: no!\n---\n# tiny\n"
     )
     host = "".join(c for c in socket.gethostname() if c.isalnum())
-    dead, living = blobs / f"0.hfclone-{host}-{dead_process()}.incomplete", blobs / f"0.hfclone-{host}-1.incomplete"
+    dead, living = (blobs / f"0.hfclone-{host}-{pid}-aa.incomplete" for pid in (dead_process(), 1))
     for left in (dead, living):
         left.touch()
     (dest / ".git/hfclone/cache-stamps").unlink()
@@ -274,6 +275,27 @@ def test_a_fill_that_is_cut_short(user: User, tiny_repo: LivingRepo) -> None:
     said = user.ask("snapshot_download", **asked)
     assert said == {"error": "IncompleteSnapshotError"}
     assert_snapshot(fill_cache(dest).path, dest)
+
+
+def test_all_at_once(user: User, hub: Hub, tiny_repo: LivingRepo) -> None:
+    """Two runs and huggingface_hub itself on one cache: each ends well, and what stands there is right."""
+    for name in ("x", "y"):
+        clone("acme/tiny", name)
+    command = "import hfclone, sys; print(hfclone.fill_cache(sys.argv[1]).path)"
+    theirs = "import huggingface_hub; print(huggingface_hub.snapshot_download('acme/tiny'))"
+    env = {**user.environ, "PYTHONWARNINGS": "ignore"}
+    runs = [
+        subprocess.Popen([sys.executable, "-c", *code], env=env, cwd=user.hfclone.cwd, stdout=-1, stderr=-1, text=True)
+        for code in ([theirs], [command, "x"], [command, "y"])
+    ]
+    ends = [run.communicate(timeout=120) for run in runs]
+    snapshot = user.folder / "snapshots" / tiny_repo.commit
+    assert [run.returncode for run in runs] == [0, 0, 0], ends
+    assert {out.strip() for out, _err in ends} == {str(snapshot)}
+    assert_snapshot(snapshot, user.hfclone.cwd / "x")
+    for blob in (user.folder / "blobs").iterdir():
+        assert blob.name in (sha256(blob), git_id("blob", blob.read_bytes())), blob
+    assert hub.url
 
 
 def test_the_next_commit(user: User, tiny_repo: LivingRepo) -> None:
