@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         TransferError,
         UsageError,
     )
-    from hfclone.events import Event, Exported, OnEvent, Report
+    from hfclone.events import Event, OnEvent, Report, Shared
     from hfclone.library import clone, fill_cache, note_local_dir, pull, status, verify
     from hfclone.names import Pin, Repo, RepoType
     from hfclone.overview import Status
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Audit",
     "Event",
-    "Exported",
     "HfcloneError",
     "Incomplete",
     "IntegrityError",
@@ -44,6 +43,7 @@ __all__ = [
     "Repo",
     "RepoType",
     "Report",
+    "Shared",
     "Status",
     "TransferError",
     "UsageError",
@@ -57,7 +57,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("clone", "fill_cache", "note_local_dir", "pull", "status", "verify"), "library"),
-    **dict.fromkeys(("Event", "Exported", "OnEvent", "Report"), "events"),
+    **dict.fromkeys(("Event", "Shared", "OnEvent", "Report"), "events"),
     **dict.fromkeys(("Pin", "Repo", "RepoType"), "names"),
     "Audit": "audit",
     "Plan": "plan",

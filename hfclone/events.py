@@ -20,7 +20,6 @@ __all__ = [
     "Demoted",
     "EndpointTally",
     "Event",
-    "Exported",
     "Failed",
     "Faulted",
     "Finished",
@@ -31,6 +30,7 @@ __all__ = [
     "Renamed",
     "Report",
     "Reused",
+    "Shared",
     "Started",
     "Verified",
     "Waiting",
@@ -176,7 +176,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class Shared:
     """What a checkout holds is known to another tool now."""
 
     form: str
@@ -213,7 +213,7 @@ Event = (
     | Demoted
     | Waiting
     | Warned
-    | Exported
+    | Shared
     | Finished
 )
 OnEvent = Callable[[Event], None]

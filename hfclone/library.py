@@ -11,7 +11,7 @@ from typing import Literal, overload
 from hfclone import flows
 from hfclone.audit import Audit
 from hfclone.errors import BadOption
-from hfclone.events import Exported, OnEvent, Report, ignore
+from hfclone.events import OnEvent, Report, Shared, ignore
 from hfclone.names import RepoType, Token, parse_repo_spec
 from hfclone.overview import Status
 from hfclone.plan import Plan
@@ -179,7 +179,7 @@ def fill_cache(
     cache_dir: AnyPath | None = None,
     endpoint: str | None = None,
     on_event: OnEvent = ignore,
-) -> Exported:
+) -> Shared:
     """Let ``from_pretrained("org/name")`` and huggingface_hub find a checkout's files in the Hub cache, offline.
 
     ``revision``: the name that it can be asked for by, where that is not the checkout's branch.
@@ -195,7 +195,7 @@ def fill_cache(
     return export_to_cache(Path(local_dir), revision, settings, on_event)
 
 
-def note_local_dir(local_dir: AnyPath, *, on_event: OnEvent = ignore) -> Exported:
+def note_local_dir(local_dir: AnyPath, *, on_event: OnEvent = ignore) -> Shared:
     """Let ``snapshot_download(local_dir=...)`` and ``hf download --local-dir`` see that a checkout is complete.
 
     Raises:

@@ -15,7 +15,6 @@ from hfclone.errors import HfcloneError, Incomplete
 from hfclone.events import (
     Demoted,
     Event,
-    Exported,
     Failed,
     Faulted,
     Finished,
@@ -25,6 +24,7 @@ from hfclone.events import (
     Renamed,
     Report,
     Reused,
+    Shared,
     Started,
     Verified,
     Waiting,
@@ -89,9 +89,9 @@ def event_data(event: Event) -> dict[str, Any]:  # noqa: PLR0912  # one case an 
             return {"event": "waiting", "seconds": seconds, "reason": reason, "gives_up_in": gives_up_in}
         case Warned(code, text):
             return {"event": "warning", "code": code, "message": text}
-        case Exported(form, path, files, lacking, disk_bytes, way):
+        case Shared(form, path, files, lacking, disk_bytes, way):
             counts: dict[str, Any] = {"files": files, "lacking": lacking, "disk_bytes": disk_bytes, "way": way}
-            return {"event": "exported", "form": form, "path": str(path), **counts}
+            return {"event": "shared", "form": form, "path": str(path), **counts}
         case Finished(report):
             return {"event": "report", **_report(report)}
 

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from hfclone.cli.tally import Tally
 from hfclone.cli.words import (
-    exported_line,
     pinned_line,
     plan_lines,
     report_lines,
     reused_line,
+    shared_line,
     show_size,
     show_text,
     waiting_line,
@@ -19,7 +19,6 @@ from hfclone.cli.words import (
 from hfclone.events import (
     Demoted,
     Event,
-    Exported,
     Failed,
     Faulted,
     Finished,
@@ -27,6 +26,7 @@ from hfclone.events import (
     Planned,
     Renamed,
     Reused,
+    Shared,
     Verified,
     Waiting,
     Warned,
@@ -74,8 +74,8 @@ def spoken(event: Event, tally: Tally, verbosity: Verbosity) -> tuple[str, ...]:
             return (show_text(f"{endpoint} is not asked for {what} for a while: {reason}"),)
         case Verified(pointer) if loud:
             return (f"verified {tally.name(pointer.oid)} ({show_size(pointer.size)})",)
-        case Exported():
-            return (exported_line(event),)
+        case Shared():
+            return (shared_line(event),)
         case Finished(report):
             return report_lines(report)
         case _:

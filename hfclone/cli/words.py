@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from hfclone.events import Exported, Pinned, Report, Reused, Waiting
+from hfclone.events import Pinned, Report, Reused, Shared, Waiting
 from hfclone.plan import Plan
 
 __all__ = [
@@ -132,7 +132,7 @@ def waiting_line(event: Waiting) -> str:
     return show_text(f"waiting {show_duration(max(1.0, event.seconds))}: {event.reason}; {end}; Ctrl-C is safe")
 
 
-def exported_line(event: Exported) -> str:
+def shared_line(event: Shared) -> str:
     """What another tool finds now, and what that took of the disk."""
     lacking = f" ({event.lacking:,} are not here)" if event.lacking else ""
     way = f", large files by {event.way}" if event.way else ""

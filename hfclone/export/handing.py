@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hfclone import flows
 from hfclone.errors import ForeignOrigin
-from hfclone.events import Event, Exported, OnEvent, Planned, Report, Warned, ignore
+from hfclone.events import Event, OnEvent, Planned, Report, Shared, Warned, ignore
 from hfclone.existing import find_existing
 from hfclone.export.hf_cache import fill_cache, foretell
 from hfclone.export.local_dir import note_local_dir
@@ -21,9 +21,7 @@ _COSTS = ("cache-hardlink", "cache-copies")
 __all__ = ["clone_and_fill", "export_local_dir", "export_to_cache"]
 
 
-def clone_and_fill(
-    spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ignore
-) -> tuple[Report, Exported]:
+def clone_and_fill(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ignore) -> tuple[Report, Shared]:
     """``flows.clone``; then the Hub cache has it, too, under the name and the revision that ``spec`` says.
 
     Why the name: a renamed repo's users go on to load it by the old one.
@@ -60,7 +58,7 @@ class _Once:
 
 def export_to_cache(
     directory: Path | None, revision: str | None, settings: Settings, on_event: OnEvent = ignore
-) -> Exported:
+) -> Shared:
     """``fill_cache`` from the checkout at ``directory``, as ``revision``, else as the branch that it is on.
 
     Raises:
@@ -74,7 +72,7 @@ def export_to_cache(
     return fill_cache(here, repo, revision or upstream(here), settings, on_event)
 
 
-def export_local_dir(directory: Path | None, settings: Settings, on_event: OnEvent = ignore) -> Exported:
+def export_local_dir(directory: Path | None, settings: Settings, on_event: OnEvent = ignore) -> Shared:
     """``note_local_dir`` for the checkout at ``directory``.
 
     Raises:

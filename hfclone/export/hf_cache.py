@@ -18,7 +18,7 @@ from shutil import disk_usage
 from hfclone.checkout.owner import owned
 from hfclone.checkout.stamps import Stamps
 from hfclone.errors import CannotWrite, DiskFull
-from hfclone.events import ByteCount, Exported, OnEvent, Warned, Working, ignore
+from hfclone.events import ByteCount, OnEvent, Shared, Warned, Working, ignore
 from hfclone.existing import Existing, state_directory
 from hfclone.export.halfdone import HalfDone
 from hfclone.export.holdings import Holding, read_holdings, refuse_edits
@@ -41,7 +41,7 @@ _SPARE_BYTES = 64 * 1024 * 1024
 
 def fill_cache(
     here: Existing, repo: Repo, revision: str | None, settings: Settings, on_event: OnEvent = ignore
-) -> Exported:
+) -> Shared:
     """Put what the checkout has of its commit into the Hub cache, as ``revision`` of ``repo``.
 
     Objects that were not fetched are left out; huggingface_hub knows of them. What the cache has
@@ -145,7 +145,7 @@ class _Filling:
         self._half_done = half_done
         self._with_links = has_cache_links(settings) and half_done.can_link()
 
-    def fill(self, found: Iterable[Holding], revision: str | None) -> Exported:
+    def fill(self, found: Iterable[Holding], revision: str | None) -> Shared:
         """The tree's listing first, by which a snapshot that is cut short is known; the ref last."""
         files = list(found)
         here = [one for one in files if one.pointer is None or one.state is State.PRESENT]
@@ -160,7 +160,7 @@ class _Filling:
         self._seen.save([os.fsencode(place.target) for place in self._places(here)])
         if revision not in (None, self._here.commit):
             self._write_ref(str(revision))
-        return Exported(
+        return Shared(
             "hf-cache", self._layout.snapshot(self._here.commit), len(here), len(files) - len(here), need, way.value
         )
 

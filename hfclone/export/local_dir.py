@@ -14,7 +14,7 @@ from stat import S_ISLNK
 
 from hfclone.checkout.owner import owned
 from hfclone.errors import CannotWrite
-from hfclone.events import Exported, OnEvent, Warned, Working, ignore
+from hfclone.events import OnEvent, Shared, Warned, Working, ignore
 from hfclone.existing import Existing, state_directory
 from hfclone.export.holdings import Holding, read_holdings, refuse_edits
 from hfclone.export.hub_layout import CACHEDIR_TAG, LOCAL_STATE, metadata_text, tree_text
@@ -29,7 +29,7 @@ _TELL_EVERY = 256
 """Notes between two words of progress."""
 
 
-def note_local_dir(here: Existing, on_event: OnEvent = ignore) -> Exported:
+def note_local_dir(here: Existing, on_event: OnEvent = ignore) -> Shared:
     """Write huggingface_hub's notes for all of the commit that stands in the checkout.
 
     Raises:
@@ -50,7 +50,7 @@ def note_local_dir(here: Existing, on_event: OnEvent = ignore) -> Exported:
             taken = _Notes(here, tree, {one.path for one in found}, state / "note").write(found, present, on_event)
         except OSError as error:
             raise translated(error, here.path, 0) from error
-    done = Exported("local-dir", here.path, len(present), len(found) - len(present), taken, "")
+    done = Shared("local-dir", here.path, len(present), len(found) - len(present), taken, "")
     on_event(done)
     return done
 

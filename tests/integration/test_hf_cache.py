@@ -15,7 +15,7 @@ import pytest
 
 from hfclone import HfcloneError, clone, fill_cache, note_local_dir, pull
 from hfclone.errors import Conflicts, DiskFull, NotAsCommitted
-from hfclone.events import Event, Exported, Planned, Warned, Working
+from hfclone.events import Event, Planned, Shared, Warned, Working
 from hfclone.locked import git_id
 from tests.e2e.command import Command, git, sha256
 from tests.hub import Hub, Lfs, LivingRepo
@@ -130,8 +130,8 @@ def test_one_file_of_two_names(user: User, tiny_repo: LivingRepo, monkeypatch: p
     events: list[Event] = []
     dest = clone("acme/tiny", "x", cache_dir=user.cache, on_event=events.append).path
     assert codes(events) == ["cache-hardlink"]
-    order = [type(event) for event in events if isinstance(event, Planned | Warned | Exported)]
-    assert order == [Planned, Warned, Exported]
+    order = [type(event) for event in events if isinstance(event, Planned | Warned | Shared)]
+    assert order == [Planned, Warned, Shared]
     before = looks_of(user.folder)
     shared = [path for path in (user.folder / "blobs").iterdir() if path.stat().st_nlink == 2]
     assert {path.stat().st_mode & 0o777 for path in shared} == {0o444}
@@ -181,7 +181,7 @@ def test_blocks_are_shared(user: User, hub: Hub, btrfs: Path) -> None:
     clone("acme/big", btrfs / "x", cache_dir=btrfs / "hub", on_event=events.append)
     assert used(btrfs) - before < big.size * 1.25
     assert codes(events) == []
-    assert [event.way for event in events if isinstance(event, Exported)] == ["reflink"]
+    assert [event.way for event in events if isinstance(event, Shared)] == ["reflink"]
     with (btrfs / "x/big.bin").open("r+b") as file:
         file.write(b"edited")
     (blob,) = (path for path in (btrfs / "hub/models--acme--big/blobs").iterdir() if len(path.name) == 64)
@@ -194,7 +194,7 @@ def test_another_file_system(user: User, hub: Hub, btrfs: Path) -> None:
     events: list[Event] = []
     done = clone("acme/small", "x", cache_dir=btrfs / "hub", on_event=events.append)
     assert codes(events) == ["cache-copies"]
-    assert [event.way for event in events if isinstance(event, Exported)] == ["copy"]
+    assert [event.way for event in events if isinstance(event, Shared)] == ["copy"]
     snapshot = btrfs / "hub/models--acme--small/snapshots" / done.pin.commit
     assert sha256(snapshot / "a.bin") == sha256(done.path / "a.bin")
     hub.repo("acme/huge", {"a.bin": Lfs(300 * MEBIBYTE, sparse=True)})
@@ -314,8 +314,11 @@ def test_the_next_commit(user: User, tiny_repo: LivingRepo) -> None:
 def test_an_old_name(user: User, hub: Hub, tiny_repo: LivingRepo) -> None:
     """Who loads a renamed repo by its old name goes on to do so."""
     hub.site.rename("acme/tiny", "acme/new")
-    clone("acme/tiny", "x", cache_dir=user.cache)
+    done = user.hfclone("acme/tiny", "x", "--cache-dir", user.cache, "--progress", "json")
+    assert done.code == 0, done.stderr
     snapshot = str(user.folder / "snapshots" / tiny_repo.commit)
+    told = done.event("shared")
+    assert (told["form"], told["path"], told["files"], told["lacking"]) == ("hf-cache", snapshot, 13, 0)
     assert user.ask("snapshot_download", offline=True, repo_id="acme/tiny") == snapshot
 
 

@@ -35,6 +35,7 @@ from hfclone.events import Event, Finished, Pinned, Planned, Verified
 from tests.e2e.command import assert_checkout, placed
 from tests.hub import Hub, Lfs, LivingRepo, Lost, streams
 from tests.hub.mirror import files_only
+from tests.proxies import HttpProxy
 
 LARGE = {"model.safetensors", "sub/dir/w.bin", "sub/same.bin"}
 ROOT = Path(__file__).parents[2]
@@ -116,6 +117,19 @@ def test_a_dry_run(hub: Hub, tiny_repo: LivingRepo, tmp_path: Path) -> None:
     assert (plan.pin.commit, plan.fetch_bytes, plan.unselected) == (tiny_repo.commit, 70_000, 1)
     assert not (tmp_path / "x").exists()
     assert hub.log.of(kind="cdn") == ()
+
+
+def test_proxies(hub: Hub, tiny_repo: LivingRepo, tmp_path: Path) -> None:
+    """For git, metadata and bytes: the hub has a name that only the proxy knows."""
+    hub.site.hub_url = hub.url.replace("127.0.0.1", "hub.test")
+    hub.front.cdn_alias = hub.cdn_url.replace("127.0.0.1", "cdn.test")
+    with HttpProxy() as proxy:
+        report = clone("acme/tiny", "x", endpoint=hub.site.hub_url, proxies={"http": f"http://127.0.0.1:{proxy.port}"})
+        assert {passed.host for passed in proxy.passed} == {"hub.test", "cdn.test"}
+    assert placed(tmp_path / "x") == LARGE
+    assert report.pin.commit == tiny_repo.commit
+    with pytest.raises(UsageError, match="write URLs by scheme"):
+        clone("acme/tiny", proxies={"https://": "http://127.0.0.1:1"})
 
 
 def test_the_other_jobs(tiny_repo: LivingRepo, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Facts as text: sizes, times, names of any kind."""
 
+from pathlib import Path
+
 import pytest
 
-from hfclone.cli.words import columns, cut, fit, show_duration, show_rate, show_size, show_text
+from hfclone.cli.words import columns, cut, fit, shared_line, show_duration, show_rate, show_size, show_text
+from hfclone.events import Shared
 
 
 @pytest.mark.parametrize(
@@ -75,3 +78,11 @@ def test_fit_fills_exactly(width: int) -> None:
     for text in ("", "abc", "模型" * 10, "model-00001-of-00002.safetensors"):
         assert columns(fit(text, width)) == width
         assert columns(cut(text, width)) <= width
+
+
+def test_what_another_tool_finds() -> None:
+    folder = Path("/c/\x1b[31m")
+    whole = Shared("hf-cache", folder, 1, 0, 1234, "copy")
+    assert shared_line(whole) == "hf-cache: 1 file in /c/\\x1b[31m; took 1.23 kB of disk, large files by copy"
+    part = Shared("local-dir", folder, 2000, 3, 0, "")
+    assert shared_line(part) == "local-dir: 2,000 files (3 are not here) in /c/\\x1b[31m; took 0 B of disk"
