@@ -57,7 +57,7 @@ def repaired(hub: Hub, hfclone: Command, checkout: Path, *more: str, code: int =
     """How many bytes of objects it took."""
     before = len(hub.log.entries)
     outcome = hfclone("verify", checkout, "--repair", *more)
-    assert outcome.code == code, outcome.stderr
+    assert outcome.code == code, f"\n{outcome.stderr}"
     return sent(hub, before)
 
 
