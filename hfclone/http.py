@@ -3,7 +3,9 @@
 The rules, and where they come from:
 
 * Redirects are followed here, hop by hop: http and https only, never from https down to http, five
-  at most. The token is attached to a hop only if that hop's origin is the token's own.
+  at most, and never further inside our network than whoever named the URL (``reach``): judged by
+  its host, and by the connection's real peer before anything is sent. The token is attached to a
+  hop only if that hop's origin is the token's own.
 * ``trust_env`` is off: requests would put a ``.netrc`` password in place of our token, and send it
   to redirect targets, too. Proxies and certificates are handed in.
 * ``Accept-Encoding: identity`` is sent, and an answer with another ``Content-Encoding`` is refused:
@@ -20,7 +22,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -30,6 +32,7 @@ from urllib.parse import urljoin, urlsplit
 from hfclone.endpoints import origin_of
 from hfclone.errors import BadRedirect, HfcloneError, NotTheObject, Stalled, Truncated, Unreachable
 from hfclone.names import Token
+from hfclone.reach import Reach, reach_of, reach_of_name
 
 if TYPE_CHECKING:
     import requests
@@ -192,6 +195,8 @@ class Web:
         self._sessions: list[requests.Session] = []
         self._open: dict[int, requests.Response] = {}
         self._aborted = False
+        self._reaches: dict[str, Reach] = {}
+        """Of hosts that the user named, by what they were connected to."""
         self._receive_buffer: int | None = None
 
     def __enter__(self) -> Web:
@@ -227,8 +232,11 @@ class Web:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         authority: Authority | None = None,
+        named_by: str | None = None,
     ) -> Answer:
         """Send a request and follow its redirects; the answer's body is still to be read.
+
+        ``named_by`` is the URL of who named ``url`` in an answer, if that was not the user.
 
         Raises:
             Unreachable: no connection, or none that TLS accepts.
@@ -240,6 +248,7 @@ class Web:
         sent = dict(headers or {})
         quotas: list[tuple[int, float]] = []
         while True:
+            self._guard(url, label, named_by or next(iter(hops), None))
             response = self._send(method, url, label, sent, body, authority)
             quota = _quota(response.headers.get("RateLimit", ""))
             quotas += [quota] if quota else []
@@ -267,6 +276,31 @@ class Web:
             if _small_rest(response):
                 response.raw.drain_conn()
             response.close()
+
+    def _guard(self, url: str, label: str, namer: str | None) -> None:
+        """Let this thread's next request lead no further inside than ``namer``; a user may name what he will.
+
+        Raises:
+            BadRedirect: it would, as its name says.
+        """
+        host = urlsplit(namer).hostname or "" if namer else ""
+        reach = self._reaches.get(host, reach_of_name(host)) or Reach.PUBLIC
+        self._local.limit = (reach, label, _without_query(url)) if namer else None
+        known = reach_of_name(urlsplit(url).hostname or "")
+        if known is not None:
+            self._refuse_inward(known)
+
+    def _met(self, host: str, address: str) -> None:
+        """A connection to ``address`` stands, through no proxy, and nothing was sent. Raises as ``_guard``."""
+        reach = reach_of(address)
+        if self._local.limit is None:
+            self._reaches[host.lower()] = reach
+        self._refuse_inward(reach)
+
+    def _refuse_inward(self, reach: Reach) -> None:
+        if self._local.limit is not None and reach > self._local.limit[0]:
+            _, label, shown = self._local.limit
+            raise BadRedirect(label, shown, "that is inside this network or machine, and who names it is not")
 
     def _send(
         self,
@@ -322,8 +356,7 @@ class Web:
             session = _make_session()
             session.trust_env = False
             session.headers.clear()
-            if self._receive_buffer:
-                _narrow(session, self._receive_buffer)
+            _mount(session, self._met, self._receive_buffer)
             self._local.session = session
             with self._lock:
                 self._sessions.append(session)
@@ -458,19 +491,41 @@ def _make_session() -> requests.Session:
     return Plain()
 
 
-def _narrow(session: requests.Session, receive_buffer: int) -> None:
-    """Let a session's sockets have a small receive buffer."""
+def _mount(session: requests.Session, met: Callable[[str, str], None], receive_buffer: int | None) -> None:
+    """Have ``met`` hear of every new connection but those to a proxy, and sockets hold no more than asked."""
     from requests.adapters import HTTPAdapter
-    from urllib3.connection import HTTPConnection
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.connection import HTTPConnection, HTTPSConnection
 
-    class Narrow(HTTPAdapter):
+    def watched(kind: type[HTTPConnection]) -> type[HTTPConnection]:
+        class Watched(kind):  # type: ignore[valid-type,misc]  # which of the two is known here alone
+            def _new_conn(self) -> socket.socket:
+                sock: socket.socket = super()._new_conn()
+                try:
+                    met(self.host, sock.getpeername()[0])
+                except BaseException:
+                    sock.close()
+                    raise
+                return sock
+
+        return Watched
+
+    class Plain(HTTPConnectionPool):
+        ConnectionCls = watched(HTTPConnection)
+
+    class Secure(HTTPSConnectionPool):
+        ConnectionCls = watched(HTTPSConnection)  # type: ignore[assignment]  # it is one
+
+    class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            option = (socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-            options = [*HTTPConnection.default_socket_options, option]
-            super().init_poolmanager(*args, socket_options=options, **kwargs)
+            if receive_buffer:
+                option = (socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+                kwargs["socket_options"] = [*HTTPConnection.default_socket_options, option]
+            super().init_poolmanager(*args, **kwargs)
+            self.poolmanager.pool_classes_by_scheme = {"http": Plain, "https": Secure}
 
     for scheme in ("http://", "https://"):
-        session.mount(scheme, Narrow())
+        session.mount(scheme, Adapter())
 
 
 def wall_clock() -> float:

@@ -46,7 +46,10 @@ def request_range(web: Web, source: Source, pin: Pin, pointer: Pointer, start: i
     whole = start == 0 and stop == pointer.size
     if not whole:
         headers["Range"] = format_range(start, stop)
-    answer = web.ask(source.url, label=str(source.endpoint), headers=headers, authority=source.authority)
+    named_by = source.endpoint.url if source.signed else None
+    answer = web.ask(
+        source.url, label=str(source.endpoint), headers=headers, authority=source.authority, named_by=named_by
+    )
     try:
         if answer.status == 206:
             return _partial_body(answer, pointer, start, stop)

@@ -115,6 +115,20 @@ def test_strange_targets_of_a_redirect(
     assert 0 < rule.hits <= ENOUGH
 
 
+@pytest.mark.parametrize("kind", ["batch", "resolve"])
+def test_a_cloud_is_not_asked_for_its_secrets(
+    hfclone: Command, hub: Hub, model: LivingRepo, mirror: Front, kind: str
+) -> None:
+    """Link-local is further inside than any mirror, even one on this very machine."""
+    metadata = "http://169.254.169.254/latest/meta-data"
+    rule = mirror.faults.add(batch_of(metadata) if kind == "batch" else RedirectTo(metadata), kind=kind)
+    if kind == "resolve":
+        mirror.faults.add(Status(404), kind="batch")
+    done = clones(hfclone, hub, model, mirror)
+    assert 0 < rule.hits <= ENOUGH
+    assert "that is inside this network or machine" in done.stderr
+
+
 def test_json_without_a_bottom(hfclone: Command, hub: Hub, model: LivingRepo, mirror: Front) -> None:
     rule = mirror.faults.add(Says(lambda _: Response(200, b"[" * 200_000, dict(LFS_JSON))), kind="batch")
     clones(hfclone, hub, model, mirror)
