@@ -53,6 +53,8 @@ _CONFIG = (
     ("submodule.recurse", "false"),
     ("protocol.version", "2"),
     ("http.followRedirects", "false"),
+    # libcurl would send a password of ~/.netrc (its "default" to any host): an empty user name outdoes that.
+    ("http.emptyAuth", "true"),
     ("http.lowSpeedLimit", "1000"),
     ("http.lowSpeedTime", "30"),
     ("gc.auto", "0"),

@@ -11,10 +11,13 @@ from urllib.parse import quote
 import pytest
 
 from hfclone.endpoints import TokenRule
+from hfclone.errors import HfcloneError
+from hfclone.git import running
 from hfclone.settings import endpoints_of, read_settings
 from tests.e2e.command import Command, Outcome, assert_checkout, files_with, placed
 from tests.hub import Front, Hub, Lfs, LivingRepo, answers, streams
 from tests.hub.mirror import files_only, moved, olah_proxy, reverse_proxy
+from tests.integration.worlds import World, opened, pin_of
 
 TOKEN = "hf_TheSecretOfTheUser1234567890"
 BASIC = base64.b64encode(f"hfclone:{TOKEN}".encode()).decode()
@@ -111,8 +114,7 @@ def test_a_gated_repo_and_a_mirror(hub: Hub, gated: LivingRepo, hfclone: Command
     assert placed(hfclone.cwd / "gate") == LARGE
     assert_silent(hfclone, done, data)
     assert listeners_that_saw(hub) == {"hub"}
-    # Git reads netrc by itself, for the hosts that its user named there; we never do.
-    assert {entry.kind for entry in hub.log.entries if entry.token == OTHER} <= {"git"}, "netrc was read"
+    assert not [entry for entry in hub.log.entries if entry.token == OTHER], "netrc was read"
     assert any("git" in words for words in watch.arguments)
     assert not [words for words in watch.arguments if any(form in words for form in FORMS)]
     ours = ("-m hfclone", "/git", "git ", "HFCLONE_GIT_TOKEN")
@@ -151,8 +153,25 @@ def test_netrc_alone(hub: Hub, gated: LivingRepo, hfclone: Command) -> None:
     done = hfclone("acme/gate")
     assert done.code == 3, done.stderr
     assert gated.commit
-    assert {entry.authorization for entry in hub.log.of(listener="cdn")} <= {""}
+    assert not [entry for entry in hub.log.entries if entry.token == OTHER]
     assert {entry.authorization for entry in hub.log.of(kind="api")} == {""}
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_git_sends_no_password_of_netrc(
+    hub: Hub, tiny_repo: LivingRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """Libcurl reads ``~/.netrc`` by itself, ``default`` there is for every host, and a host need but ask."""
+    home = World(tmp_path)
+    (tmp_path / "home/.netrc").write_text("default login me password of-netrc\n")
+    if not guarded:
+        monkeypatch.setattr(running, "_CONFIG", tuple(pair for pair in running._CONFIG if pair[0] != "http.emptyAuth"))
+    hub.faults.add(answers.Status(401, headers={"WWW-Authenticate": 'Basic realm="x"'}), kind="git")
+    with pytest.raises(HfcloneError), opened(hub, pin_of(tiny_repo), tmp_path / "t", home.git):
+        pass
+    asked = hub.log.of(kind="git")
+    assert asked
+    assert any(entry.token == "of-netrc" for entry in asked) is not guarded
 
 
 def test_a_trusted_mirror(hub: Hub, gated: LivingRepo, hfclone: Command) -> None:
