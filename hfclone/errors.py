@@ -13,7 +13,7 @@
     │       · ServerFault · NotTheObject (OtherFile) · UrlExpired
     ├── IntegrityError    the bytes arrived and are wrong             exit 5
     │   └── HashMismatch · WrongBytes · BadPointer · UnsafePath · BadTree · NotAsLocked
-    │       · NotAsCommitted
+    │       · NotAsCommitted · NotImported
     ├── LocalError        this machine cannot                         exit 6
     │   └── DiskFull · CheckoutBusy · NotACheckout · OtherCheckout · Conflicts
     │       · OwnCommits · ForeignOrigin · NoReflink · CannotWrite · GitFailed · ToolMissing
@@ -55,6 +55,7 @@ __all__ = [
     "NotACheckout",
     "NotAsCommitted",
     "NotAsLocked",
+    "NotImported",
     "NotServed",
     "NotTheObject",
     "ObjectMissing",
@@ -504,6 +505,15 @@ class NotAsCommitted(IntegrityError):
         "'hfclone verify --repair' fetches what is damaged or missing, and keeps edits; "
         "with --backup it moves them aside, and fetches what they were"
     )
+
+
+@dataclass(eq=False)
+class NotImported(IntegrityError):
+    path: str
+    files: tuple[str, ...]
+    code = "not-imported"
+    text = "nothing that {path} lacks is in {files}"
+    advice = "'hfclone ls' lists the sizes and sums of what is wanted; the files were left as they are"
 
 
 # --- this machine cannot -----------------------------------------------------------------------

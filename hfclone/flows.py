@@ -46,7 +46,7 @@ from hfclone.tools import Tools
 from hfclone.transfer import Arrived, Wanted
 from hfclone.treepaths import show_path
 
-__all__ = ["Bringer", "clone", "complete", "looked_at", "pinned_checkout", "plan"]
+__all__ = ["Bringer", "clone", "complete", "looked_at", "pinned_checkout", "plan", "plan_of"]
 
 GIT_REFUSALS = 5
 """So often git may be said not to be there; then it is not, and waiting for it would be in vain."""
@@ -105,7 +105,7 @@ def complete(
         Incomplete: some objects could not be had; all others are in place.
         LocalError: this machine cannot go on.
     """
-    todo = _plan(checkout, tools, leave, on_event)
+    todo = plan_of(checkout, tools, on_event, leave=leave)
     _check_space(checkout, todo)
     failures = _wanted_but_bad(checkout, tools)
     for pointer in todo.copies:
@@ -247,8 +247,14 @@ class Bringer:
             return answer.url.removesuffix(service)
 
 
-def _plan(checkout: Checkout, tools: Tools, leave: AbstractSet[bytes], on_event: OnEvent) -> Plan:
-    """Compare what the commit needs with what is here, and begin with what can be saved of files that are wrong."""
+def plan_of(
+    checkout: Checkout, tools: Tools, on_event: OnEvent = ignore, *, leave: AbstractSet[bytes] = frozenset()
+) -> Plan:
+    """Compare what the commit needs with what is here, and begin with what can be saved of files that are wrong.
+
+    Raises:
+        Conflicts: files of the user's are in the way, and are to be kept.
+    """
     presence = checkout.inventory(on_event)
     files = checkout.files()
     wanted = select(_sizes(files), tools.settings) - leave

@@ -20,7 +20,7 @@ from hfclone.partials import Partials
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, format_pointer
 from hfclone.worktree import Kind, Standing, WorkTree
 
-__all__ = ["Look", "State", "Status", "status_of"]
+__all__ = ["Look", "State", "Status", "lacking_objects", "status_of"]
 
 _HASHED_BYTES = 1024 * 1024
 """A small file whose stat has changed is read if it is no larger than this; else it counts as edited."""
@@ -94,6 +94,16 @@ def status_of(here: Existing) -> Status:
         sum(partials.claimed_bytes(pointer) for pointer in lacking),
         (state / "journal").exists(),
     )
+
+
+def lacking_objects(here: Existing) -> dict[bytes, Pointer]:
+    """The objects by path that are not there, as far as looks tell: their pointers stand there, or nothing."""
+    stamps = Stamps(state_directory(here.repo) / "stamps")
+    pointers = _pointers(here, here.repo.tree_entries(here.commit), stamps)
+    with closing(WorkTree(here.path)) as tree:
+        look = Look(tree, stamps, {})
+        states = {path: look.at_object(path, pointer) for path, pointer in pointers.items()}
+    return {path: pointers[path] for path, state in states.items() if state in (State.POINTER, State.MISSING)}
 
 
 def _pointers(here: Existing, entries: list[TreeEntry], stamps: Stamps) -> dict[bytes, Pointer]:

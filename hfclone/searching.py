@@ -48,7 +48,9 @@ def found_by_size(place: Path, left: Collection[Pointer], on_files: Callable[[in
     sizes = {pointer.size for pointer in left}
     for path in walk(place, on_files):
         found = _regular(path)
-        if found is not None and found.size in sizes:
+        if (
+            found is not None and found.size in sizes and not Path(f"{path}.aria2").exists()
+        ):  # aria2 is not done with it
             yield found
 
 

@@ -18,7 +18,7 @@ from hfclone.origins import git_host_of, hub_repo_of
 from hfclone.settings import Settings, endpoints_of
 from hfclone.tools import Tools
 
-__all__ = ["fetch", "hub_repo", "offline_git", "opened_where_it_is", "pull", "upstream"]
+__all__ = ["asked_of", "fetch", "hub_repo", "offline_git", "opened_where_it_is", "pull", "upstream"]
 
 
 def pull(directory: Path | None, revision: str | None, settings: Settings, on_event: OnEvent = ignore) -> Report:
@@ -60,7 +60,7 @@ def opened_where_it_is(
 
     Raises as ``fetch``.
     """
-    tools, repo = _asked(here, settings)
+    tools, repo = asked_of(here, settings)
     pin = Pin(repo, here.commit)
     with tools.web() as web:
         opened = open_checkout(
@@ -83,8 +83,8 @@ def offline_git(settings: Settings) -> Git:
     return Git(settings.environment)
 
 
-def _asked(here: Existing, settings: Settings) -> tuple[Tools, Repo]:
-    """Who is asked for the objects of a checkout, and for which repo."""
+def asked_of(here: Existing, settings: Settings) -> tuple[Tools, Repo]:
+    """Who is asked for the objects of a checkout, and for which repo. Raises ForeignOrigin where nobody can be."""
     repo = hub_repo(here, settings)
     if repo is not None:
         return Tools.of(settings, RepoSpec(repo)), repo

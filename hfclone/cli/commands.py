@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any  # Any: click hands over options by name
 
 import click
 
-from hfclone.cli import configuring, inspecting, keeping
+from hfclone.cli import configuring, handoff, inspecting, keeping
 from hfclone.cli.messages import EXIT_INTERRUPTED, EXIT_USAGE, usage_lines
 from hfclone.cli.options import (
     Command,
@@ -202,5 +202,5 @@ def _plan_work(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent
     flows.plan(spec, dest, settings, on_event)
 
 
-for _command in (*keeping.COMMANDS, *inspecting.COMMANDS, *configuring.COMMANDS):
+for _command in (*keeping.COMMANDS, *handoff.COMMANDS, *inspecting.COMMANDS, *configuring.COMMANDS):
     program.add_command(_command)

@@ -25,7 +25,7 @@ from hfclone.events import OnEvent
 from hfclone.names import RepoType, parse_repo_spec
 from hfclone.settings import Settings, narrowed
 
-__all__ = ["COMMANDS", "guarded"]
+__all__ = ["COMMANDS", "guarded", "json_option"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="the answer as data, one JSON object a line")
 

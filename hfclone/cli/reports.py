@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from hfclone.audit import Audit
-from hfclone.cli.words import show_size, show_text
+from hfclone.cli.words import count_of, show_size, show_text
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.overview import State, Status
 from hfclone.quants import quant_of
 from hfclone.targets import Finding
 from hfclone.treepaths import show_path
 
-__all__ = ["audit_data", "audit_lines", "listing_data", "listing_lines", "status_data", "status_lines", "to_json"]
+if TYPE_CHECKING:
+    from hfclone.exporting import Exported
+    from hfclone.importing import Imported, Taken
+
+__all__ = [
+    "audit_data",
+    "audit_lines",
+    "exported_lines",
+    "imported_data",
+    "imported_lines",
+    "lacking_line",
+    "listing_data",
+    "listing_lines",
+    "status_data",
+    "status_lines",
+    "to_json",
+]
 
 VERSION = 1
 
@@ -118,3 +136,50 @@ def _kind(file: LockedFile) -> str:
     if file.pointer is not None:
         return "object"
     return {LINK_MODE: "link", SUBMODULE_MODE: "submodule"}.get(file.mode, "file")
+
+
+def exported_lines(made: Exported, how: str) -> Iterator[str]:
+    """What the list holds, and what is to be done with it."""
+    listing = made.listing
+    count = count_of(len(listing.items), "object")
+    yield f"{count} of {show_size(made.size)} missing in {show_text(str(made.path))}"
+    if listing.expires:
+        yield f"the addresses are good until {listing.expires}, for whoever has them"
+    if listing.items:
+        yield show_text(f"in a directory of its own: {how}")
+        yield show_text(f"then: hfclone import THAT_DIRECTORY --into {shlex.quote(str(made.path))}")
+
+
+def imported_lines(made: Imported) -> Iterator[str]:
+    """One line for each file that was used, or looked as if it could be."""
+    for one in made.objects:
+        yield f"object    {show_path(one.path)}  (from {show_text(str(one.source))})"
+    for one in made.partials:
+        yield f"partial   {show_path(one.path)}  ({show_size(one.size)} from {show_text(str(one.source))})"
+    for unused in made.unused:
+        yield show_text(f"unused    {unused.path}  ({unused.reason})")
+
+
+def lacking_line(made: Imported) -> str:
+    """What is left to do."""
+    if not made.missing:
+        return "no object is missing"
+    size = show_size(sum(pointer.size for pointer in made.missing))
+    there = show_text(shlex.quote(str(made.path)))
+    return f"{count_of(len(made.missing), 'object')} of {size} missing still: 'hfclone fetch {there}' gets the rest"
+
+
+def imported_data(made: Imported) -> dict[str, object]:
+    """The whole of it."""
+    return {
+        "path": str(made.path),
+        "objects": list(map(_taken, made.objects)),
+        "partials": list(map(_taken, made.partials)),
+        "unused": [{"source": str(one.path), "reason": one.reason} for one in made.unused],
+        "missing": len(made.missing),
+        "missing_bytes": sum(pointer.size for pointer in made.missing),
+    }
+
+
+def _taken(one: Taken) -> dict[str, object]:
+    return {"path": os.fsdecode(one.path), "source": str(one.source), "size": one.size}

@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from signal import Signals
 from typing import TextIO
 
@@ -29,7 +30,7 @@ from hfclone.errors import CannotWrite, HfcloneError
 from hfclone.events import Event, Failed, OnEvent
 from hfclone.settings import Progress, Settings, Verbosity
 
-__all__ = ["Session", "fail_early", "make_streams_safe", "say", "write_line"]
+__all__ = ["Session", "fail_early", "make_streams_safe", "say", "write_data", "write_line"]
 
 DEFAULT_WIDTH = 80
 
@@ -186,8 +187,22 @@ def write_line(line: str) -> None:
         OutputClosed: nobody reads it any more.
         CannotWrite: the system refuses.
     """
-    try:
+    with _stdout_may_fail():
         print(line, flush=True)
+
+
+def write_data(data: bytes) -> None:
+    """``data`` on stdout as it is, whatever the locale; raises as ``write_line``."""
+    with _stdout_may_fail():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _stdout_may_fail() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         _forget_stdout()
         raise OutputClosed from None

@@ -12,6 +12,7 @@ from hfclone.plan import Plan
 
 __all__ = [
     "columns",
+    "count_of",
     "cut",
     "fit",
     "pinned_line",
@@ -112,9 +113,9 @@ def plan_lines(plan: Plan) -> tuple[str, ...]:
     """What will be fetched, and whether the disk has room."""
     left_out = f" ({plan.unselected:,} more stay as pointers)" if plan.unselected else ""
     return (
-        f"{_count(plan.objects, 'large object')}, {show_size(plan.total_bytes)}{left_out}",
+        f"{count_of(plan.objects, 'large object')}, {show_size(plan.total_bytes)}{left_out}",
         (
-            f"to fetch: {show_size(plan.fetch_bytes)} in {_count(len(plan.missing), 'object')}"
+            f"to fetch: {show_size(plan.fetch_bytes)} in {count_of(len(plan.missing), 'object')}"
             f"; here: {show_size(plan.here_bytes)}"
         ),
         f"disk: {show_size(plan.need_bytes)} needed, {show_size(plan.free)} free",
@@ -123,7 +124,7 @@ def plan_lines(plan: Plan) -> tuple[str, ...]:
 
 def reused_line(event: Reused) -> str:
     """What need not be fetched."""
-    return show_text(f"reused {_count(event.objects, 'object')}, {show_size(event.size)}, from {event.place}")
+    return show_text(f"reused {count_of(event.objects, 'object')}, {show_size(event.size)}, from {event.place}")
 
 
 def waiting_line(event: Waiting) -> str:
@@ -137,7 +138,7 @@ def shared_line(event: Shared) -> str:
     lacking = f" ({event.lacking:,} are not here)" if event.lacking else ""
     way = f", large files by {event.way}" if event.way else ""
     took = f"{show_size(event.disk_bytes)} of disk{way}"
-    return show_text(f"{event.form}: {_count(event.files, 'file')}{lacking} in {event.path}; took {took}")
+    return show_text(f"{event.form}: {count_of(event.files, 'file')}{lacking} in {event.path}; took {took}")
 
 
 def report_lines(report: Report) -> tuple[str, ...]:
@@ -145,13 +146,13 @@ def report_lines(report: Report) -> tuple[str, ...]:
     left_out = f"; {report.unselected:,} stay as pointers" if report.unselected else ""
     return (
         f"done: {report.pin.repo} at commit {report.pin.commit}",
-        f"{_count(report.objects, 'object')} verified and in place{left_out}",
+        f"{count_of(report.objects, 'object')} verified and in place{left_out}",
         (
             f"fetched {show_size(report.fetched_bytes)}, reused {show_size(report.reused_bytes)}"
             f", in {show_duration(report.seconds)}"
         ),
         *(
-            show_text(f"  {tally.endpoint}: {show_size(tally.sent)}, {_count(tally.failures, 'failure')}")
+            show_text(f"  {tally.endpoint}: {show_size(tally.sent)}, {count_of(tally.failures, 'failure')}")
             for tally in report.endpoints
             if tally.sent or tally.failures
         ),
@@ -159,5 +160,6 @@ def report_lines(report: Report) -> tuple[str, ...]:
     )
 
 
-def _count(number: int, noun: str) -> str:
+def count_of(number: int, noun: str) -> str:
+    """``1 object``, ``1,200 objects``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

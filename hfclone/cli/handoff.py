@@ -1,0 +1,172 @@
+"""Commands that hand work to other programs and take what they have fetched: ``export``, ``import``."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any  # Any: click hands over options by name
+
+import click
+
+from hfclone.cli.inspecting import guarded, json_option
+from hfclone.cli.options import (
+    REUSED_BY,
+    Command,
+    Job,
+    chosen_settings,
+    network_options,
+    selecting_options,
+    setting,
+    view_options,
+)
+from hfclone.cli.session import Session, say, write_data, write_line
+from hfclone.errors import NotImported
+from hfclone.events import OnEvent
+from hfclone.export import Format
+from hfclone.names import LfsStore, Taking
+from hfclone.settings import Settings, Verbosity
+
+if TYPE_CHECKING:
+    from hfclone.exporting import Exported
+    from hfclone.importing import Imported
+
+__all__ = ["COMMANDS"]
+
+STDOUT = "-"
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("hfclone export --format metalink -o todo.meta4", "for aria2c -M, and most download managers"),
+        ("hfclone export models/name --format curl | curl -K -", "in an empty directory"),
+        ("hfclone export --format idm -o todo.ef2 --signed", "addresses that need no token, for an hour"),
+    ),
+)
+@click.argument("directory", metavar="[DIR]", required=False)
+@click.option(
+    "--format", "made_for", type=click.Choice([kind.value for kind in Format]), required=True, help="for whom"
+)
+@click.option("-o", "--output", metavar="FILE", default=STDOUT, help="the list  [default: stdout]")
+@click.option(
+    "--signed", is_flag=True, help="addresses that need no token and soon expire; asks the endpoints for them"
+)
+@selecting_options
+@network_options
+@view_options
+def export(directory: str | None, made_for: str, output: str, signed: bool, **options: Any) -> Job:  # noqa: FBT001  # click's
+    """Write what is missing in the checkout in DIR as a list for another program.
+
+    aria2 and metalink carry every endpoint, mirrors first, and the sha256; the others have one address for
+    each object. A list never holds a token. 'hfclone import' takes what was fetched, whatever it is called.
+    """
+
+    def make() -> Job:
+        settings, dest = chosen_settings(options), None if directory is None else Path(directory)
+        return lambda: Session(settings).run(
+            lambda on_event: _export(dest, Format(made_for), output, settings, on_event, signed=signed)
+        )
+
+    return guarded(make, options)
+
+
+def _export(  # what a command line says
+    dest: Path | None, made_for: Format, output: str, settings: Settings, on_event: OnEvent, *, signed: bool
+) -> None:
+    from hfclone import exporting
+    from hfclone.cli.reports import exported_lines
+    from hfclone.export import formatted
+    from hfclone.worktree import write_safely
+
+    found = exporting.list_missing_signed if signed else exporting.list_missing
+    made = found(dest, settings, on_event)
+    data = formatted(made.listing, made_for)
+    if output == STDOUT:
+        write_data(data)
+    else:
+        write_safely(Path(output), data)
+    if settings.verbosity > Verbosity.QUIET:
+        for line in exported_lines(made, _how(made_for, output, made)):
+            say(line)
+
+
+def _how(made_for: Format, output: str, made: Exported) -> str:
+    """The command that fetches the list."""
+    file = "FILE" if output == STDOUT else shlex.quote(output)
+    match made_for:
+        case Format.ARIA2:
+            return f"aria2c -i {file}"
+        case Format.METALINK:
+            return f"aria2c -M {file}"
+        case Format.CURL:
+            return f"curl -K {file}"
+        case Format.WGET:
+            return f"wget -c{_wget_folders(made)} -i {file}"
+        case Format.IDM:
+            return f"import {file} in IDM (Tasks, Import)"
+        case Format.URLS:
+            return f"give {file} to any program"
+
+
+def _wget_folders(made: Exported) -> str:
+    """One can tell wget no names, but to make the folders of the URLs, less so many: those of the repo are left."""
+    if made.listing.expires or not made.listing.items:
+        return ""
+    first = made.listing.items[0]
+    return f" -x -nH --cut-dirs={first.urls[0].count('/') - 3 - first.path.count(b'/')}"
+
+
+@click.command(
+    "import",
+    cls=Command,
+    examples=(
+        ("hfclone import ~/Downloads --into models/name", "what a browser or a download manager fetched"),
+        (
+            "hfclone import --move /mnt/usb/model-00001-of-00002.safetensors",
+            "into the checkout that this directory is in",
+        ),
+    ),
+)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--into", metavar="DIR", help="the checkout  [default: the one that the current directory is in]")
+@click.option("--move", is_flag=True, help="rename what is used, and do not copy it")
+@json_option
+@setting("--reuse-by", choices=REUSED_BY)
+@setting("--lfs-store", choices=[kind.value for kind in LfsStore])
+@click.option("--backup", is_flag=True, help="move files that are in the way aside, to NAME.hfclone-orig-N")
+@setting("--endpoint", metavar="ENDPOINT")
+@view_options
+def import_(paths: tuple[str, ...], into: str | None, move: bool, as_json: bool, **options: Any) -> Job:  # noqa: FBT001  # click's
+    """Take large files that anything has fetched into a checkout: by size and sha256, whatever their names.
+
+    PATH is a file or a folder: downloads, a USB disk, another checkout, a hub cache. What is not whole
+    (*.incomplete, *.part, NAME with NAME.aria2) is kept as far as it goes; the next run fetches the rest. Offline.
+    """
+
+    def make() -> Job:
+        settings = chosen_settings(options)
+        places, dest = [Path(path) for path in paths], None if into is None else Path(into)
+        taking = Taking.MOVE if move else settings.reuse_by
+        return lambda: Session(settings).run(
+            lambda on_event: _import(places, dest, taking, settings, on_event, as_json=as_json)
+        )
+
+    return guarded(make, options)
+
+
+def _import(  # what a command line says
+    places: list[Path], dest: Path | None, taking: Taking, settings: Settings, on_event: OnEvent, *, as_json: bool
+) -> None:
+    from hfclone import importing
+    from hfclone.cli.reports import imported_data, imported_lines, lacking_line, to_json
+
+    made: Imported = importing.import_files(places, dest, taking, settings, on_event)
+    for line in [to_json(imported_data(made))] if as_json else imported_lines(made):
+        write_line(line)
+    if settings.verbosity > Verbosity.QUIET:
+        say(lacking_line(made))
+    if made.useless:
+        raise NotImported(str(made.path), tuple(map(str, made.useless)))
+
+
+COMMANDS = (export, import_)

@@ -1,0 +1,59 @@
+"""What every format writes down, and the names under which a program may store it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hfclone.errors import UnsafePath
+from hfclone.pointer import Oid, Pointer
+from hfclone.treepaths import Platform, check_tree
+
+__all__ = ["Item", "Listing", "safe_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An object, the path it belongs to, and where it can be had, best first.
+
+    The URLs are printable ASCII without blanks, and hold no token.
+    """
+
+    path: bytes
+    pointer: Pointer
+    urls: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Where a program is to store it, below its own directory."""
+        return safe_name(self.path, self.pointer.oid)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The objects that are missing of ``repo`` at ``commit``, each once."""
+
+    repo: str
+    commit: str
+    items: tuple[Item, ...]
+    expires: str = ""
+    """Until when the URLs are good, as ISO 8601; empty where they last."""
+
+    @property
+    def title(self) -> str:
+        """One line about it, in printable ASCII."""
+        end = f"; its addresses are good until {self.expires}" if self.expires else ""
+        return f"{self.repo} at commit {self.commit}{end}"
+
+
+def safe_name(path: bytes, oid: Oid) -> str:
+    """``path`` as text, if it is harmless to every program on every system; else ``oid``, which always is.
+
+    Harmless is what is printable, can be no option, leaves no directory and needs no quotes.
+    """
+    try:
+        name = path.decode("utf-8")
+        check_tree([path], platform=Platform.WINDOWS)
+    except (UnicodeDecodeError, UnsafePath):
+        return oid
+    padded = any(part != part.strip() for part in name.split("/"))
+    return oid if padded or name[0] in "-~" or not name.isprintable() else name

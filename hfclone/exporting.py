@@ -1,0 +1,151 @@
+"""What a checkout lacks, and where other programs can get it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from hfclone.endpoints import Endpoint
+from hfclone.errors import BadOption, HfcloneError, RateLimited
+from hfclone.events import OnEvent, Working, ignore
+from hfclone.existing import Existing, find_existing
+from hfclone.export import Item, Listing
+from hfclone.http import Web, wall_clock
+from hfclone.names import Pin, Repo
+from hfclone.origins import GitHost
+from hfclone.overview import lacking_objects
+from hfclone.patience import Verdict, judge
+from hfclone.pointer import Oid, Pointer
+from hfclone.revisions import waiting
+from hfclone.selection import select
+from hfclone.settings import Settings
+from hfclone.tools import Tools
+from hfclone.transfer.exchange import request_range
+from hfclone.transfer.sources import Source, Sources
+from hfclone.updating import asked_of, offline_git
+
+__all__ = ["Exported", "list_missing", "list_missing_signed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What is missing of the checkout at ``path``."""
+
+    path: Path
+    listing: Listing
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of it."""
+        return sum(item.pointer.size for item in self.listing.items)
+
+
+def list_missing(directory: Path | None, settings: Settings, _on_event: OnEvent = ignore) -> Exported:
+    """The objects that are not there, each with the addresses of its file at the commit. Asks nobody.
+
+    Raises:
+        BadOption: the host is no hub, and has no addresses that last.
+        NotACheckout, ForeignOrigin: there is nothing to be fetched for.
+    """
+    here, tools, repo = _found(directory, settings)
+    if any(isinstance(endpoint, GitHost) for endpoint in tools.endpoints):
+        raise BadOption("--signed", "", f"it is needed here: {tools.endpoints[0]} has no addresses that last")
+    pin = Pin(repo, here.commit)
+    items = tuple(
+        Item(path, pointer, tuple(endpoint.file_url(pin, path) for endpoint in tools.endpoints))
+        for pointer, path in _missing(here, settings).items()
+    )
+    return Exported(here.path, Listing(repo.path, here.commit, items))
+
+
+def list_missing_signed(directory: Path | None, settings: Settings, on_event: OnEvent = ignore) -> Exported:
+    """The same with addresses that need no token and soon expire: who has one can fetch the object.
+
+    Raises:
+        HfcloneError: an object has no such address anywhere, or nobody answers.
+    """
+    here, tools, repo = _found(directory, settings)
+    missing = _missing(here, settings)
+    with tools.web() as web:
+        signer = _Signer(Pin(repo, here.commit), missing, tools, web)
+        items, ends = [], []
+        for count, (pointer, path) in enumerate(missing.items(), start=1):
+            found = tools.patience.persist(
+                lambda pointer=pointer: signer.sources_of(pointer),  # type: ignore[misc]  # called at once
+                rng=tools.rng,
+                on_wait=waiting(tools, on_event),
+            )
+            items.append(Item(path, pointer, tuple(source.url for source in found)))
+            ends += [source.dies_at for source in found if source.dies_at is not None]
+            on_event(Working("signed addresses", count, len(missing)))
+        life = min(ends) - tools.clock.now() if ends else None
+    return Exported(here.path, Listing(repo.path, here.commit, tuple(items), "" if life is None else _moment(life)))
+
+
+def _found(directory: Path | None, settings: Settings) -> tuple[Existing, Tools, Repo]:
+    here = find_existing(directory, offline_git(settings))
+    tools, repo = asked_of(here, settings)
+    return here, tools, repo
+
+
+def _missing(here: Existing, settings: Settings) -> dict[Pointer, bytes]:
+    """Objects that are selected and not there, by looks, with the first path of each."""
+    lacking = lacking_objects(here)
+    wanted = select({path: pointer.size for path, pointer in lacking.items()}, settings)
+    found: dict[Pointer, bytes] = {}
+    for path, pointer in lacking.items():
+        if path in wanted and pointer.size:
+            found.setdefault(pointer, path)
+    return found
+
+
+def _moment(seconds: float) -> str:
+    """So many seconds from now."""
+    end = datetime.fromtimestamp(wall_clock(), timezone.utc) + timedelta(seconds=seconds)
+    return end.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+class _Signer:
+    """Finds addresses that need no token."""
+
+    def __init__(self, pin: Pin, missing: Mapping[Pointer, bytes], tools: Tools, web: Web) -> None:
+        self._pin, self._missing, self._tools, self._web = pin, missing, tools, web
+        self._order = list(missing)
+        paths: dict[Oid, tuple[bytes, ...]] = {pointer.oid: (path,) for pointer, path in missing.items()}
+        self._sources = Sources(
+            pin, paths, web=web, board=tools.board, authorities=tools.authorities, now=tools.clock.now
+        )
+
+    def sources_of(self, pointer: Pointer) -> list[Source]:
+        """From each endpoint that has one; raises why the last one has none where nobody has."""
+        found: list[Source] = []
+        failure: HfcloneError | None = None
+        for endpoint in self._tools.endpoints:
+            try:
+                found += self._signed(pointer, endpoint)
+            except HfcloneError as error:
+                if judge(error) is Verdict.STOP:
+                    raise
+                failure = error
+        if not found:
+            raise failure or BadOption("--signed", "", f"{self._tools.endpoints[-1]} hands out no addresses of its own")
+        return found
+
+    def _signed(self, pointer: Pointer, endpoint: Endpoint) -> Iterator[Source]:
+        now = self._tools.clock.now()
+        source = self._sources.find(pointer, endpoint, lambda: self._order[self._order.index(pointer) :])
+        if source is None:
+            raise RateLimited(str(endpoint), None)
+        if not source.signed:
+            with self._sources.asking(source) as heard:
+                body = request_range(self._web, source, self._pin, pointer, 0, 1, now)
+                heard(body.answer)
+            with body.answer:
+                self._sources.learn(pointer, source, body.answer)
+            led = self._sources.find(pointer, endpoint, list)
+            source = led if led is not None and led.signed else source
+        # An address that works with a token or a header alone is of no use to others, and those stay here.
+        if not source.authority and not source.headers and source.url.isascii() and source.url.isprintable():
+            yield source

@@ -1,0 +1,150 @@
+"""Files that anything fetched, taken into a checkout: whole objects into place, beginnings into partials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hfclone import flows
+from hfclone.adopting import Adopted, Adopter, Unlike, Unused
+from hfclone.checkout import Checkout
+from hfclone.errors import BadOption
+from hfclone.events import ByteCount, OnEvent, Verified, ignore
+from hfclone.existing import find_existing
+from hfclone.hashing import sha256_of
+from hfclone.leftovers import Contradiction, find_leftovers, keep_leftover
+from hfclone.names import Taking
+from hfclone.partials import Partials
+from hfclone.plan import Plan
+from hfclone.pointer import Oid, Pointer
+from hfclone.selection import wanting_all
+from hfclone.settings import Settings
+from hfclone.updating import offline_git, opened_where_it_is
+
+__all__ = ["Imported", "Taken", "import_files"]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """``size`` bytes of the object at ``path`` of the checkout, from the file ``source``."""
+
+    path: bytes
+    source: Path
+    size: int
+
+
+@dataclass(slots=True)
+class Imported:
+    """What came of it."""
+
+    path: Path
+    objects: list[Taken] = field(default_factory=list)
+    """Verified, and in place."""
+    partials: list[Taken] = field(default_factory=list)
+    """Kept unverified: the next run fetches what is missing of them."""
+    unused: list[Unused] = field(default_factory=list)
+    useless: list[Path] = field(default_factory=list)
+    """What was named and brought nothing that was not here already."""
+    missing: tuple[Pointer, ...] = ()
+    """Objects that are not here yet."""
+
+
+def import_files(
+    places: Sequence[Path], directory: Path | None, taking: Taking, settings: Settings, on_event: OnEvent = ignore
+) -> Imported:
+    """Take what the checkout at ``directory`` lacks from ``places``, files or folders, whatever things are called.
+
+    Raises:
+        BadOption: there is nothing at one of ``places``.
+        LocalError: this machine cannot, or the checkout cannot be used.
+    """
+    for place in places:
+        if not place.exists():
+            raise BadOption("PATH", str(place), "there is no such file or directory")
+    settings = wanting_all(settings)
+    here = find_existing(directory, offline_git(settings))
+    with opened_where_it_is(here, settings, on_event) as (checkout, tools):
+        todo = flows.plan_of(checkout, tools, on_event)
+        for pointer in todo.copies:
+            checkout.copy(pointer, todo.paths[pointer.oid])
+        return _Importing(checkout, todo, taking, on_event).done(places)
+
+
+class _Importing:
+    def __init__(self, checkout: Checkout, todo: Plan, taking: Taking, on_event: OnEvent) -> None:
+        self._checkout = checkout
+        self._todo = todo
+        self._on_event = on_event
+        self._partials = Partials(checkout.parts_dir)
+        self._adopter = Adopter(self._partials, taking, on_event)
+        self._left: dict[Oid, Pointer] = {pointer.oid: pointer for pointer in todo.missing}
+        self._made = Imported(checkout.path)
+
+    def done(self, places: Sequence[Path]) -> Imported:
+        """Look at one place after the other."""
+        for place in map(Path.absolute, places):
+            before = len(self._made.objects) + len(self._made.partials)
+            unused = self._take_objects(place)
+            self._keep_leftovers(place, unused)
+            self._made.unused += unused.values()
+            if len(self._made.objects) + len(self._made.partials) == before and not self._is_spare(place):
+                self._made.useless.append(place)
+                if not unused:
+                    self._made.unused.append(Unused(place, _nothing(place)))
+        self._checkout.settle()
+        self._made.missing = tuple(self._left.values())
+        return self._made
+
+    def _take_objects(self, place: Path) -> dict[Path, Unused]:
+        unused: dict[Path, Unused] = {}
+        for found in self._adopter.adopt(place, self._left):
+            match found:
+                case Adopted(arrived, source):
+                    pointer = arrived.pointer
+                    paths = self._todo.paths[pointer.oid]
+                    self._checkout.place(pointer, arrived.part, paths)
+                    self._partials.discard(pointer)
+                    self._made.objects.append(Taken(paths[0], source, pointer.size))
+                    self._on_event(Verified(pointer))
+                case Unlike(path, sha256):
+                    unused[path] = Unused(path, f"its sha256 is {sha256}: no object that is missing has that")
+                case Unused(path):
+                    unused[path] = found
+        return unused
+
+    def _keep_leftovers(self, place: Path, unused: dict[Path, Unused]) -> None:
+        for leftover in list(find_leftovers(place, self._left, self._todo.paths)):
+            progress = ByteCount("keeping what is begun", leftover.here.size, self._on_event)
+            pointer = leftover.pointer
+            try:
+                kept = keep_leftover(leftover, self._partials, progress.advance)
+            except Contradiction:
+                reason = "it is a part of an object, and differs from what is held of that already"
+                unused[leftover.path] = Unused(leftover.path, reason)
+                continue
+            except OSError as error:
+                unused[leftover.path] = Unused(leftover.path, error.strerror or str(error))
+                continue
+            if kept:
+                self._made.partials.append(Taken(self._todo.paths[pointer.oid][0], leftover.path, kept))
+            else:
+                unused[leftover.path] = Unused(leftover.path, "more of its object is here already")
+
+    def _is_spare(self, place: Path) -> bool:
+        """Whether it is a file whose object is in place already."""
+        here = {pointer.oid: pointer for pointer in (*self._todo.present, *self._todo.copies, *self._todo.missing)}
+        for oid in self._left:
+            del here[oid]
+        try:
+            if not place.is_file() or place.stat().st_size not in {pointer.size for pointer in here.values()}:
+                return False
+            return sha256_of(place.resolve()) in here
+        except OSError:
+            return False
+
+
+def _nothing(place: Path) -> str:
+    if place.is_dir():
+        return "nothing in it is an object that is missing, or a part of one"
+    return f"its size, {place.stat().st_size:,} bytes, is that of no object that is missing"
