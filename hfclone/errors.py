@@ -321,11 +321,12 @@ class TransferError(HfcloneError):
 
 @dataclass(eq=False)
 class Unreachable(TransferError):
-    """No connection to an endpoint, or none that TLS accepts; ``proxy`` is what it would have gone through."""
+    """No connection to an endpoint, or none that TLS accepts."""
 
     endpoint: str
     reason: str
     proxy: str = ""
+    """What it would have gone through."""
     code = "unreachable"
 
     @property

@@ -399,6 +399,7 @@ def _shut_down(response: requests.Response) -> None:
     """Wake whoever is blocked in reading ``response``: no public call of urllib3 does that."""
     with contextlib.suppress(AttributeError, OSError):
         sock = getattr(response.raw, "_fp").fp.raw._sock  # noqa: B009  # private, so untyped
+        sock = getattr(sock, "socket", sock)  # TLS within TLS, through a proxy: urllib3's own, around a socket
         socket.socket.shutdown(sock, socket.SHUT_RDWR)  # the base class: SSLSocket's own drops its state
 
 

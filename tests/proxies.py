@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import selectors
 import socket
 import ssl
 import struct
@@ -16,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 PATIENCE = 60.0
@@ -155,28 +157,47 @@ def certificate(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
     alternatives = ",".join(["IP:127.0.0.1", *(f"DNS:{name}" for name in names)])
     words = [*command.split(), "-addext", f"subjectAltName={alternatives}"]
     subprocess.run(words, cwd=folder, check=True, capture_output=True)
+    return folder / "cert.pem", context_of(folder)
+
+
+def context_of(folder: Path) -> ssl.SSLContext:
+    """A server's context with the certificate that was made in ``folder``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return folder / "cert.pem", context
+    return context
 
 
-def pump(one: socket.socket, other: socket.socket) -> None:
-    """Carry bytes both ways until both sides have ended."""
-    back = threading.Thread(target=_carry, args=(other, one), daemon=True)
-    back.start()
-    _carry(one, other)
-    back.join()
+def pump(client: socket.socket, upstream: socket.socket) -> None:
+    """Carry bytes both ways until ``upstream`` has ended. One thread: a TLS connection is not for two."""
+    other = {client: upstream, upstream: client}
+    with selectors.DefaultSelector() as selector:
+        for each in other:
+            selector.register(each, selectors.EVENT_READ)
+        while ready := selector.select(PATIENCE):
+            for key, _events in ready:
+                source = cast("socket.socket", key.fileobj)
+                if not _carry(source, other[source]):
+                    if source is upstream:
+                        return
+                    selector.unregister(source)
+                    upstream.shutdown(socket.SHUT_WR)
 
 
-def _carry(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        if isinstance(sink, ssl.SSLSocket):
-            socket.socket.shutdown(sink, socket.SHUT_RDWR)  # TLS has no half of an end
-        else:
-            sink.shutdown(socket.SHUT_WR)
+def _carry(source: socket.socket, sink: socket.socket) -> bool:
+    """Send on all that is there; false at the end."""
+    while True:
+        source.setblocking(False)
+        try:
+            data = source.recv(65536)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except ConnectionError:
+            return False
+        finally:
+            source.settimeout(PATIENCE)
+        if not data:
+            return False
+        sink.sendall(data)
 
 
 class _Listener:
