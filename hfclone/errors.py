@@ -16,7 +16,7 @@
     │       · NotAsCommitted · NotImported
     ├── LocalError        this machine cannot                         exit 6
     │   └── DiskFull · CheckoutBusy · NotACheckout · OtherCheckout · Conflicts
-    │       · OwnCommits · ForeignOrigin · NoReflink · CannotWrite · GitFailed · ToolMissing
+    │       · OwnCommits · ForeignOrigin · NoReflink · CannotRead · CannotWrite · GitFailed · ToolMissing
     └── Incomplete        patience ran out; carries every failure     exit 4
 
 Why so: an error is a value with fields, made where it happens; its text and its hint stand
@@ -40,6 +40,7 @@ __all__ = [
     "BadSettings",
     "BadToken",
     "BadTree",
+    "CannotRead",
     "CannotWrite",
     "CheckoutBusy",
     "Conflicts",
@@ -394,6 +395,12 @@ class ServerFault(TransferError):
     code = "server-fault"
     text = "{endpoint} answered HTTP {status}"
 
+    @property
+    def advice(self) -> str:  # type: ignore[override]  # most statuses speak for themselves
+        if self.status in (401, 403, 407, 511):
+            return "a proxy or a captive portal may want you to log in: open {endpoint} in a browser"
+        return ""
+
 
 @dataclass(eq=False)
 class NotTheObject(TransferError):
@@ -611,6 +618,15 @@ class CannotWrite(LocalError):
     code = "cannot-write"
     text = "cannot write {path}: {reason}"
     advice = "check the directory's owner and rights, or name another one"
+
+
+@dataclass(eq=False)
+class CannotRead(LocalError):
+    path: str
+    reason: str
+    code = "cannot-read"
+    text = "cannot read {path}: {reason}"
+    advice = "its disk may fail: see what the system's log says, and name a directory on another one"
 
 
 @dataclass(eq=False)

@@ -97,10 +97,7 @@ def _ask_revision(spec: RepoSpec, endpoint: Endpoint, web: Web, authority: Autho
     url = endpoint.revision_url(spec.repo, spec.revision)
     with web.ask(url, label=str(endpoint), authority=authority) as answer:
         if answer.status != 200:
-            error = explain(answer, endpoint, spec.repo, spec.revision, authority)
-            # The hub has an API: a no without its own words is a proxy's mood on the way, and may pass.
-            passing = isinstance(error, errors.NotServed) and endpoint.kind is EndpointKind.HUB
-            raise errors.ServerFault(str(endpoint), answer.status) if passing else error
+            raise _in_its_own_words(explain(answer, endpoint, spec.repo, spec.revision, authority), endpoint)
         info = answer.json()
     commit = info.get("sha") if isinstance(info, dict) else None
     if not isinstance(commit, str) or not is_full_sha(commit):
@@ -128,7 +125,14 @@ def why(pin: Pin, endpoint: Endpoint, web: Web, authorities: Sequence[Authority]
     with web.ask(endpoint.file_url(pin, b".gitattributes"), label=str(endpoint), authority=authority) as answer:
         if answer.status < 400:
             return None
-        return explain(answer, endpoint, pin.repo, pin.commit, authority)
+        return _in_its_own_words(explain(answer, endpoint, pin.repo, pin.commit, authority), endpoint)
+
+
+def _in_its_own_words(error: HfcloneError, endpoint: Endpoint) -> HfcloneError:
+    """The hub has an API: a no without its own words is a proxy's or a portal's on the way, and may pass."""
+    if isinstance(error, errors.NotServed) and endpoint.kind is EndpointKind.HUB:
+        return errors.ServerFault(str(endpoint), error.status)
+    return error
 
 
 def explain(
@@ -152,7 +156,7 @@ def explain(
         return errors.RepoDisabled(str(repo), label, page)
     if code == "RevisionNotFound":
         return errors.RevisionNotFound(str(repo), revision or "the default branch", label, page)
-    if code == "RepoNotFound" or (status == 401 and endpoint.kind is EndpointKind.HUB):
+    if code == "RepoNotFound":
         return errors.RepoNotFound(str(repo), label, page, request_id)
     if status in (404, 405, 410, 501, 401, 403, 451):
         return errors.NotServed("this", label, status)

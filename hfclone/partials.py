@@ -17,11 +17,12 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfclone.errors import CannotWrite, DiskFull, LocalError
-from hfclone.hashing import range_digest, write_at
+from hfclone.errors import CannotRead, CannotWrite, DiskFull, LocalError
+from hfclone.hashing import blocks, range_digest, same_bytes, write_at
 from hfclone.pointer import Pointer
 from hfclone.ranges import RangeSet
 
@@ -81,7 +82,7 @@ class Partials:
         ``on_bytes`` hears how many bytes were checked.
 
         Raises:
-            DiskFull, CannotWrite: this machine cannot.
+            DiskFull, CannotWrite, CannotRead: this machine cannot.
         """
         path = self.part_path(pointer)
         try:
@@ -99,13 +100,22 @@ class Partials:
         return Partial(pointer, path, self.journal_path(pointer), descriptor, records)
 
     def discard(self, pointer: Pointer) -> None:
-        """Forget an object's partial: it has been placed, or nothing of it is right."""
-        self.journal_path(pointer).unlink(missing_ok=True)
-        self.part_path(pointer).unlink(missing_ok=True)
+        """Forget an object's partial: it has been placed, or nothing of it is right.
+
+        Raises:
+            CannotWrite: the system refuses.
+        """
+        for path in (self.journal_path(pointer), self.part_path(pointer)):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise local_error(error, path, 0) from error
 
     def _provable(self, pointer: Pointer, descriptor: int, on_bytes: Callable[[int], None]) -> Iterator[Record]:
         for record in _read_journal(self.journal_path(pointer), pointer):
-            if range_digest(descriptor, record.start, record.stop) == record.digest:
+            with _reading(self.part_path(pointer)):
+                found = range_digest(descriptor, record.start, record.stop)
+            if found == record.digest:
                 yield record
             on_bytes(record.stop - record.start)
 
@@ -143,6 +153,21 @@ class Partial:
             write_at(self.descriptor, memoryview(data), offset)
         except OSError as error:
             raise local_error(error, self.path, self.pointer.size) from error
+
+    def blocks(self, start: int, stop: int) -> Iterator[memoryview]:
+        """What lies at ``[start, stop)``, in views that are valid until the next one. Raises ``CannotRead``."""
+        with _reading(self.path):
+            yield from blocks(self.descriptor, start, stop)
+
+    def digest(self, start: int, stop: int) -> str:
+        """The journal's digest of what lies at ``[start, stop)``. Raises ``CannotRead``."""
+        with _reading(self.path):
+            return range_digest(self.descriptor, start, stop)
+
+    def holds(self, data: memoryview, offset: int) -> bool:
+        """Whether ``data`` is what lies at ``offset``. Raises ``CannotRead``."""
+        with _reading(self.path):
+            return same_bytes(self.descriptor, data, offset)
 
     def begin_writeback(self, start: int, stop: int) -> None:
         """Have the disk begin with ``[start, stop)``, so that little is left for the last sync; may wait for the disk.
@@ -184,6 +209,15 @@ def local_error(error: OSError, path: Path, need: int) -> LocalError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(str(path.parent), need, shutil.disk_usage(path.parent).free)
     return CannotWrite(str(path), error.strerror or str(error))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Around what reads a part: a disk that fails is no bug of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotRead(str(path), error.strerror or str(error)) from error
 
 
 def _read_journal(path: Path, pointer: Pointer) -> list[Record]:

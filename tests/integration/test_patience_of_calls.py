@@ -84,7 +84,7 @@ def test_a_mirrors_no_is_the_last_word_if_the_hub_never_speaks(hfclone: Command,
 
 # --- what may pass, from the hub ---------------------------------------------------------------
 
-PASSING = [("api", 403), ("api", 404), ("git", 403), ("git", 404), ("cdn", 404)]
+PASSING = [("api", 401), ("api", 403), ("api", 404), ("git", 403), ("git", 404), ("cdn", 404)]
 
 
 @pytest.mark.parametrize(("kind", "status"), PASSING)
@@ -94,6 +94,14 @@ def test_a_refusal_that_passes(hfclone: Command, hub: Hub, model: LivingRepo, ki
     assert done.code == 0, done.stderr
     assert rule.hits == 1
     assert_checkout(hfclone.cwd / "out", model.commit, f"{hub.url}/acme/model")
+
+
+def test_a_401_that_is_not_the_hubs_is_no_word_on_the_repo(hfclone: Command, hub: Hub, model: LivingRepo) -> None:
+    hub.faults.add(Status(401), on="hub")
+    done = hfclone("acme/model", "out", "--give-up-after", "2s", "--progress", "json")
+    assert done.code == 4, done.stderr
+    assert done.event("error")["code"] == "server-fault"
+    assert "captive portal" in done.event("error")["hint"]
 
 
 def test_git_that_stays_away_is_no_matter_of_patience(hfclone: Command, hub: Hub, model: LivingRepo) -> None:

@@ -57,6 +57,7 @@ def test_every_error_has_a_verdict(kind: type[errors.HfcloneError]) -> None:
         (errors.AccessDenied, Verdict.ELSEWHERE),
         (errors.HashMismatch, Verdict.ELSEWHERE),
         (errors.CannotWrite, Verdict.STOP),
+        (errors.CannotRead, Verdict.STOP),
         (errors.UnsafePath, Verdict.STOP),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
