@@ -75,6 +75,7 @@ class Board:
         self._now = now
         self._lock = threading.Lock()
         self._demoted: list[Demoted] = []
+        self._heard_at = float("-inf")
         ordered = sorted(endpoints, key=lambda endpoint: endpoint.kind is EndpointKind.HUB)
         self._health = {endpoint: _Health(endpoint, Backoff(rng)) for endpoint in ordered}
 
@@ -137,6 +138,18 @@ class Board:
         with self._lock:
             health = self._health[endpoint]
             health.latency = seconds if health.latency is None else 0.8 * health.latency + 0.2 * seconds
+            self._heard_at = self._now()
+
+    @property
+    def heard_at(self) -> float:
+        """Clock time at which any endpoint last began an answer or sent a byte."""
+        with self._lock:
+            return self._heard_at
+
+    def failures_in_a_row(self, endpoint: Endpoint) -> int:
+        """How often it failed since it last sent a byte."""
+        with self._lock:
+            return self._health[endpoint].backoff.failures
 
     def latency(self, endpoint: Endpoint) -> float | None:
         """Seconds until an answer begins, as seen lately; ``None`` before the first one."""
@@ -150,6 +163,7 @@ class Board:
             health.sent += count
             health.answered = True
             health.backoff.succeed()
+            self._heard_at = self._now()
 
     def ran(self, endpoint: Endpoint, rate: float) -> None:
         """One of its connections brought ``rate`` bytes a second."""

@@ -13,7 +13,7 @@ from hfclone.partials import Partial
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
-from hfclone.transfer.pool import Pool, Task
+from hfclone.transfer.pool import Lease, Pool, Task
 from hfclone.transfer.trust import Trust
 
 __all__ = ["Books", "Item", "Trial"]
@@ -78,12 +78,19 @@ class Books:
     in_flight: Counter[Endpoint] = field(default_factory=Counter)
     ranged: Counter[Endpoint] = field(default_factory=Counter)
     """Of those in flight, the ones that ask for a part of an object."""
+    late: set[Lease] = field(default_factory=set)
+    """Of those in flight, the ones whose answer should have begun: they take nothing of the line."""
     outcomes: deque[Arrived | Failed] = field(default_factory=deque)
     events: deque[Event] = field(default_factory=deque)
     orphans: list[Item] = field(default_factory=list)
     """Settled while somebody still used their files."""
     received: int = 0
     fatal: LocalError | None = None
+
+    @property
+    def busy(self) -> int:
+        """Connections that share the line now."""
+        return sum(self.in_flight.values()) - len(self.late)
 
     def begin(self, task: Task) -> Item:
         """An item for a task that has become active."""

@@ -16,9 +16,18 @@ __all__ = ["Chooser"]
 SLOW_SECONDS = 2.0
 """A lease with more than this ahead of it is worth splitting when nothing else is left to do."""
 SILENCE = 3.0
-"""A connection that is silent for so long while others move is dropped, its range taken over."""
+"""A connection that falls silent for so long while others move is dropped, its range taken over."""
 LONE_SILENCE = 5.0
 """The same where no other moves: the line as a whole may be slow."""
+ANSWER_SECONDS = 1.5
+"""So long an answer may at least take to begin where others came meanwhile: a lost packet costs a second."""
+LONE_ANSWER_SECONDS = 3.0
+"""The same where nothing came: the line as a whole may be slow."""
+LATE = 3
+"""An answer is late that takes so many times longer than usual to begin, and ``LATE_SECONDS`` at least."""
+LATE_SECONDS = 0.3
+FIRST_ANSWER_SECONDS = 5.0
+"""The same of an endpoint that has not sent a byte yet: how long it usually takes is not known."""
 PROBE_SECONDS = 1.0
 """So long the hub waits for a mirror's first answer before it takes the mirror's work."""
 SLOWER = 10
@@ -73,17 +82,38 @@ class Chooser:
 
         How long a silence may last follows from the endpoint's latency: a slow far side is not a dead line.
         """
-        latency = self.board.latency(lease.endpoint)
-        if latency is None:
-            return False  # never heard of: the socket's own time limit decides
+        if lease.first is None:
+            return lease.asked is not None and now - lease.asked > self._answer_within(lease)
+        latency = self.board.latency(lease.endpoint) or 0.0
         peers = [peer for peer in leases if peer is not lease and peer.first and now - peer.heard < 1.0]
         if now - lease.heard > max(SILENCE if peers else LONE_SILENCE, 5 * latency):
             return True
         rates = sorted(rate for peer in peers if (rate := peer.rate(now)) is not None)
         own = lease.rate(now)
-        if len(rates) < 3 or own is None or lease.first is None or now - lease.first < 5.0:
+        if len(rates) < 3 or own is None or now - lease.first < 5.0:
             return False
         return own < rates[len(rates) // 2] / SLOWER
+
+    def is_late(self, lease: Lease, now: float) -> bool:
+        """Whether its answer should have begun: somebody else may use the line meanwhile."""
+        latency = self.board.latency(lease.endpoint)
+        if lease.first is not None or lease.asked is None or latency is None:
+            return False
+        return now - lease.asked > max(LATE_SECONDS, LATE * latency)
+
+    def _answer_within(self, lease: Lease) -> float:
+        """Seconds that ``lease`` may wait for its answer to begin; then it is asked for anew.
+
+        From the third time in a row on it may take twice as long: a mirror that fetches an object first
+        must not be hung up on for ever. The socket's own time limit holds beside this.
+        """
+        endpoint = lease.endpoint
+        latency = self.board.latency(endpoint)
+        if latency is None:
+            return FIRST_ANSWER_SECONDS * 2.0 ** self.board.failures_in_a_row(endpoint)
+        others = lease.asked is not None and self.board.heard_at > lease.asked + latency
+        floor = ANSWER_SECONDS if others else LONE_ANSWER_SECONDS
+        return max(floor, SLOWER * latency) * 2.0 ** max(0, lease.task.unanswered[endpoint] - 1)
 
     def _ready_at(self, endpoint: Endpoint, task: Task) -> float:
         if self.has_url(task.pointer, endpoint):

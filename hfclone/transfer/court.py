@@ -13,7 +13,6 @@ from hfclone import errors
 from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError, LocalError
 from hfclone.events import Failed, Faulted, Waiting
-from hfclone.hashing import range_digest
 from hfclone.health import FILES, Board
 from hfclone.partials import Partials
 from hfclone.patience import Clock, Patience, Verdict, judge
@@ -86,7 +85,7 @@ class Court:
                 self.board.hold(endpoint, asked)
                 return
             self.board.failed(endpoint, error, lease.began)
-            if isinstance(error, _SHAKEN):
+            if isinstance(error, _SHAKEN) and not (isinstance(error, errors.Stalled) and lease.gone):
                 self.tempo.lost()
 
     def _count_other_file(self, task: Task, endpoint: Endpoint, error: errors.OtherFile) -> None:
@@ -163,7 +162,7 @@ class Court:
 
     def differs(self, item: Item, start: int, stop: int) -> None:
         """``[start, stop)`` is about to be replaced, since two endpoints send different bytes for it."""
-        item.trust.differs(start, stop, lambda low, high: range_digest(item.opened.descriptor, low, high))
+        item.trust.differs(start, stop, item.opened.digest)
         if item.trust.trial_due:
             item.task.ready_at = math.inf  # until those under way have ended, and the whole was hashed
 
@@ -197,7 +196,7 @@ class Court:
         """The object is right now: whose bytes are not in it sent wrong ones."""
         if not item.trust.claims:
             return
-        liars = item.trust.liars(lambda start, stop: range_digest(item.opened.descriptor, start, stop))
+        liars = item.trust.liars(item.opened.digest)
         for endpoint in self.board.endpoints:
             if str(endpoint) in liars:
                 error = errors.WrongBytes(str(endpoint), item.pointer.oid)

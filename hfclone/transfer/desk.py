@@ -93,7 +93,7 @@ class Desk:
         """Work for a worker: an object to open, a range to fetch, or ``None`` to go home."""
         with self._lock:
             while not self._stopped:
-                if self._open and sum(self._books.in_flight.values()) < self._kit.tempo.target:
+                if self._open and self._books.busy < self._kit.tempo.target:
                     job = self._find_job()
                     if job is not None:
                         return job
@@ -145,7 +145,9 @@ class Desk:
                 self._pool.widen(lease)
             self._board.met(lease.endpoint)  # headers alone end no wait: a body may be empty each time
             self._kit.patience.answered()
-            self._board.began(lease.endpoint, now - lease.began)
+            self._board.began(lease.endpoint, now - (lease.asked or lease.began))
+            lease.task.unanswered.pop(lease.endpoint, None)
+            self._books.late.discard(lease)
             lease.heard = lease.first = now
             item = self._books.items[lease.task.pointer.oid]
             self._books.events.append(Started(item.pointer.oid, str(lease.endpoint)))
@@ -276,12 +278,13 @@ class Desk:
         with self._lock:
             now, kit = self._clock.now(), self._kit
             latency = max((self._board.latency(e) or 0.0 for e in self._board.endpoints), default=0.0)
-            kit.tempo.tick(now, self._books.received, sum(self._books.in_flight.values()), latency)
+            kit.tempo.tick(now, self._books.received, self._books.busy, latency)
             closed_for = kit.hours.closed_for()
             self._open = not closed_for
             if closed_for:
                 kit.patience.postpone()
             leases = list(self._pool.leases())
+            self._books.late = {lease for lease in leases if self._chooser.is_late(lease, now)}
             if self._court.hopeless:
                 self._give_up()
             elif not leases:
@@ -290,7 +293,9 @@ class Desk:
             if self._open and (self._pool.waiting or any(task.todo for task in self._pool.active.values())):
                 self._work.notify_all()
             dropped = [lease for lease in leases if closed_for or self._chooser.lags(lease, leases, now)]
-            return [lease for lease in dropped if not self._abandoned(lease, now)]
+            for lease in dropped:
+                self._take_back(lease, now)
+            return dropped
 
     def stop(self) -> None:
         """Send everybody home."""
@@ -310,7 +315,7 @@ class Desk:
         now = self._clock.now()
         task = self._pool.begin(now)
         if task is None:
-            lease = self._pool.take(now, self._choose) or self._pool.split(now, self._choose, self._worth_splitting)
+            lease = self._pool.take(now, self._choose) or self._split(now)
             if lease is not None:
                 lease.counted = not lease.whole
                 self._books.in_flight[lease.endpoint] += 1
@@ -319,6 +324,12 @@ class Desk:
             if self._all_in_trouble(now):
                 task = self._pool.begin(now, MOST_ACTIVE)
         return None if task is None else self._books.begin(task)
+
+    def _split(self, now: float) -> Lease | None:
+        """A part of what another fetches; not in place of a late one, which will be asked for anew itself."""
+        if self._books.late:
+            return None
+        return self._pool.split(now, self._choose, self._worth_splitting)
 
     def _all_in_trouble(self, now: float) -> bool:
         """Whether what was begun cannot go on, while an endpoint might serve what waits."""
@@ -349,6 +360,7 @@ class Desk:
 
     def _return(self, lease: Lease) -> None:
         self._pool.give_back(lease)
+        self._books.late.discard(lease)
         self._books.in_flight[lease.endpoint] -= 1
         self._books.ranged[lease.endpoint] -= lease.counted
         rate = lease.rate(self._clock.now())
@@ -360,16 +372,15 @@ class Desk:
         for start, stop in lease.brought:
             item.trust.note(str(lease.endpoint), start, stop)
 
-    def _abandoned(self, lease: Lease, now: float) -> bool:
-        """Take the range of a connection that never answered; the connection itself ends by its own limit."""
+    def _take_back(self, lease: Lease, now: float) -> None:
+        """Give the range of a connection that has not answered to another; one that has gives it back itself."""
         if lease.first is not None:
-            return False
-        error = errors.Stalled(str(lease.endpoint), now - lease.began)
+            return
         self._return(lease)
         lease.gone = True
         if self._open:
-            self._court.blame(lease, error)
-        return True
+            lease.task.unanswered[lease.endpoint] += 1
+            self._court.blame(lease, errors.Stalled(str(lease.endpoint), now - (lease.asked or lease.began)))
 
     def _give_up(self) -> None:
         self._court.give_up()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hfclone import errors
 from hfclone.errors import HfcloneError
 from hfclone.health import RangeSupport
-from hfclone.http import Answer, Web, wall_clock
+from hfclone.http import Answer, Grip, Web, wall_clock
 from hfclone.hub import explain
 from hfclone.names import Pin
 from hfclone.pointer import Pointer
@@ -34,7 +34,9 @@ class Body:
     ranges: RangeSupport
 
 
-def request_range(web: Web, source: Source, pin: Pin, pointer: Pointer, start: int, stop: int, now: float) -> Body:
+def request_range(
+    web: Web, source: Source, pin: Pin, pointer: Pointer, start: int, stop: int, now: float, *, grip: Grip | None = None
+) -> Body:
     """Ask for ``[start, stop)`` of ``pointer``; close the body's answer when done.
 
     An answer with the whole object in place of the range is returned as such (``ranges`` is NO).
@@ -46,9 +48,13 @@ def request_range(web: Web, source: Source, pin: Pin, pointer: Pointer, start: i
     whole = start == 0 and stop == pointer.size
     if not whole:
         headers["Range"] = format_range(start, stop)
-    named_by = source.endpoint.url if source.signed else None
     answer = web.ask(
-        source.url, label=str(source.endpoint), headers=headers, authority=source.authority, named_by=named_by
+        source.url,
+        label=str(source.endpoint),
+        headers=headers,
+        authority=source.authority,
+        named_by=source.endpoint.url if source.signed else None,
+        grip=grip,
     )
     try:
         if answer.status == 206:

@@ -42,6 +42,8 @@ class Lease:
     began: float
     heard: float
     """Clock time of the last byte (or of the beginning); later than now while the rate limit holds it."""
+    asked: float | None = None
+    """Clock time at which its request went out; before that its URL is asked for."""
     first: float | None = None
     """Clock time at which its answer began."""
     gaps: RangeSet | None = None
@@ -53,7 +55,7 @@ class Lease:
     signed: bool = False
     """It is answered by whom a signed URL names, not by the endpoint itself."""
     gone: bool = False
-    """Its range was given back while its connection still waited for an answer."""
+    """Its range was given back while it still waited for an answer."""
 
     @property
     def whole(self) -> bool:
@@ -94,6 +96,8 @@ class Task:
     """How often an endpoint named another length for it."""
     absences: Counter[Endpoint] = field(default_factory=Counter)
     """How often an endpoint said that it does not have it."""
+    unanswered: Counter[Endpoint] = field(default_factory=Counter)
+    """How often in a row an answer of an endpoint was not waited for any longer."""
     error: HfcloneError | None = None
     """What last went wrong with it."""
     checking: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
 from hfclone.health import Board
-from hfclone.http import Answer, Authority, Web, wall_clock
+from hfclone.http import Answer, Authority, Grip, Web, wall_clock
 from hfclone.hub import explain
 from hfclone.names import Pin
 from hfclone.pointer import Oid, Pointer
@@ -30,6 +31,8 @@ __all__ = ["Source", "Sources"]
 BATCH = "LFS batch"
 BATCH_OBJECTS = 100
 """Objects a batch request asks for; the size git-lfs uses."""
+BATCH_SECONDS = 5.0
+"""A batch answer may take so long to begin, and twice as long each time in a row: everybody waits for it."""
 _MEDIA_TYPE = "application/vnd.git-lfs+json"
 _UNKNOWN_LIFE = 900.0
 """Seconds a signed URL is used where its end is not known; the hub's live an hour."""
@@ -81,6 +84,8 @@ class Sources:
         self._batch_sizes = dict.fromkeys(board.endpoints, BATCH_OBJECTS)
         self._broke_at: dict[Endpoint, float] = {}
         """When a batch request last failed: those who waited for it do not ask again, one after the other."""
+        self._stalls: Counter[Endpoint] = Counter()
+        """Batch requests in a row that were not answered in time."""
         self._asking = {endpoint: threading.Lock() for endpoint in board.endpoints}
 
     def find(self, pointer: Pointer, endpoint: Endpoint, next_up: Callable[[], Iterable[Pointer]]) -> Source | None:
@@ -192,11 +197,14 @@ class Sources:
                 headers=headers,
                 body=json.dumps(request).encode(),
                 authority=authority,
+                grip=Grip(BATCH_SECONDS * 2.0 ** self._stalls[endpoint]),
             ) as answer:
+                self._stalls[endpoint] = 0
                 quota = answer.quota
                 self._board.met(endpoint)
                 self._read_batch(endpoint, group, answer, authority)
-        except HfcloneError:
+        except HfcloneError as error:
+            self._stalls[endpoint] += isinstance(error, errors.Stalled)
             self._broke_at[endpoint] = self._now()
             raise
         finally:

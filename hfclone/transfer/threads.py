@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hfclone.events import Failed, OnEvent
-from hfclone.hashing import blocks
 from hfclone.health import Board
 from hfclone.http import READ_BYTES, Authority, Web
 from hfclone.measures import Window
@@ -123,11 +122,12 @@ class _Crew:
 
     def _drop(self, lease: Lease) -> None:
         for worker in self._workers:
-            if worker.fetching is not None and worker.fetching[0] is lease:
-                self._web.interrupt(worker.fetching[1])
+            fetching = worker.fetching
+            if fetching is not None and fetching[0] is lease:
+                fetching[1].break_off()
 
     def _guard(self, job: Callable[[], None]) -> None:
-        """A bug in a thread must end the run, not leave it waiting."""
+        """A bug in a thread, or a disk that fails, must end the run, not leave it waiting."""
         try:
             job()
         except BaseException as error:  # noqa: BLE001  # handed to the caller's thread, which raises it
@@ -138,7 +138,7 @@ class _Crew:
         """Follow the prefixes of the objects while their pages are warm."""
         while (job := self._desk.next_prefix()) is not None:
             item, start, stop = job
-            for block in blocks(item.opened.descriptor, start, stop):
+            for block in item.opened.blocks(start, stop):
                 item.digest.update(block)
             self._desk.hashed(item, stop)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hfclone.errors import HfcloneError, LocalError, Truncated
-from hfclone.hashing import RangeDigest, same_bytes
-from hfclone.http import READ_BYTES, Answer, Web
+from hfclone.hashing import RangeDigest
+from hfclone.http import READ_BYTES, Grip, Web
 from hfclone.names import Pin
 from hfclone.partials import Partial, Record
 from hfclone.patience import Clock
@@ -22,7 +22,9 @@ __all__ = ["Line", "Worker"]
 RECORD_BYTES = 4 * 1024 * 1024
 """Bytes of one journal line: what a byte lost with the power costs."""
 RECORD_SECONDS = 0.05
-"""So often a growing line is brought up to date: what a kill costs each connection."""
+"""So often a growing line is brought up to date while bytes keep coming: what a kill costs each connection."""
+LULL = 0.005
+"""Seconds without a byte after which a line is brought up to date: the next byte may be long in coming."""
 NAP = 0.2
 """Seconds slept at once, so that going home never waits for the rate limit."""
 
@@ -49,8 +51,8 @@ class Worker:
         self._pin = line.pin
         self._clock = line.clock
         self._read_bytes = line.read_bytes
-        self.fetching: tuple[Lease, Answer] | None = None
-        """What it reads from just now, so that the coordinator can break it off."""
+        self.fetching: tuple[Lease, Grip] | None = None
+        """What it is about just now, so that the coordinator can break it off."""
 
     def run(self) -> None:
         """Take jobs until there are none."""
@@ -87,14 +89,15 @@ class Worker:
         lease.signed = source.signed
         asked_at = self._clock.now()
         start, stop = lease.position, lease.stop
+        lease.asked, grip = asked_at, Grip()
+        self.fetching = (lease, grip)
         with self._sources.asking(source) as heard:
-            body = request_range(self._web, source, self._pin, pointer, start, stop, asked_at)
+            body = request_range(self._web, source, self._pin, pointer, start, stop, asked_at, grip=grip)
             heard(body.answer)
         with body.answer:
             self._sources.learn(pointer, source, body.answer)
             lease.signed = lease.signed or bool(body.answer.hops)
             item = self._desk.answers(lease, body.ranges)
-            self.fetching = (lease, body.answer)
             self._receive(lease, body, item)
 
     def _receive(self, lease: Lease, body: Body, item: Item) -> None:
@@ -120,7 +123,7 @@ class Worker:
             for piece, at in _wanted(chunk, offset, lease):
                 if not lease.checking:
                     item.opened.write(piece, at)
-                elif not same_bytes(item.opened.descriptor, piece, at):
+                elif not item.opened.holds(piece, at):
                     self._desk.differs(item, at, at + len(piece))
                     item.opened.write(piece, at)
                 recorder.add(piece, at)
@@ -129,6 +132,8 @@ class Worker:
             self._desk.arrived(item, lease, offset, unused)
             if offset >= lease.stop:
                 return
+            if recorder.dirty and body.answer.is_quiet(LULL):
+                recorder.flush()
         want = min(body.stop, lease.stop)
         if offset < want:  # a body that says no length may end anywhere, and no layer below sees that
             raise Truncated(str(lease.endpoint), offset - body.start, want - body.start)
@@ -174,7 +179,7 @@ class _Recorder:
         self._digest = RangeDigest()
         self._slot: int | None = None
         self._since = clock.now()
-        self._begin(0)
+        self._start = self._stop = self._said = 0
 
     def add(self, piece: memoryview, at: int) -> None:
         """``piece`` was written at ``at``."""
@@ -191,14 +196,20 @@ class _Recorder:
         if full:
             self._begin(self._stop)
 
+    @property
+    def dirty(self) -> bool:
+        """Whether something was gathered and not journalled."""
+        return self._stop > self._said
+
     def flush(self) -> None:
         """Journal what was gathered."""
-        if self._stop > self._start:
+        if self.dirty:
             record = Record(self._start, self._stop, self._endpoint, self._digest.hexdigest())
             self._slot = self._partial.record(record, self._slot)
+            self._said = self._stop
 
     def _begin(self, at: int) -> None:
-        self._start = self._stop = at
+        self._start = self._stop = self._said = at
         self._slot = None
         self._digest = RangeDigest()
         self._since = self._clock.now()

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from hfclone.errors import CannotRead, CannotWrite
 from hfclone.events import Waiting
 from hfclone.pointer import Pointer
 from tests.faults.rig import MB, Rig, same_file
-from tests.hub.streams import Throttle
+from tests.hub.streams import HoldAt, Throttle
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,10 +37,12 @@ def start(rig: Rig, *options: str) -> subprocess.Popen[bytes]:
     return process
 
 
+@pytest.mark.slow
 def test_killed_five_times_in_a_row(rig: Rig) -> None:
+    """On a line of 3 MB/s; what a kill costs grows with the rate."""
     rig.objects = sorted(rig.objects, key=lambda pointer: -pointer.size)[:2]  # what has arrived is placed by others
     rig.total = sum(pointer.size for pointer in rig.objects)
-    throttle = rig.hub.faults.add(Throttle(total=12 * MB), on="cdn")
+    throttle = rig.hub.faults.add(Throttle(each=300_000, total=3 * MB), on="cdn")
     for share in (0.15, 0.3, 0.45, 0.6, 0.75):
         process = start(rig)
         assert rig.hub.log.wait(lambda _log, share=share: rig.sent() > share)  # type: ignore[misc]  # a bound default
@@ -52,8 +55,7 @@ def test_killed_five_times_in_a_row(rig: Rig) -> None:
     assert process.returncode == 0, said
     for pointer in rig.objects:
         assert same_file(rig.partials.part_path(pointer), rig.repo.object_path(pointer.oid))
-    lost = (rig.sent() - 1) * rig.total / 5
-    assert lost < 2.5 * MB  # bytes a kill; what lies in sockets, and a twentieth of a second
+    assert rig.sent() <= 1.05  # what lies in sockets, and what came too late for a line of the journal
 
 
 def test_a_platform_without_positioned_reads_and_writes(rig: Rig) -> None:
@@ -116,3 +118,39 @@ def test_a_disk_that_fills_while_an_object_arrives(rig: Rig, small_disk: Path) -
         ran = run.done()
     assert not ran.failed
     assert rig.sent() <= 1.3
+
+
+def test_a_part_that_cannot_be_read_ends_the_run_with_its_name(rig: Rig) -> None:
+    """The descriptor is replaced by one that takes what it cannot give back, as a failing disk does."""
+    large = max(rig.objects, key=lambda pointer: pointer.size)
+    rig.objects = [large]
+    part = rig.partials.part_path(large)
+    hold = HoldAt(at=0)
+    rig.hub.faults.add(hold, on="cdn")
+    with rig.in_background() as run:
+        assert hold.held.wait(20)
+        [descriptor] = [number for number in map(int, os.listdir("/proc/self/fd")) if opened(number) == str(part)]
+        blind = os.open(part, os.O_WRONLY)
+        os.dup2(blind, descriptor)
+        os.close(blind)
+        hold.go.set()
+        with pytest.raises(CannotRead, match="Bad file descriptor") as caught:
+            run.done()
+    assert str(part) in str(caught.value)
+    assert caught.value.hint
+
+
+def opened(descriptor: int) -> str:
+    """What a descriptor of ours is open on; empty if it is closed meanwhile."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except FileNotFoundError:
+        return ""
+
+
+@pytest.mark.parametrize("suffix", ["part", "journal"])
+def test_a_directory_in_the_place_of_a_file_of_ours(rig: Rig, suffix: str) -> None:
+    large = max(rig.objects, key=lambda pointer: pointer.size)
+    (rig.directory / f"{large.oid}.{suffix}").mkdir(parents=True)
+    with pytest.raises(CannotWrite, match=rf"{large.oid}\.{suffix}"):
+        rig.fetch()

@@ -69,9 +69,9 @@ def test_a_poor_line_brings_everything_and_sends_little_twice(rig: Rig, fault: C
     assert ran.seconds < 12
 
 
-@pytest.mark.parametrize("after", [None, 100_000])
-def test_answers_that_stall_for_ever_are_left(rig: Rig, after: int | None) -> None:
-    rig.hub.faults.add(Stall(after=after), on="cdn", probability=0.3, seed=3)
+def test_bodies_that_stall_for_ever_are_left(rig: Rig) -> None:
+    """Those that never begin: ``test_late_answers``."""
+    rig.hub.faults.add(Stall(after=100_000), on="cdn", probability=0.3, seed=3)
     ran = rig.fetch()
     assert not ran.failed
     assert rig.sent() <= FAIR
@@ -129,7 +129,7 @@ def test_a_dead_url_costs_a_new_one_and_nothing_else(rig: Rig) -> None:
     ran = rig.fetch()
     assert not ran.failed
     assert set(ran.faults) <= {"url-expired", "server-fault"}
-    assert len(rig.hub.log.of(kind="batch")) <= 4
+    assert len(rig.hub.log.of(kind="batch")) <= 6
 
 
 def test_a_cdn_that_always_says_403_is_not_asked_in_a_tight_loop(rig: Rig) -> None:

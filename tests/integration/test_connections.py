@@ -1,0 +1,281 @@
+"""Ways to a host: straight, over proxies, with TLS; and an exchange that another thread breaks."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import select
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from hfclone.connections import Route
+from hfclone.errors import HfcloneError, Stalled, Unreachable
+from hfclone.http import Grip, Limits, Web
+
+
+class Host(BaseHTTPRequestHandler):
+    """Answers with what it was asked for; ``/silent`` gets no answer until ``free``."""
+
+    protocol_version = "HTTP/1.1"
+    seen: list[tuple[str, dict[str, str]]]
+    asked: threading.Event
+    free: threading.Event
+
+    def do_GET(self) -> None:
+        self.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        self.asked.set()
+        if self.path == "/silent":
+            self.free.wait(20)
+        body = self.path.encode()
+        with contextlib.suppress(OSError):  # who was broken off has gone
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+class Served:
+    """A host on a port of its own, with TLS where there is a certificate."""
+
+    def __init__(self, pem: Path | None = None) -> None:
+        self.seen: list[tuple[str, dict[str, str]]] = []
+        self.asked, self.free = threading.Event(), threading.Event()
+        handler = type("Handler", (Host,), {"seen": self.seen, "asked": self.asked, "free": self.free})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server.daemon_threads = True
+        if pem is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(pem)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        name = "localhost" if pem else "127.0.0.1"
+        self.url = f"{'https' if pem else 'http'}://{name}:{self.server.server_address[1]}"
+
+
+class Proxy:
+    """A small proxy: plain requests, CONNECT, and SOCKS5 with or without a password. ``heard`` has what it got."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client:
+            first = client.recv(65536)
+            if not first:
+                return
+            if first[0] == 5:
+                self._socks(client, first)
+                return
+            while b"\r\n\r\n" not in first:
+                first += client.recv(65536)
+            self.heard.append(first)
+            method, target, _ = first.split(b" ", 2)
+            if method == b"CONNECT":
+                host, _, port = target.decode().rpartition(":")
+                with socket.create_connection((host, int(port))) as far:
+                    client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+                    shovel(client, far)
+            else:
+                parts = urlsplit(target.decode())
+                with socket.create_connection((parts.hostname, parts.port)) as far:
+                    far.sendall(first.replace(target, (parts.path or "/").encode(), 1))
+                    shovel(client, far)
+
+    def _socks(self, client: socket.socket, greeting: bytes) -> None:
+        if 2 in greeting[2:]:
+            client.sendall(b"\x05\x02")
+            self.heard.append(client.recv(1024))
+            client.sendall(b"\x01\x00")
+        else:
+            client.sendall(b"\x05\x00")
+        request = client.recv(1024)
+        self.heard.append(request)
+        port = int.from_bytes(request[-2:], "big")
+        with socket.create_connection(("127.0.0.1", port)) as far:
+            client.sendall(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x00")
+            shovel(client, far)
+
+
+def shovel(left: socket.socket, right: socket.socket) -> None:
+    """Bytes in both directions until one side ends."""
+    while True:
+        for one in select.select([left, right], [], [], 20)[0]:
+            data = one.recv(65536)
+            if not data:
+                return
+            (right if one is left else left).sendall(data)
+
+
+@pytest.fixture
+def host() -> Iterator[Served]:
+    served = Served()
+    yield served
+    served.free.set()
+    served.server.shutdown()
+    served.server.server_close()
+
+
+@pytest.fixture(scope="session")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for localhost with its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl")
+    folder = tmp_path_factory.mktemp("pem")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
+    names = ["-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([*command.split(), *names], cwd=folder, check=True, capture_output=True)
+    both = folder / "both.pem"
+    both.write_bytes((folder / "key.pem").read_bytes() + (folder / "cert.pem").read_bytes())
+    return both
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    proxy = Proxy()
+    yield proxy
+    proxy.socket.close()
+
+
+def get(web: Web, url: str) -> bytes:
+    with web.ask(url, label="host") as answer:
+        return answer.text()
+
+
+def test_a_plain_request_over_a_proxy(host: Served, proxy: Proxy) -> None:
+    proxies = {"http": f"me:se%40cret@127.0.0.1:{proxy.port}"}  # no scheme: http is meant
+    with Web(user_agent="test", proxies=proxies) as web:
+        assert get(web, f"{host.url}/a?b=c%2Fd") == b"/a"
+    assert proxy.heard[0].startswith(f"GET {host.url}/a?b=c%2Fd HTTP/1.1\r\n".encode())
+    assert base64.b64encode(b"me:se@cret") in proxy.heard[0]
+
+
+def test_tls_through_a_proxy_hides_everything_from_it(pem: Path, proxy: Proxy) -> None:
+    host = Served(pem)
+    proxies = {"https": f"http://me:secret@127.0.0.1:{proxy.port}"}
+    with Web(user_agent="test", proxies=proxies, ca_bundle=str(pem)) as web:
+        assert get(web, f"{host.url}/private") == b"/private"
+    assert len(proxy.heard) == 1
+    assert proxy.heard[0].startswith(b"CONNECT localhost:")
+    assert base64.b64encode(b"me:secret") in proxy.heard[0]
+    assert b"private" not in proxy.heard[0]
+    assert "proxy-authorization" not in host.seen[0][1]
+
+
+@pytest.mark.parametrize("secret", ["", "me:se%40cret@"])
+def test_socks(host: Served, proxy: Proxy, secret: str) -> None:
+    with Web(user_agent="test", proxies={"all": f"socks5h://{secret}127.0.0.1:{proxy.port}"}) as web:
+        assert get(web, host.url.replace("127.0.0.1", "host.invalid") + "/a") == b"/a"  # the proxy knows the name
+    assert b"host.invalid" in proxy.heard[-1]
+    assert not secret or proxy.heard[0] == b"\x01\x02me\x07se@cret"
+
+
+def test_tls_is_verified(pem: Path, tmp_path: Path) -> None:
+    host = Served(pem)
+    with Web(user_agent="test", ca_bundle=str(pem)) as web:
+        assert get(web, f"{host.url}/a") == b"/a"
+        with pytest.raises(Unreachable, match=r"(?i)mismatch|match|certificate"):
+            get(web, f"{host.url.replace('localhost', '127.0.0.1')}/a")
+    with Web(user_agent="test") as web, pytest.raises(Unreachable, match=r"(?i)certificate"):
+        get(web, f"{host.url}/a")
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    shutil.copy(pem, folder / "both.pem")
+    subprocess.run(["openssl", "rehash", folder], check=True)
+    with Web(user_agent="test", ca_bundle=str(folder)) as web:
+        assert get(web, f"{host.url}/a") == b"/a"
+    assert [path for path, _ in host.seen] == ["/a", "/a"]
+
+
+def test_a_proxy_that_is_not_there(host: Served) -> None:
+    with Web(user_agent="test", proxies={"http": "http://127.0.0.1:9"}) as web, pytest.raises(Unreachable):
+        get(web, f"{host.url}/a")
+    assert not host.seen
+
+
+def test_the_environment_is_not_asked(host: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither for a proxy, nor for a password."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Web(user_agent="test") as web:
+        assert get(web, f"{host.url}/a") == b"/a"
+    assert "authorization" not in host.seen[0][1]
+
+
+@pytest.mark.parametrize(
+    ("entry", "url", "without"),
+    [
+        ("huggingface.co", "https://huggingface.co/a", True),
+        ("huggingface.co", "https://cdn.huggingface.co/a", True),
+        (".huggingface.co", "https://huggingface.co/a", True),
+        ("*.huggingface.co", "https://cdn.huggingface.co/a", True),
+        ("gingface.co", "https://huggingface.co/a", False),
+        ("huggingface.co:8080", "https://huggingface.co/a", False),
+        ("huggingface.co:443", "https://HuggingFace.co/a", True),
+        ("10.0.0.0/8", "http://10.1.2.3:8080/a", True),
+        ("10.0.0.0/8", "http://11.1.2.3/a", False),
+        ("127.0.0.1", "http://127.0.0.1:5000/a", True),
+        ("::1", "http://[::1]:5000/a", True),
+        ("*", "http://any/a", True),
+        ("", "http://any/a", False),
+    ],
+)
+def test_who_goes_without_a_proxy(entry: str, url: str, without: bool) -> None:
+    route = Route({"all": "proxy:3128"}, (entry,))
+    assert route.proxy_for(urlsplit(url)) == ("" if without else "http://proxy:3128")
+
+
+def broken_by(breaking: Callable[[Web, Grip], None], host: Served) -> tuple[HfcloneError, float]:
+    """What a request that waits for its answer ends with, and how long after ``breaking``."""
+    web, grip, errors = Web(user_agent="test", limits=Limits(2.0, 20.0)), Grip(), []
+
+    def ask() -> None:
+        try:
+            web.ask(f"{host.url}/silent", label="host", grip=grip)
+        except HfcloneError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert host.asked.wait(10)
+    began = time.monotonic()
+    breaking(web, grip)
+    thread.join(10)
+    return errors[0], time.monotonic() - began
+
+
+@pytest.mark.parametrize("breaking", [lambda _web, grip: grip.break_off(), lambda web, _grip: web.close()])
+def test_who_waits_for_an_answer_can_be_woken(host: Served, breaking: Callable[[Web, Grip], None]) -> None:
+    error, seconds = broken_by(breaking, host)
+    assert isinstance(error, Unreachable)
+    assert seconds < 3
+
+
+def test_silence_has_a_limit(host: Served) -> None:
+    with Web(user_agent="test") as web, pytest.raises(Stalled):
+        web.ask(f"{host.url}/silent", label="host", grip=Grip(0.3))
+    host.free.set()
