@@ -9,7 +9,6 @@ from typing import Any  # click hands over options by name
 import click
 
 from hfclone.cli.inspecting import guarded, json_option
-from hfclone.cli.messages import EXIT_OK
 from hfclone.cli.options import (
     Command,
     Job,
@@ -143,8 +142,8 @@ def completion(shell: str) -> Job:
         kind = get_completion_class(shell)
         assert kind is not None  # Choice lets no other through
         # The script asks 'hfclone' itself each time; which command stands here does not matter.
-        write_line(kind(completion, {}, "hfclone", "_HFCLONE_COMPLETE").source().strip("\n"))
-        return EXIT_OK
+        script = kind(completion, {}, "hfclone", "_HFCLONE_COMPLETE").source().strip("\n")
+        return Session(Settings()).run(lambda _on_event: write_line(script))
 
     return job
 

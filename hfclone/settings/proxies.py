@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from hfclone.errors import BadOption
 from hfclone.settings.chosen import Proxies
@@ -21,7 +21,7 @@ __all__ = ["proxies_of", "with_certificates", "with_proxies", "without_password"
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 _OPTIONS = ("http-proxy", "https-proxy", "all-proxy", "no-proxy")
-_PASSWORD = re.compile(r"(?<=//)[^/?#]*@")
+_ESCAPES = "in a password, / is written %2F, ? %3F, # %23, @ %40"
 
 
 def proxies_of(said: Callable[[str], Said]) -> Proxies:
@@ -36,7 +36,7 @@ def proxies_of(said: Callable[[str], Said]) -> Proxies:
     by_caller = any(said(option).origin is Origin.FLAG for option in _OPTIONS[:3])  # the library's argument
     if said("--proxy").values and not by_caller:
         return Proxies(named=_parsed(said("--proxy")), no_proxy=bypassed)
-    http, https, everything = (_usual(said(option).last) for option in _OPTIONS[:3])
+    http, https, everything = (_usual(said(option)) for option in _OPTIONS[:3])
     return Proxies(http, https, everything, bypassed)
 
 
@@ -62,27 +62,40 @@ def with_certificates(environ: Mapping[str, str], bundle: str | None) -> dict[st
 
 def without_password(url: str) -> str:
     """``url`` for a reader: whoever is named before its host is not shown."""
-    return _PASSWORD.sub("***@", url) if "://" in url else url.rpartition("@")[2]
+    before, _at, host = url.rpartition("@")
+    scheme, mark, _user = before.partition("://")
+    return f"{scheme}://***@{host}" if mark else host
 
 
 def _parsed(said: Said) -> str:
     given = said.last.strip()
     text = given if "://" in given else f"http://{given}"
+    url = _split(said, text)
     shown = without_password(given)
-    try:
-        url = urlsplit(text)
-        _ = url.port
-    except ValueError:
-        raise BadOption(said.name, shown, "it is no URL") from None
     if url.scheme not in _SCHEMES:
         raise BadOption(said.name, shown, f"write a URL of {', '.join(_SCHEMES)}")
     if not url.hostname or not text.isprintable() or " " in text:
         raise BadOption(said.name, shown, "it names no host")
-    if url.path.strip("/") or url.query or url.fragment:
+    if url.path.strip("/"):
         raise BadOption(said.name, shown, "nothing follows a proxy's host and port")
     return text.rstrip("/")
 
 
-def _usual(url: str) -> str | None:
-    """A desktop writes ``socks://`` and means version 5."""
-    return re.sub(r"^socks://", "socks5://", url) or None
+def _usual(said: Said) -> str | None:
+    """What every program reads; a desktop writes ``socks://`` and means version 5."""
+    url = re.sub(r"^socks://", "socks5://", said.last)
+    _ = _split(said, url if "://" in url else f"http://{url}")
+    return url or None
+
+
+def _split(said: Said, text: str) -> SplitResult:
+    """The parts of a proxy's URL. What a library says of one that it cannot read has the password in it."""
+    shown = without_password(said.last)
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        raise BadOption(said.name, shown, f"it is no URL; {_ESCAPES}") from None
+    if url.query or url.fragment or "@" in url.path:
+        raise BadOption(said.name, shown, f"it names no host; {_ESCAPES}")
+    return url

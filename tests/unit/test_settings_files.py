@@ -219,6 +219,15 @@ def test_what_a_caller_says_wins() -> None:
     assert settings.proxies == Proxies(http="http://caller", all="http://all")
 
 
+@pytest.mark.parametrize("name", ["https_proxy", "ALL_PROXY", "HFCLONE_PROXY"])
+@pytest.mark.parametrize("password", ["s3c/ret", "1#s3c", "1?s3c", "1/s3c", "s3c#ret"])
+def test_a_password_that_is_not_escaped(name: str, password: str) -> None:
+    with pytest.raises(BadOption, match="%2F") as caught:
+        read_settings({}, environ={name: f"http://me:{password}@proxy:3128"})
+    assert caught.value.option == name
+    assert "s3c" not in f"{caught.value} {caught.value.fields()}"
+
+
 def test_children_are_told_the_same() -> None:
     environ = {"HTTP_PROXY": "http://a", "http_proxy": "http://b", "ALL_PROXY": "socks://d", "NO_PROXY": "x", "A": "1"}
     settings = read_settings({}, environ=environ)
@@ -233,6 +242,8 @@ def test_children_are_told_the_same() -> None:
         ("http://me:p@ss@host:1", "http://***@host:1"),
         ("http://host:1", "http://host:1"),
         ("me:pass@host", "host"),
+        ("http://me:p/a#s?s@host:1", "http://***@host:1"),
+        ("http://me:p://s@host", "http://***@host"),
         ("host:1", "host:1"),
     ],
 )
