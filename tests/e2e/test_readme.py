@@ -19,24 +19,30 @@ from tests.hub.mirror import files_only
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", ROOT / "DEVELOPERS.md", *sorted((ROOT / "docs").glob("*.md"))]
+CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 MIRRORS = ("hf-mirror.com", "http://127.0.0.1:8080")
 """Endpoints that the README names; each becomes a mirror of the test hub."""
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, page: str = README) -> list[str]:
     """The fenced blocks in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
 
 
-def console_commands() -> list[str]:
+def console_commands(page: str = README) -> list[str]:
     """Every command that a console block shows."""
-    return [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
+    return [line[2:] for block in blocks("console", page) for line in block.splitlines() if line.startswith("$ ")]
+
+
+def table_commands(page: str = README) -> list[str]:
+    """Every command in the first column of a table."""
+    return re.findall(r"^\| `(hfclone [^`]*)` \|", page, re.MULTILINE)
 
 
 def hfclone_commands() -> list[str]:
-    """Every hfclone command, from console blocks and from the first column of tables."""
-    from_tables = re.findall(r"^\| `(hfclone [^`]*)` \|", README, re.MULTILINE)
+    """Every hfclone command, from console blocks and from tables."""
+    from_tables = table_commands()
     return [line for line in (*console_commands(), *from_tables) if "hfclone" in shlex.split(line, comments=True)]
 
 
@@ -141,6 +147,18 @@ def test_exit_codes() -> None:
     """The table is the program's."""
     rows = re.findall(r"^\| (\d+) \| (.*) \|$", README, re.MULTILINE)
     assert rows == [(str(code), meaning) for code, meaning in EXIT_CODES]
+
+
+def test_both_languages_show_the_same() -> None:
+    """Commands, code, exit codes and pages; only the words differ."""
+
+    def shown(page: str) -> list[object]:
+        commands = [shlex.split(command, comments=True) for command in console_commands(page)]
+        codes = re.findall(r"^\| (\d+) \|", page, re.MULTILINE)
+        targets = re.findall(r"\]\(([^)#:]+)\)", page)[1:]  # the first leads to the other language
+        return [commands, table_commands(page), blocks("python", page), codes, targets, page.count("\n## ")]
+
+    assert shown(CHINESE) == shown(README)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
