@@ -53,6 +53,7 @@ def shown_hub(hub: Hub) -> Hub:
         repo = make(hub, repo_id)
         repo.tag("v1.0")
     make(hub, "org/name", "dataset")
+    hub.repo("org/gguf", {"name-Q4_K_M.gguf": Lfs(1000, seed=3), "name-Q8_0.gguf": Lfs(2000, seed=4)})
     return hub
 
 
@@ -74,7 +75,7 @@ def on_test_hub(words: Sequence[str], mirrors: Mapping[str, str]) -> list[str]:
     return [mirrors.get(word, word) for word in words]
 
 
-OTHERS = ("ls", "status", "verify", "pull", "fetch", "lock", "sync")
+OTHERS = ("ls", "status", "verify", "pull", "fetch", "export", "import", "lock", "sync")
 """Commands that are not the main job."""
 
 
@@ -88,9 +89,15 @@ def test_other_commands_run(shown_hub: Hub, tmp_path: Path) -> None:
     make(shown_hub, "org/data", "dataset")
     env = environment(tmp_path, shown_hub)
     for command in ["hfclone org/name models/name", *filter(is_other, hfclone_commands())]:
-        full = [sys.executable, "-m", "hfclone", *shlex.split(command, comments=True)[1:]]
+        if " import " in command:
+            browsed = tmp_path / "Downloads" / "model (1).safetensors"
+            browsed.parent.mkdir()
+            (tmp_path / "models/name/model.safetensors").rename(browsed)
+        words = [word.replace("~", str(tmp_path)) for word in shlex.split(command, comments=True)]
+        full = [sys.executable, "-m", "hfclone", *words[1:]]
         done = subprocess.run(full, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (command, done.stderr)
+    assert (tmp_path / "models/name/model.safetensors").stat().st_size == 200_000
     assert (tmp_path / "hfclone.lock").exists()
     assert (tmp_path / "data/model.safetensors").stat().st_size == 200_000
 
