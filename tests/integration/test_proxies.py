@@ -19,7 +19,8 @@ from tests.hub import Hub, LivingRepo, streams
 from tests.proxies import HttpProxy, Passed, Proxy, SocksProxy, certificate, context_of, tls_front
 
 LARGE = {"model.safetensors", "sub/dir/w.bin", "sub/same.bin"}
-LOGIN = "me:s3cr3t"
+LOGIN = "me:s3cr3t@#"
+QUOTED = "me:s3cr3t%40%23"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -63,7 +64,7 @@ def assert_silent(user: Command, watch: Watch, *outcomes: Outcome) -> None:
 def test_an_http_proxy(hub: Hub, tiny_repo: LivingRepo, user: Command, watch: Watch, fetcher: str) -> None:
     """With a password, which git and aria2c get in their environment."""
     with HttpProxy(LOGIN) as proxy:
-        env = {"HFCLONE_PROXY": f"http://{LOGIN}@127.0.0.1:{proxy.port}"}
+        env = {"HFCLONE_PROXY": f"http://{QUOTED}@127.0.0.1:{proxy.port}"}
         done = user("acme/tiny", "--fetcher", fetcher, "--progress", "json", "-v", env=env)
         assert done.code == 0, done.stderr
         assert_checkout(user.cwd / "tiny", tiny_repo.commit, f"{user.endpoint}/acme/tiny")
@@ -91,7 +92,7 @@ def test_git_goes_where_the_flag_says(user: Command) -> None:
 def test_a_socks_proxy_that_resolves(user: Command, watch: Watch) -> None:
     """socks5h, with a password; aria2c cannot, and that is said."""
     with SocksProxy(LOGIN) as proxy:
-        env = {"HFCLONE_PROXY": f"socks5h://{LOGIN}@127.0.0.1:{proxy.port}"}
+        env = {"HFCLONE_PROXY": f"socks5h://{QUOTED}@127.0.0.1:{proxy.port}"}
         done = user("acme/tiny", "--fetcher", "aria2c", "-v", env=env)
         assert done.code == 0, done.stderr
         assert placed(user.cwd / "tiny") == LARGE
@@ -141,7 +142,7 @@ def test_https_and_ones_own_certificate(
     with HttpProxy(LOGIN) as proxy:
         env = {
             "HF_ENDPOINT": endpoint,
-            "HTTPS_PROXY": f"http://{LOGIN}@127.0.0.1:{proxy.port}",
+            "HTTPS_PROXY": f"http://{QUOTED}@127.0.0.1:{proxy.port}",
             variable: str(trusted),
         }
         done = user("acme/tiny", "--fetcher", fetcher, env=env)
@@ -169,7 +170,7 @@ def test_a_proxy_that_speaks_tls(user: Command, tmp_path: Path) -> None:
     """
     trusted, context = certificate(tmp_path)
     with HttpProxy(LOGIN, context) as proxy:
-        env = {"HFCLONE_PROXY": f"https://{LOGIN}@127.0.0.1:{proxy.port}", "SSL_CERT_FILE": str(trusted)}
+        env = {"HFCLONE_PROXY": f"https://{QUOTED}@127.0.0.1:{proxy.port}", "SSL_CERT_FILE": str(trusted)}
         done = user("acme/tiny", env=env)
         assert done.code == 0, done.stderr
         assert hosts(proxy) == {"hub.test", "cdn.test"}
@@ -187,7 +188,7 @@ def test_an_exchange_is_broken_off(hub: Hub, secure: tuple[str, Path], tmp_path:
         SocksProxy() if scheme == "socks5h" else HttpProxy(login, context_of(tmp_path) if scheme == "https" else None)
     )
     with proxy:
-        url = f"{scheme}://{f'{login}@' if login else ''}127.0.0.1:{proxy.port}"
+        url = f"{scheme}://{f'{QUOTED}@' if login else ''}127.0.0.1:{proxy.port}"
         web = Web(user_agent="test", proxies={"all": url}, ca_bundle=str(trusted))
         answer = web.ask(f"{endpoint}/acme/tiny/resolve/main/model.safetensors", label="hub")
         body = answer.chunks(1000)
@@ -205,7 +206,7 @@ def test_a_wrong_password(user: Command, kind: type[Proxy]) -> None:
     """The error is about the proxy, and the password is not in it."""
     scheme = "http" if kind is HttpProxy else "socks5h"
     with kind("me:other") as proxy:
-        env = {"ALL_PROXY": f"{scheme}://{LOGIN}@127.0.0.1:{proxy.port}"}
+        env = {"ALL_PROXY": f"{scheme}://{QUOTED}@127.0.0.1:{proxy.port}"}
         done = user("acme/tiny", "-v", "--give-up-after", "1s", env=env)
         assert proxy.refused
         assert proxy.passed == []
@@ -232,7 +233,7 @@ def test_the_proxies_are_honest(hub: Hub, tiny_repo: LivingRepo) -> None:
     for kind, scheme in ((HttpProxy, "http"), (SocksProxy, "socks5h")):
         with kind(LOGIN) as proxy:
             command = [curl, "-sS", "-f", "--noproxy", "", "-x", f"{scheme}://{{}}@127.0.0.1:{proxy.port}", url]
-            words = [[word.replace("{}", login) for word in command] for login in (LOGIN, "me:wrong")]
+            words = [[word.replace("{}", login) for word in command] for login in (QUOTED, "me:wrong")]
             right, wrong = (subprocess.run(each, capture_output=True, check=False) for each in words)
             assert right.stdout == b'{"a": 1}\n', right.stderr
             assert wrong.returncode != 0
