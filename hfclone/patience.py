@@ -17,12 +17,14 @@ from typing import TypeVar
 from hfclone import errors
 from hfclone.errors import HfcloneError
 
-__all__ = ["Backoff", "Clock", "Patience", "Verdict", "judge"]
+__all__ = ["SAY_SECONDS", "Backoff", "Clock", "Patience", "Verdict", "judge"]
 
 T = TypeVar("T")
 
 FIRST_WAIT = 0.5
 """Seconds after a first failure."""
+SAY_SECONDS = 1.0
+"""Seconds between two words on a wait, so that a view can count down."""
 LONGEST_WAIT = 12.0
 """Seconds at most between two tries: bytes must flow within 15 s of an outage's end."""
 
@@ -139,7 +141,8 @@ class Patience:
         """Call ``attempt`` until it returns, as long as its errors allow and patience lasts.
 
         For single calls (a revision, a git fetch); ranges have the pool. An error that is final at
-        once, or the last one when patience ends, is raised as it is. The last wait is cut to what
+        once, or the last one when patience ends, is raised as it is. ``on_wait`` hears each second how
+        many are left. The last wait is cut to what
         remains, but for one that the server asked for.
         """
         backoff = Backoff(rng)
@@ -156,8 +159,13 @@ class Patience:
                     if remaining <= 0 or asked is not None:
                         raise
                     wait = remaining
-                on_wait(wait, error)
-                self._clock.sleep(wait)
+                self._wait(wait, error, on_wait)
             else:
                 self.answered()
                 return result
+
+    def _wait(self, seconds: float, error: HfcloneError, on_wait: Callable[[float, HfcloneError], None]) -> None:
+        until = self._clock.now() + seconds
+        while (left := until - self._clock.now()) > 0:
+            on_wait(left, error)
+            self._clock.sleep(min(left, SAY_SECONDS))

@@ -39,6 +39,9 @@ __all__ = ["Lines", "View", "spoken", "working_line"]
 INTERVAL_SECONDS = 5.0
 """Between two lines of progress: a night's log stays readable."""
 
+WAITING_SECONDS = 60.0
+"""Between two lines about the same wait, which is told each second."""
+
 
 class View(Protocol):
     """Someone who looks at a run."""
@@ -102,15 +105,26 @@ class Lines:
         self._interval = interval
         self._tally = Tally()
         self._last = clock()
+        self._waited = ("", float("-inf"))
+        """Why, and when a line last said so."""
 
     def __call__(self, event: Event) -> None:
         now = self._clock()
         again = isinstance(event, Planned) and self._tally.plan is not None
+        again = again or (isinstance(event, Waiting) and self._is_known(event, now))
         self._tally.note(event, now)
         for line in () if again else spoken(event, self._tally, self._verbosity):
             self._say(line)
         if self._interval is not None and now - self._last >= self._interval:
             self._tell_progress(event, now)
+
+    def _is_known(self, event: Waiting, now: float) -> bool:
+        """Whether a line has said this lately."""
+        reason, said_at = self._waited
+        if event.reason == reason and now - said_at < WAITING_SECONDS:
+            return True
+        self._waited = (event.reason, now)
+        return False
 
     def _tell_progress(self, event: Event, now: float) -> None:
         tally = self._tally

@@ -15,7 +15,7 @@ from hfclone.errors import HfcloneError, LocalError
 from hfclone.events import Failed, Faulted, Waiting
 from hfclone.health import FILES, Board
 from hfclone.partials import Partials
-from hfclone.patience import Clock, Patience, Verdict, judge
+from hfclone.patience import SAY_SECONDS, Clock, Patience, Verdict, judge
 from hfclone.pointer import Oid
 from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
@@ -35,8 +35,6 @@ ABSENCES = 2
 """So often a signed URL may lead to nothing; then the object is not there."""
 QUIET_SECONDS = 2.0
 """After so long without a byte the user is told why."""
-SAY_SECONDS = 1.0
-"""Seconds between two such words, so that a view can count down."""
 _SHAKEN = (errors.Truncated, errors.Unreachable, errors.Stalled, errors.RateLimited)
 """What says that the line has too many connections."""
 _KEEPS_URL = (errors.Truncated, errors.Stalled, errors.DiskFull)

@@ -93,6 +93,18 @@ def lines_of(run: Sequence[tuple[float, Event]], verbosity: Verbosity, interval:
     return said
 
 
+def test_a_wait_of_a_night_is_no_log_of_its_seconds() -> None:
+    """It is told each second, for those who count down."""
+    waits: list[tuple[float, Event]] = [(at, Waiting(3600 - at, "hub: HTTP 503", None)) for at in range(150)]
+    said = lines_of([*waits, (150, Waiting(5, "hub: no answer", None))], Verbosity.NORMAL)
+    assert [line.partition(";")[0] for line in said] == [
+        "waiting 1 h: hub: HTTP 503",
+        "waiting 59 min: hub: HTTP 503",
+        "waiting 58 min: hub: HTTP 503",
+        "waiting 5 s: hub: no answer",
+    ]
+
+
 def test_plain_lines() -> None:
     assert lines_of(RUN, Verbosity.NORMAL) == [
         f"datasets/org/name at commit {'a' * 40} (main, says huggingface.co)",
