@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -34,7 +35,15 @@ class Line:
         self.connections = 0
         self.taken = 0
         self.go = threading.Event()
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Wake the thread that waits, too: it would go on with whoever gets the number of our socket next."""
+        with contextlib.suppress(OSError):  # some systems have no shutdown for one that listens
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self._thread.join(5)
 
     @property
     def url(self) -> str:
@@ -71,7 +80,7 @@ class Line:
 def line() -> Iterator[Line]:
     line = Line()
     yield line
-    line.socket.close()
+    line.close()
 
 
 @pytest.fixture
