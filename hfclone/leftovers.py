@@ -157,7 +157,8 @@ class _Names:
                 return self._left[Oid(oid)]
         for name in _plain_names(path.name):
             known = self._by_name.get(name, set())
-            oids = {oid for text, oid in known if path.as_posix().endswith(f"/{text}")} or {oid for _text, oid in known}
+            there = path.with_name(name).as_posix()
+            oids = {oid for text, oid in known if there.endswith(f"/{text}")} or {oid for _text, oid in known}
             if len(oids) == 1:
                 return self._left[oids.pop()]
         return None

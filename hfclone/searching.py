@@ -35,9 +35,10 @@ class Found:
 def found_by_name(place: Path, left: Collection[Pointer]) -> Iterator[Found]:
     """Files below ``place`` that are named by their oid, or that a checkout of hfclone's has verified."""
     sizes = {pointer.oid: pointer.size for pointer in left}
+    wanted = set(sizes.values())
     for path in _named(place, sizes):
         found = _regular(path)
-        if found is not None and found.size in sizes.values():
+        if found is not None and found.size in wanted:
             yield found
 
 

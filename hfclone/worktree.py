@@ -356,8 +356,8 @@ def share_blocks(source: int, target: int) -> None:
     fcntl.ioctl(target, _FICLONE, source)
 
 
-def write_safely(path: Path, data: bytes) -> None:
-    """Replace a file of ours by ``data`` so that a crash leaves the old or the new one.
+def write_safely(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Replace a file of ours by ``data`` so that a crash leaves the old or the new one; ``mode`` less the umask.
 
     Raises:
         CannotWrite: the system refuses.
@@ -365,7 +365,9 @@ def write_safely(path: Path, data: bytes) -> None:
     fresh = path.with_name(path.name + ".new")
     try:
         fresh.unlink(missing_ok=True)
-        with open(fresh, "xb") as out:  # never through a link that stands there
+        with open(
+            fresh, "xb", opener=lambda name, flags: os.open(name, flags, mode)
+        ) as out:  # never through a link that stands there
             out.write(data)
             out.flush()
             os.fsync(out.fileno())

@@ -20,7 +20,7 @@ from hfclone.cli.options import (
     view_options,
 )
 from hfclone.cli.session import Session, say, write_data, write_line
-from hfclone.errors import NotImported
+from hfclone.errors import BadOption, NotImported
 from hfclone.events import OnEvent
 from hfclone.export import Format
 from hfclone.names import LfsStore, Taking
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 STDOUT = "-"
+PUBLIC, PRIVATE = 0o666, 0o600
+"""Modes of a list, less the umask. Who has signed addresses can fetch what they lead to."""
 
 
 @click.command(
@@ -83,8 +85,10 @@ def _export(  # what a command line says
     data = formatted(made.listing, made_for)
     if output == STDOUT:
         write_data(data)
+    elif Path(output).exists() and not Path(output).is_file():
+        raise BadOption("-o", output, "it is no regular file; '-' is stdout")
     else:
-        write_safely(Path(output), data)
+        write_safely(Path(output), data, PRIVATE if signed else PUBLIC)
     if settings.verbosity > Verbosity.QUIET:
         for line in exported_lines(made, _how(made_for, output, made)):
             say(line)

@@ -152,6 +152,7 @@ def test_signed_addresses_need_no_token(hub: Hub, tiny_repo: LivingRepo, tiny: P
     assert "hf_secret" not in text
     assert "the addresses are good until 20" in outcome.stderr
     assert "good until 20" in text.splitlines()[0]
+    assert (folder / "list").stat().st_mode & 0o077 == 0
     since = len(hub.log)
     done = run(FETCHERS["curl"]("list"), folder, hfclone)
     assert done.returncode == 0, done.stderr
@@ -175,6 +176,7 @@ def test_only_what_is_missing_and_wanted(hub: Hub, tiny_repo: LivingRepo, tiny: 
     assert hfclone("fetch", tiny, "--include", "sub/*").code == 0
     assert "w.bin" not in hfclone("export", tiny, "--format", "urls").stdout
     assert hfclone("export", tiny, "--format", "urls", "--exclude", "*.safetensors").stdout == ""
+    assert hfclone("export", tiny, "--format", "urls", "-o", os.devnull).code == 2
     assert hfclone("fetch", tiny).code == 0
     outcome = hfclone("export", tiny, "--format", "metalink")
     assert (outcome.code, "0 objects of 0 B missing" in outcome.stderr) == (0, True)
