@@ -132,7 +132,7 @@ def secure(hub: Hub, far: str, tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 @pytest.mark.parametrize(
     ("variable", "fetcher"),
-    [("REQUESTS_CA_BUNDLE", "threads"), ("SSL_CERT_FILE", "aria2c"), ("CURL_CA_BUNDLE", "threads")],
+    [("REQUESTS_CA_BUNDLE", "threads"), ("SSL_CERT_FILE", "aria2c")],
 )
 def test_https_and_ones_own_certificate(
     user: Command, secure: tuple[str, Path], tiny_repo: LivingRepo, variable: str, fetcher: str
