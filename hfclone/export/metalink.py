@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from hfclone.export.listing import Item, Listing
 
@@ -24,7 +24,7 @@ def _file(item: Item, listing: Listing) -> str:
         for number, url in enumerate(item.urls, start=1)
     )
     return (
-        f"  <file name={quoteattr(item.name)}>\n"
+        f'  <file name="{escape(item.name)}">\n'
         f"    <description>{escape(listing.title)}</description>\n"
         f"    <size>{item.pointer.size}</size>\n"
         f'    <hash type="sha-256">{item.pointer.oid}</hash>\n'
