@@ -12,7 +12,6 @@ from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hfclone.checkout.stamps import Stamps, looks_placed
 from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.existing import Existing, state_directory
@@ -21,6 +20,7 @@ from hfclone.gitindex import Recorded, recorded_files
 from hfclone.inspection import Looked, look_closely
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo
 from hfclone.pointer import Pointer
+from hfclone.stamps import Stamps, looks_placed
 from hfclone.targets import Finding, Problem, Target, committed_targets, locked_targets
 from hfclone.worktree import Kind, Standing, WorkTree
 

@@ -34,8 +34,8 @@ _HEADER = struct.Struct(">4sLL")
 _STAT = struct.Struct(">10L")
 _MTIME_AND_SIZE = struct.Struct(">8xLL20xL")
 """Of an entry's stat fields: ctime, mtime (seconds, nanoseconds), dev, ino, mode, uid, gid, size."""
-_OID_BYTES = 20
-_FIXED = _STAT.size + _OID_BYTES + 2
+_ENTRY = struct.Struct(">24xL8xL20sH")
+"""Mode, size, git id and flags of an entry, from its beginning to its path."""
 _EXTENDED = 0x4000
 _STAGE = 0x3000
 _TRAILER = 20
@@ -151,11 +151,15 @@ def recorded_files(index: Path) -> Mapping[bytes, Recorded]:
     """What an index file records by path; nothing where it has a form that is not read."""
     try:
         data = index.read_bytes()
-        return {
-            entry.path: _recorded(data, entry.offset, entry.oid) for entry in index_entries(data) if not entry.stage
-        }
+        unpack = _MTIME_AND_SIZE.unpack_from
+        found = {}
+        for entry, _ in _walk(data):
+            if not entry.stage:
+                seconds, rest, size = unpack(data, entry.offset)
+                found[entry.path] = Recorded(entry.oid, (seconds, rest), size)
     except (OSError, ValueError, struct.error, IndexError):
         return {}
+    return found
 
 
 def _patched(data: bytearray, fresh: Mapping[bytes, Fresh], size_rule: SizeRule) -> Patched | Unpatched:
@@ -193,30 +197,20 @@ def _walk(data: bytes | bytearray) -> Iterator[tuple[IndexEntry, int]]:
         raise ValueError(f"version {version} is not known")
     offset, path, limit = _HEADER.size, b"", len(data) - _TRAILER
     for _ in range(count):
-        name_at = offset + _FIXED
-        flags = int.from_bytes(data[name_at - 2 : name_at], "big")
-        if flags & _EXTENDED:
-            name_at += 2
+        mode, size, oid, flags = _ENTRY.unpack_from(data, offset)
+        name_at = offset + _ENTRY.size + (2 if flags & _EXTENDED else 0)
         stripped = 0
         if version == 4:
             stripped, name_at = _varint(data, name_at)
         stop = data.index(b"\0", name_at)
         name = bytes(data[name_at:stop])
         path = path[: len(path) - stripped] + name if version == 4 else name
-        oid = bytes(data[offset + _STAT.size : offset + _STAT.size + _OID_BYTES]).hex()
-        mode = int.from_bytes(data[offset + 24 : offset + 28], "big")
-        size = int.from_bytes(data[offset + 36 : offset + 40], "big")
-        entry = IndexEntry(offset, path, oid, mode, (flags & _STAGE) >> 12, size)
+        entry = IndexEntry(offset, path, oid.hex(), mode, (flags & _STAGE) >> 12, size)
         # Versions 2 and 3 pad with one to eight NULs to a multiple of eight bytes.
         offset = stop + 1 if version == 4 else offset + (stop - offset + 8) // 8 * 8
         if offset > limit:
             raise ValueError("it is cut short")
         yield entry, offset
-
-
-def _recorded(data: bytes, offset: int, oid: str) -> Recorded:
-    seconds, rest, size = _MTIME_AND_SIZE.unpack_from(data, offset)
-    return Recorded(oid, (seconds, rest), size)
 
 
 def _varint(data: bytes | bytearray, offset: int) -> tuple[int, int]:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from hfclone.checkout.looking import blob_id_of, holds_pointer
-from hfclone.checkout.stamps import Stamps
 from hfclone.existing import Existing, state_directory
 from hfclone.git import TreeEntry
 from hfclone.gitindex import Recorded, recorded_files
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, git_id
+from hfclone.looking import blob_id_of, holds_pointer
 from hfclone.partials import Partials
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, format_pointer
+from hfclone.stamps import Stamps
 from hfclone.worktree import Kind, Standing, WorkTree
 
 __all__ = ["Look", "State", "Status", "lacking_objects", "status_of"]

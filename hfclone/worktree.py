@@ -62,6 +62,9 @@ class Kind(Enum):
     OTHER = "other"
 
 
+_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.LINK, stat.S_IFDIR: Kind.DIRECTORY}
+
+
 class FileMode(Enum):
     """Git knows two kinds of regular file."""
 
@@ -395,11 +398,7 @@ def _step(name: str, handle: int, *, make: bool) -> int:
 
 
 def _kind(mode: int) -> Kind:
-    if stat.S_ISREG(mode):
-        return Kind.FILE
-    if stat.S_ISLNK(mode):
-        return Kind.LINK
-    return Kind.DIRECTORY if stat.S_ISDIR(mode) else Kind.OTHER
+    return _KINDS.get(stat.S_IFMT(mode), Kind.OTHER)
 
 
 def _replace_across(source: Path, name: str, handle: int | None) -> None:

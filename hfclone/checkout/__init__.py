@@ -30,12 +30,12 @@ from hfclone.checkout.opening import (
 )
 from hfclone.checkout.owner import LastRun, owned
 from hfclone.checkout.placing import Checkout
-from hfclone.checkout.stamps import Stamps
 from hfclone.checkout.store import Store, open_store
 from hfclone.errors import Conflicts, HfcloneError
 from hfclone.events import OnEvent, Warned, Working, ignore
 from hfclone.git import Git, GitRepo, TreeEntry
 from hfclone.names import LfsStore, Pin
+from hfclone.stamps import Stamps
 from hfclone.treepaths import Folding, Platform, check_tree, show_path
 from hfclone.worktree import WorkTree
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hfclone.checkout.moving import Side
-from hfclone.checkout.stamps import Stamps
 from hfclone.checkout.store import Store
 from hfclone.git import GitRepo
 from hfclone.gitindex import Fresh
 from hfclone.pointer import Oid, Pointer
+from hfclone.stamps import Stamps
 from hfclone.worktree import Standing, WorkTree
 
 __all__ = ["Ground"]

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hfclone.checkout.ground import Ground
-from hfclone.checkout.looking import digest_of, holds_pointer
 from hfclone.events import ByteCount, OnEvent
 from hfclone.hashing import sha256_of
+from hfclone.looking import digest_of, holds_pointer
 from hfclone.plan import Presence
 from hfclone.pointer import Pointer
 from hfclone.worktree import Kind, Standing

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from hfclone.checkout.looking import blob_id_of, digest_of, holds_pointer
-from hfclone.checkout.stamps import Stamps
 from hfclone.errors import CannotWrite, CheckoutBusy
 from hfclone.git import GitRepo, TreeEntry
 from hfclone.gitindex import Fresh
 from hfclone.hashing import sha256_of
+from hfclone.looking import blob_id_of, digest_of, holds_pointer
 from hfclone.pointer import Oid, Pointer
+from hfclone.stamps import Stamps
 from hfclone.worktree import FileMode, Kind, Standing, WorkTree, settle_mtime, write_safely
 
 __all__ = ["Journal", "Move", "Side", "held_objects", "put_files", "read_side"]

@@ -9,19 +9,19 @@ from pathlib import Path
 
 from hfclone.checkout.ground import Ground
 from hfclone.checkout.inventory import take_inventory
-from hfclone.checkout.looking import holds_pointer
 from hfclone.checkout.moving import held_objects, put_files
 from hfclone.checkout.salvage import salvage
-from hfclone.checkout.stamps import looks_placed
 from hfclone.checkout.vouchers import Vouchers
 from hfclone.errors import BadPointer, CannotWrite, Conflicts
 from hfclone.events import OnEvent, Warned, ignore
 from hfclone.gitindex import Fresh, SizeRule, Unpatched, patch_index, recorded_files
 from hfclone.hashing import sha256_of
+from hfclone.looking import holds_pointer
 from hfclone.names import Pin
 from hfclone.partials import Partials
 from hfclone.plan import Presence
 from hfclone.pointer import Oid, Pointer
+from hfclone.stamps import looks_placed
 from hfclone.treepaths import show_path
 from hfclone.worktree import FileMode, Kind, clone_file, settle_mtime, with_mode
 

@@ -8,17 +8,17 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from hfclone.audit import Audit
 from hfclone.cli.words import count_of, show_size, show_text
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.overview import State, Status
 from hfclone.quants import quant_of
-from hfclone.targets import Finding
 from hfclone.treepaths import show_path
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # none is needed to show a status
+    from hfclone.audit import Audit
     from hfclone.exporting import Exported
     from hfclone.importing import Imported, Taken
+    from hfclone.targets import Finding
 
 __all__ = [
     "audit_data",

@@ -16,7 +16,6 @@ from pathlib import Path
 from shutil import disk_usage
 
 from hfclone.checkout.owner import owned
-from hfclone.checkout.stamps import Stamps
 from hfclone.errors import CannotWrite, DiskFull
 from hfclone.events import ByteCount, OnEvent, Shared, Warned, Working, ignore
 from hfclone.existing import Existing, state_directory
@@ -31,6 +30,7 @@ from hfclone.names import CacheLink, Repo
 from hfclone.overview import State
 from hfclone.plan import Plan
 from hfclone.settings import Settings, has_cache_links, hub_cache
+from hfclone.stamps import Stamps
 from hfclone.worktree import Kind, WorkTree
 
 __all__ = ["fill_cache", "foretell"]

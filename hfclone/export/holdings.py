@@ -10,16 +10,16 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from hfclone.checkout.looking import digest_of
-from hfclone.checkout.stamps import Stamps
 from hfclone.errors import Conflicts, NotAsCommitted
 from hfclone.events import ByteCount, OnEvent
 from hfclone.existing import Existing, state_directory
 from hfclone.git import TreeEntry
 from hfclone.gitindex import recorded_files
 from hfclone.locked import SUBMODULE_MODE
+from hfclone.looking import digest_of
 from hfclone.overview import Look, State
 from hfclone.pointer import Pointer
+from hfclone.stamps import Stamps
 from hfclone.treepaths import Folding, Platform, check_tree, show_path
 from hfclone.worktree import WorkTree
 

@@ -18,6 +18,7 @@ from hfclone.treepaths import show_path
 
 __all__ = ["Fetch", "GitRepo", "TreeEntry", "in_batches", "scratch_repo"]
 
+_PLAIN_MODES = frozenset({"100644", "100755"})
 _REMOTE = "hfclone-fetch"
 """A remote that exists in the environment of one command: no URL of a mirror gets into a file."""
 _BATCH = 20_000
@@ -231,7 +232,7 @@ class GitRepo:
         entries = []
         for row in rows[:-1]:
             meta, _, path = row.partition(b"\t")
-            mode, _kind, oid = meta.decode("ascii").split(" ")
+            mode, _, oid = meta.decode("ascii").split(" ")
             entries.append(TreeEntry(_plain_mode(mode), oid, path))
         return entries
 
@@ -396,6 +397,6 @@ class GitRepo:
 
 def _plain_mode(mode: str) -> str:
     """Old trees hold 100664 and the like; git takes them for 100644 everywhere else."""
-    if not mode.startswith("100"):
+    if mode in _PLAIN_MODES or not mode.startswith("100"):
         return mode
     return "100755" if int(mode, 8) & 0o100 else "100644"

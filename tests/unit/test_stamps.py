@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hfclone.checkout.stamps import Stamps
 from hfclone.pointer import Oid, Pointer
+from hfclone.stamps import Stamps
 
 POINTER = Pointer(Oid("a" * 64), 3)
 

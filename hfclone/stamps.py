@@ -18,6 +18,7 @@ from hfclone.worktree import write_safely
 __all__ = ["Stamp", "Stamps", "looks_placed"]
 
 _HEADER = b"hfclone-stamps 1\n"
+OID_DIGITS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,10 @@ class Stamps(Mapping[bytes, Stamp]):
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        data = _content(file)
-        self._stamps = dict(_read(data))
-        self._is_tidy = data == _text(self._stamps)
-        """Whether the file is what ``save`` would write: nothing appended, nothing torn."""
+        self._read = _content(file)
+        self._stamps = dict(_stamps_in(self._read))
+        self._is_tidy: bool | None = None
+        """Whether the file is what ``save`` would write: nothing appended, nothing torn. Looked at when it is asked."""
 
     def __getitem__(self, path: bytes) -> Stamp:
         return self._stamps[path]
@@ -80,7 +81,7 @@ class Stamps(Mapping[bytes, Stamp]):
             return
         self._stamps[path] = stamp
         self._is_tidy = False
-        with open(self._file, "ab") as out:
+        with self._file.open("ab") as out:
             if out.tell() == 0:
                 out.write(_HEADER)
             out.write(_record(path, stamp))
@@ -93,6 +94,8 @@ class Stamps(Mapping[bytes, Stamp]):
     def save(self, paths: Iterable[bytes]) -> None:
         """Write the file anew with the stamps of ``paths`` alone, if that changes it."""
         kept = {path: self._stamps[path] for path in paths if path in self._stamps}
+        if self._is_tidy is None:
+            self._is_tidy = self._read == _text(self._stamps)
         if self._is_tidy and len(kept) == len(self._stamps):
             return
         self._stamps = kept
@@ -115,11 +118,14 @@ def _content(file: Path) -> bytes:
         return b""
 
 
-def _read(data: bytes) -> Iterable[tuple[bytes, Stamp]]:
+def _stamps_in(data: bytes) -> Iterable[tuple[bytes, Stamp]]:
     if not data.startswith(_HEADER):
         return
     for record in data[len(_HEADER) :].split(b"\0")[:-1]:
-        fields = record.split(b" ", 4)
-        if len(fields) == 5 and len(fields[0]) == 64 and all(field.lstrip(b"-").isdigit() for field in fields[1:4]):
-            size, mtime_ns, inode = map(int, fields[1:4])
-            yield fields[4], Stamp(Oid(fields[0].decode("ascii", "replace")), size, mtime_ns, inode)
+        try:
+            oid, size, mtime_ns, inode, path = record.split(b" ", 4)
+            stamp = Stamp(Oid(oid.decode("ascii")), int(size), int(mtime_ns), int(inode))
+        except ValueError:
+            continue  # torn
+        if len(oid) == OID_DIGITS:
+            yield path, stamp
