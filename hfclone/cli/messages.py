@@ -6,6 +6,7 @@ characters escaped.
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -32,6 +33,7 @@ __all__ = [
     "exit_code",
     "interrupted_lines",
     "usage_lines",
+    "without_secrets",
 ]
 
 EXIT_OK = 0
@@ -61,6 +63,14 @@ MAX_PATHS = 10
 
 Naming = Callable[[HfcloneError], Sequence[str]]
 """The paths that a failure concerns; none where that is not known."""
+
+_SECRETS = (
+    re.compile(r"\b(hf_)[A-Za-z0-9]{6,}"),
+    re.compile(r"(?i)\b((?:bearer|basic) )[A-Za-z0-9+/=._~-]{6,}"),
+    re.compile(r"(://)[^\s/@'\"]+(?=@)"),
+    re.compile(r"([\w/%.-]\?)[^\s'\"<>?]*=[^\s'\"<>]{8,}"),
+)
+"""Each with what stays in front of the secret."""
 
 
 def exit_code(error: HfcloneError) -> int:
@@ -112,13 +122,24 @@ def interrupted_lines(signal: str) -> tuple[str, ...]:
 
 
 def bug_lines(error: BaseException, *, with_traceback: bool) -> tuple[str, ...]:
-    """An exception that nobody foresaw."""
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """An exception that nobody foresaw; people paste this into reports."""
+    said = without_secrets(str(error))
+    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
     first = _error_and(f"{what} (this is a bug in hfclone; nothing that arrived is lost)")
     if not with_traceback:
         return (*first, *_hint("run it again with -v for the details, and report them"))
-    text = "".join(traceback.format_exception(error))
+    text = without_secrets("".join(traceback.format_exception(error)))
     return (*(show_text(line) for line in text.splitlines()), *first)
+
+
+def without_secrets(text: str) -> str:
+    """``text`` without what looks like a token, a password in a URL or a signature behind one.
+
+    Our own errors never hold these; what other libraries say of a request may.
+    """
+    for pattern in _SECRETS:
+        text = pattern.sub(r"\1***", text)
+    return text
 
 
 def _error_and(message: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from hfclone.cli.messages import (
     error_lines,
     exit_code,
     interrupted_lines,
+    without_secrets,
 )
 from hfclone.cli.signals import Ended, ending_signals
 from hfclone.cli.tally import Tally
@@ -103,7 +104,9 @@ class Session:
     def _bug(self, error: Exception) -> int:
         if self._json:
             fields = {"type": type(error).__name__}
-            self._tell_json({"code": "bug", "message": str(error), "hint": "", "fields": fields, "exit": EXIT_BUG})
+            self._tell_json(
+                {"code": "bug", "message": without_secrets(str(error)), "hint": "", "fields": fields, "exit": EXIT_BUG}
+            )
         for line in bug_lines(error, with_traceback=self._verbosity >= Verbosity.VERBOSE):
             say(line)
         return EXIT_BUG

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from hfclone.cli.messages import EXIT_CODES, bug_lines, error_lines, exit_code, interrupted_lines
+from hfclone.cli.messages import EXIT_CODES, bug_lines, error_lines, exit_code, interrupted_lines, without_secrets
 from hfclone.cli.session import Session, make_streams_safe
 from hfclone.cli.signals import Ended, ending_signals
 from hfclone.errors import (
@@ -64,6 +64,29 @@ def test_gits_lines_stay_lines() -> None:
 
 def test_an_unknown_kind_is_a_bug() -> None:
     assert exit_code(HfcloneError()) == 1
+
+
+SECRETS = (
+    "hf_TheSecretOfTheUser1234567890", "Bearer abcdef123456", "Basic aGZjbG9uZTpoZl9TZWNyZXQ=", "http://me:sesame1@proxy:3128/",
+    "Max retries exceeded with url: /repos/a/b?X-Amz-Signature=sesame1&X-Amz-Expires=3600 (Caused by x)",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_a_crash_shows_no_secret(text: str) -> None:
+    """The text of an exception and its traceback go into reports that people publish."""
+    try:
+        raise RuntimeError(f"GET failed: {text}")
+    except RuntimeError as error:
+        said = "\n".join((*bug_lines(error, with_traceback=False), *bug_lines(error, with_traceback=True)))
+    assert "***" in said
+    assert not any(word in said for word in ("TheSecret", "abcdef", "aGZjbG9", "sesame1"))
+    assert "GET failed" in said
+
+
+def test_a_crash_shows_all_else() -> None:
+    text = "is it there? x = 12345678; https://host/a/b.py and a@b.example, hf_hub"
+    assert without_secrets(text) == text
 
 
 def test_bugs() -> None:
