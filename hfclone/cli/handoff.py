@@ -20,11 +20,12 @@ from hfclone.cli.options import (
     view_options,
 )
 from hfclone.cli.session import Session, say, write_data, write_line
+from hfclone.cli.words import show_text
 from hfclone.errors import BadOption, NotImported
 from hfclone.events import OnEvent
 from hfclone.export import Format
-from hfclone.names import LfsStore, Taking
-from hfclone.settings import Settings, Verbosity
+from hfclone.names import CacheLink, LfsStore, Taking
+from hfclone.settings import Progress, Settings, Verbosity
 
 if TYPE_CHECKING:
     from hfclone.exporting import Exported
@@ -35,6 +36,9 @@ __all__ = ["COMMANDS"]
 STDOUT = "-"
 PUBLIC, PRIVATE = 0o666, 0o600
 """Modes of a list, less the umask. Who has signed addresses can fetch what they lead to."""
+HUB_CACHE, LOCAL_DIR = "hf-cache", "local-dir"
+SHARED = (HUB_CACHE, LOCAL_DIR)
+"""Formats that let huggingface_hub find what is here."""
 
 
 @click.command(
@@ -43,21 +47,32 @@ PUBLIC, PRIVATE = 0o666, 0o600
         ("hfclone export --format metalink -o todo.meta4", "for aria2c -M, and most download managers"),
         ("hfclone export models/name --format curl | curl -K -", "in an empty directory"),
         ("hfclone export --format idm -o todo.ef2 --signed", "addresses that need no token, for an hour"),
+        ("hfclone export --format hf-cache", 'what is here: from_pretrained("org/name") finds it offline'),
+        ("hfclone export --format local-dir", "the same for hf download --local-dir"),
     ),
 )
 @click.argument("directory", metavar="[DIR]", required=False)
 @click.option(
-    "--format", "made_for", type=click.Choice([kind.value for kind in Format]), required=True, help="for whom"
+    "--format",
+    "made_for",
+    type=click.Choice([*(kind.value for kind in Format), *SHARED]),
+    required=True,
+    help="for whom",
 )
 @click.option("-o", "--output", metavar="FILE", default=STDOUT, help="the list  [default: stdout]")
 @click.option(
     "--signed", is_flag=True, help="addresses that need no token and soon expire; asks the endpoints for them"
 )
+@click.option("--revision", metavar="REV", help="its name in the Hub cache  [default: the checkout's branch]")
+@setting("--cache-dir", metavar="DIR")
+@setting("--cache-link", choices=[kind.value for kind in CacheLink])
 @selecting_options
 @network_options
 @view_options
 def export(directory: str | None, made_for: str, output: str, signed: bool, **options: Any) -> Job:  # noqa: FBT001  # click's
     """Write what is missing in the checkout in DIR as a list for another program.
+
+    hf-cache and local-dir are no lists: they let huggingface_hub find what is here, and stdout says where.
 
     aria2 and metalink carry every endpoint, mirrors first, and the sha256; the others have one address for
     each object. A list never holds a token. 'hfclone import' takes what was fetched, whatever it is called.
@@ -65,11 +80,35 @@ def export(directory: str | None, made_for: str, output: str, signed: bool, **op
 
     def make() -> Job:
         settings, dest = chosen_settings(options), None if directory is None else Path(directory)
+        revision = options["revision"]
+        _refuse_idle(made_for, output, revision, signed=signed)
+        if made_for in SHARED:
+            return lambda: Session(settings).run(lambda on_event: _share(dest, made_for, revision, settings, on_event))
         return lambda: Session(settings).run(
             lambda on_event: _export(dest, Format(made_for), output, settings, on_event, signed=signed)
         )
 
     return guarded(make, options)
+
+
+def _refuse_idle(made_for: str, output: str, revision: str | None, *, signed: bool) -> None:
+    """What says nothing about a format would be passed over in silence."""
+    if made_for in SHARED and (signed or output != STDOUT):
+        option, given = ("--signed", "") if signed else ("--output", output)
+        raise BadOption(option, given, f"it is for lists, and {made_for} is none")
+    if made_for != HUB_CACHE and revision is not None:
+        raise BadOption("--revision", revision, f"it is for {HUB_CACHE} alone")
+
+
+def _share(dest: Path | None, made_for: str, revision: str | None, settings: Settings, on_event: OnEvent) -> None:
+    from hfclone.export import handing
+
+    if made_for == LOCAL_DIR:
+        made = handing.export_local_dir(dest, settings, on_event)
+    else:
+        made = handing.export_to_cache(dest, revision, settings, on_event)
+    if settings.progress is not Progress.JSON:
+        write_line(show_text(str(made.path)))
 
 
 def _export(  # what a command line says

@@ -9,7 +9,7 @@ lock saves it a download, never correctness.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from hfclone.locked import git_id
 from hfclone.names import CacheLink, Repo
 from hfclone.overview import State
 from hfclone.plan import Plan
+from hfclone.selection import select
 from hfclone.settings import Settings, has_cache_links, hub_cache
 from hfclone.stamps import Stamps
 from hfclone.worktree import Kind, WorkTree
@@ -44,8 +45,8 @@ def fill_cache(
 ) -> Shared:
     """Put what the checkout has of its commit into the Hub cache, as ``revision`` of ``repo``.
 
-    Objects that were not fetched are left out; huggingface_hub knows of them. What the cache has
-    already is kept where it is right, and put right where it is not.
+    Objects that were not fetched, or that the settings' patterns leave out, are left out; huggingface_hub
+    knows of them. What the cache has already is kept where it is right, and put right where it is not.
 
     Raises:
         Conflicts: a large file was edited. Nothing was touched.
@@ -68,10 +69,13 @@ def fill_cache(
         closing(WorkTree(layout.snapshot(here.commit))) as snapshot,
     ):
         found = read_holdings(here, tree, on_event)
-        refuse_edits(here, (one for one in found if one.pointer is not None))
+        large = {one.path: one.size for one in found if one.pointer is not None}
+        wanted = select(large, settings)
+        refuse_edits(here, (one for one in found if one.path in wanted))
+        chosen = [one for one in found if one.path not in large or (one.path in wanted and one.state is State.PRESENT)]
         half_done = HalfDone(layout.blobs)
         try:
-            done = _Filling(here, layout, tree, snapshot, half_done, settings, on_event).fill(found, revision)
+            done = _Filling(here, layout, tree, snapshot, half_done, settings, on_event).fill(found, chosen, revision)
         except OSError as error:
             raise translated(error, layout.blobs, 0) from error
         finally:
@@ -145,10 +149,11 @@ class _Filling:
         self._half_done = half_done
         self._with_links = has_cache_links(settings) and half_done.can_link()
 
-    def fill(self, found: Iterable[Holding], revision: str | None) -> Shared:
-        """The tree's listing first, by which a snapshot that is cut short is known; the ref last."""
-        files = list(found)
-        here = [one for one in files if one.pointer is None or one.state is State.PRESENT]
+    def fill(self, files: Collection[Holding], here: Collection[Holding], revision: str | None) -> Shared:
+        """Put those of ``files`` there that are ``here``.
+
+        The listing comes first, since by it a snapshot that is cut short is known; the ref last.
+        """
         todo = list(self._wrong(self._places(here)))
         way, need = self._way(todo)
         self._write_once(self._layout.root / "CACHEDIR.TAG", CACHEDIR_TAG)

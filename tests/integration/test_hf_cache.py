@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hfclone import HfcloneError, clone, fill_cache, note_local_dir, pull
+from hfclone.cli.commands import run as main
 from hfclone.errors import Conflicts, DiskFull, NotAsCommitted
 from hfclone.events import Event, Planned, Shared, Warned, Working
 from hfclone.locked import git_id
@@ -312,6 +313,27 @@ def test_the_next_commit(user: User, tiny_repo: LivingRepo) -> None:
     assert exported.path.name == new == (user.folder / "refs/main").read_text()
     assert sha256(old / "model.safetensors") == was
     assert_snapshot(exported.path, done.path)
+
+
+def test_export(user: User, tiny_repo: LivingRepo) -> None:
+    """The commands: stdout says where huggingface_hub finds the files; what says nothing about a format is refused."""
+    clone("acme/tiny", "x", revision="v1.0")
+    snapshot = str(user.folder / "snapshots" / tiny_repo.commit)
+    done = user.hfclone("export", "x", "--format", "hf-cache", "--revision", "v1.0", "--include", "*.bin")
+    assert (done.code, done.stdout) == (0, f"{snapshot}\n"), done.stderr
+    assert "12 files (1 are not here)" in done.stderr
+    assert (user.folder / "refs/v1.0").read_text() == tiny_repo.commit
+    assert not (user.folder / "refs/main").exists()
+    noted = user.hfclone("export", "x", "--format", "local-dir")
+    assert (noted.code, noted.stdout) == (0, f"{user.hfclone.cwd / 'x'}\n"), noted.stderr
+    refused = [
+        ("hf-cache", "--signed"),
+        ("local-dir", "-o", "file"),
+        ("local-dir", "--revision", "v1"),
+        ("urls", "--revision", "v1"),
+    ]
+    for words in refused:
+        assert main(["export", "x", "--format", *words]) == 2, words
 
 
 def test_an_old_name(user: User, hub: Hub, tiny_repo: LivingRepo) -> None:
