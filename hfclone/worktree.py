@@ -17,6 +17,7 @@ import shutil
 import stat
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -45,6 +46,7 @@ _NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
 _FICLONE = 0x40049409
 """Linux: let a file share another's blocks until one is written to."""
+_COPY_BYTES = 1024 * 1024
 _PAST_SECONDS = 10
 """How far back an mtime is set. Git takes a file as young as its index for possibly changed, and
 reads it; builds without nanoseconds need a whole second, network file systems have clocks of their own."""
@@ -333,15 +335,21 @@ def with_mode(permissions: int, mode: FileMode) -> int:
     return plain | (plain & 0o444) >> 2 if mode is FileMode.EXECUTABLE else plain
 
 
-def clone_file(source: int, target: Path) -> None:
-    """Copy an open file to ``target``, sharing its blocks where the file system can; synced."""
+def clone_file(source: int, target: Path, on_bytes: Callable[[int], None] = lambda _count: None) -> None:
+    """Copy an open file to ``target``, sharing its blocks where the file system can; synced.
+
+    ``on_bytes`` hears how many bytes more are there.
+    """
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NOFOLLOW, 0o666)
     with os.fdopen(descriptor, "wb") as new, os.fdopen(os.dup(source), "rb") as old:
         try:
             share_blocks(source, descriptor)
+            on_bytes(os.fstat(source).st_size)
         except OSError:
             old.seek(0)
-            shutil.copyfileobj(old, new, 1024 * 1024)
+            while block := old.read(_COPY_BYTES):
+                new.write(block)
+                on_bytes(len(block))
         new.flush()
         os.fsync(descriptor)
 

@@ -13,7 +13,7 @@ from hfclone.checkout.moving import held_objects, put_files
 from hfclone.checkout.salvage import salvage
 from hfclone.checkout.vouchers import Vouchers
 from hfclone.errors import BadPointer, CannotWrite, Conflicts
-from hfclone.events import OnEvent, Warned, ignore
+from hfclone.events import ByteCount, OnEvent, Warned, ignore
 from hfclone.gitindex import Fresh, SizeRule, Unpatched, patch_index, recorded_files
 from hfclone.hashing import sha256_of
 from hfclone.looking import holds_pointer
@@ -199,8 +199,9 @@ class Checkout:
 
     def _take_stored(self, pointer: Pointer, path: bytes) -> None:
         target = self.parts_dir / f"{pointer.oid}.copy"
+        progress = ByteCount("copying", pointer.size, self._on_event)
         try:
-            self._ground.store.take(pointer, target)
+            self._ground.store.take(pointer, target, progress.advance)
             self._put(pointer, target, path)
         except OSError as error:
             raise CannotWrite(show_path(path), error.strerror or str(error)) from error
@@ -255,12 +256,13 @@ class Checkout:
         self._ground.holds(path, pointer, stat)
 
     def _copy_to(self, pointer: Pointer, source: bytes, paths: Sequence[bytes]) -> None:
+        progress = ByteCount("copying", pointer.size * len(paths), self._on_event)
         for path in paths:
             target = self.parts_dir / f"{pointer.oid}.copy"
             try:
                 descriptor = self._ground.tree.open_file(source)
                 try:
-                    clone_file(descriptor, target)
+                    clone_file(descriptor, target, progress.advance)
                 finally:
                     os.close(descriptor)
                 stat = self._ground.tree.look(source).stat

@@ -82,15 +82,18 @@ class Store:
         finally:
             os.close(descriptor)
 
-    def take(self, pointer: Pointer, target: Path) -> None:
-        """Make ``target`` the object that lies here; takes no disk where the way has none. Raises ``OSError``."""
+    def take(self, pointer: Pointer, target: Path, on_bytes: Callable[[int], None]) -> None:
+        """Make ``target`` the object that lies here; takes no disk where the way has none. Raises ``OSError``.
+
+        ``on_bytes`` hears how many bytes more were copied.
+        """
         source = self.path_of(pointer.oid)
         target.unlink(missing_ok=True)
         if self.way is LfsStore.HARDLINK:
             os.link(source, target)
             return
         with open(source, "rb") as file:
-            clone_file(file.fileno(), target)
+            clone_file(file.fileno(), target, on_bytes)
 
     def _keep(self, pointer: Pointer, source: int, link: Callable[[Path], None]) -> None:
         """By way of a name of ours in git-lfs's own directory for temporary files: a kill leaves no half object.

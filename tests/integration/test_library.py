@@ -31,7 +31,7 @@ from hfclone import (
     verify,
 )
 from hfclone.cli.commands import program
-from hfclone.events import Event, Finished, Pinned, Planned, Verified
+from hfclone.events import Event, Finished, Pinned, Planned, Verified, Working
 from tests.e2e.command import assert_checkout, placed
 from tests.hub import Hub, Lfs, LivingRepo, Lost, streams
 from tests.hub.mirror import files_only
@@ -74,6 +74,7 @@ def test_the_whole_job(hub: Hub, tiny_repo: LivingRepo, tmp_path: Path, capfd: p
     assert kinds[-1] is Finished
     assert kinds.count(Planned) == 1
     assert kinds.count(Verified) == 2
+    assert Working("copying", 70_000, 70_000) in events  # the second path of one object
     assert_checkout(tmp_path / "x", tiny_repo.commit, f"{hub.url}/acme/tiny")
     assert placed(tmp_path / "x") == LARGE
     assert capfd.readouterr() == ("", "")
