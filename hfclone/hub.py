@@ -23,7 +23,10 @@ def find_token() -> str | None:
     """The user's token, from wherever huggingface_hub looks for one, unless it was told to send none."""
     from huggingface_hub import constants, get_token
 
-    return None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+    try:
+        return None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+    except OSError:  # a file that may not be read is another's
+        return None
 
 
 def select(paths: Iterable[bytes], *, include: Sequence[str], exclude: Sequence[str]) -> frozenset[bytes]:

@@ -60,8 +60,10 @@ def import_files(
         LocalError: this machine cannot, or the checkout cannot be used.
     """
     for place in places:
-        if not place.exists():
-            raise BadOption("PATH", str(place), "there is no such file or directory")
+        try:
+            place.stat()
+        except OSError as error:
+            raise BadOption("PATH", str(place), error.strerror or str(error)) from error
     settings = wanting_all(settings)
     here = find_existing(directory, offline_git(settings))
     with opened_where_it_is(here, settings, on_event) as (checkout, tools):

@@ -50,14 +50,14 @@ def found_by_size(place: Path, left: Collection[Pointer], on_files: Callable[[in
     for path in walk(place, on_files):
         found = _regular(path)
         if (
-            found is not None and found.size in sizes and not Path(f"{path}.aria2").exists()
+            found is not None and found.size in sizes and _regular(Path(f"{path}.aria2")) is None
         ):  # aria2 is not done with it
             yield found
 
 
 def walk(place: Path, on_files: Callable[[int], None] = lambda _count: None) -> Iterator[Path]:
     """``place`` itself if it is a file, else all files below it, in order; git's own are left out."""
-    if not place.is_dir():
+    if not _is_folder(place):
         yield place
         return
     count = 0
@@ -74,7 +74,7 @@ def _named(place: Path, sizes: dict[Oid, int]) -> Iterator[Path]:
     for folder in (*(repo / "blobs" for repo in _repo_folders(place)), place / "blobs", place):
         yield from (folder / name for name in sorted(_names(folder) & sizes.keys()))
     for store in (place / name for name in _STORES):
-        if store.is_dir():
+        if _is_folder(store):
             yield from (store / oid[:2] / oid[2:4] / oid for oid in sizes)
     for path, stamp in Stamps(place / ".git" / "hfclone" / "stamps").items():
         if sizes.get(stamp.oid) == stamp.size:
@@ -95,6 +95,13 @@ def _names(folder: Path) -> set[str]:
         return {path.name for path in folder.iterdir()}
     except OSError:  # there is none, or it is not ours to see
         return set()
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # its folder is not ours to see
+        return False
 
 
 def _regular(path: Path) -> Found | None:

@@ -29,8 +29,8 @@ def _directory(text: str, option: str) -> Path:
         path = Path(text).expanduser().absolute()
     except RuntimeError:  # no such user
         path = Path(text).absolute()
-    if not path.is_dir():
-        raise BadOption(option, text, "there is no such directory")
+    if not _is_directory(path):
+        raise BadOption(option, text, "there is no such directory, or it may not be read")
     return path
 
 

@@ -166,3 +166,26 @@ def test_what_cannot_be_meant(hub: Hub, tiny_repo: LivingRepo, hfclone: Command)
         outcome = hfclone("acme/tiny", *args)
         assert (outcome.code, args[1] in outcome.error) == (2, True), outcome.stderr
     assert len(hub.log) == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root, and no setpriv to be another")
+@pytest.mark.parametrize(("what", "mode"), [("hub", 0), ("hub/models--acme--tiny", 0o444), ("", 0)])
+def test_a_cache_that_may_not_be_read(hub: Hub, tiny_repo: LivingRepo, hfclone: Command, what: str, mode: int) -> None:
+    """Another user's, with the token beside it: it is passed over."""
+    home = hfclone.home / "hf"
+    hub_cache(tiny_repo, home / "hub")
+    (home / "token").write_text("hf_others")
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    if nobody:
+        for parent in (path for path in hfclone.cwd.parents if len(path.parts) > 2):
+            parent.chmod(parent.stat().st_mode | 0o011)
+        os.chown(hfclone.cwd, 65534, 65534)
+        (home / "token").chmod(0)
+    (home / what).chmod(mode)
+    try:
+        outcome = hfclone("acme/tiny", before=nobody)
+    finally:
+        (home / what).chmod(0o755)
+    assert outcome.code == 0, outcome.stderr
+    assert hub.log.bytes_sent(kind="cdn") == SIZE
+    assert not any(entry.token for entry in hub.log.entries)
