@@ -42,6 +42,8 @@ class Checkout:
         self._on_event = on_event
         self._vouchers = Vouchers(ground.state / "journals")
         self._settled = False
+        self._unsynced: dict[bytes, bytes] = {}
+        """Directories that something was renamed into, each by one of its paths."""
         """Whether git's index knows of all that has a stamp, but for what is fresh."""
 
     def files(self) -> Mapping[bytes, Pointer]:
@@ -149,9 +151,13 @@ class Checkout:
     def settle(self) -> None:
         """Tell git and our stamps what was placed. Cheap if that was nothing; may be called often.
 
+        Directories are synced here, once each, before anything says that their files are in place. Until
+        then a loss of power undoes renames at worst, and what was renamed is still found as a part.
+
         Raises:
             CheckoutBusy: a git command is changing the index just now.
         """
+        self._sync_directories()
         if not self._settled or self._ground.store.is_filled:  # filling it may change how a file looks
             self._find_fresh()
         if self._ground.fresh or not self._settled:
@@ -164,6 +170,14 @@ class Checkout:
         self._settled = True
 
     # --- beneath -----------------------------------------------------------------------------
+
+    def _sync_directories(self) -> None:
+        while self._unsynced:
+            _, path = self._unsynced.popitem()
+            try:
+                self._ground.tree.sync_directory(path)
+            except OSError as error:
+                raise CannotWrite(show_path(path), error.strerror or str(error)) from error
 
     def _find_fresh(self) -> None:
         """Whatever is as its stamp has it, placed by us or not: the index may not know of it."""
@@ -251,7 +265,7 @@ class Checkout:
         if self._ground.store.is_filled:
             self._ground.store.keep_part(pointer, source)
         stat = self._ground.tree.place(source, path, self._ground.tree.look(path))
-        self._ground.tree.sync_directory(path)
+        self._unsynced[path.rpartition(b"/")[0]] = path
         self._ground.damaged.pop(path, None)
         self._ground.holds(path, pointer, stat)
 
