@@ -11,10 +11,13 @@ from dataclasses import dataclass
 
 from hfclone.ranges import RangeSet
 
-__all__ = ["Aria2Control", "parse_control"]
+__all__ = ["BLOCK", "Aria2Control", "bitfield_ranges", "format_control", "parse_control", "piece_length_for"]
 
-_BLOCK = 16 * 1024
+BLOCK = 16 * 1024
 """Bytes that one bit of a piece under way stands for."""
+_LEAST_PIECE = 1024 * 1024
+_USUAL_PIECES = 1 << 17
+"""So many pieces at most in what we write: more make each look at the bitfield long."""
 _MOST_PIECES = 1 << 24
 """No real download has so many; a damaged file may claim them."""
 
@@ -35,6 +38,50 @@ def parse_control(data: bytes) -> Aria2Control | None:
         return None
 
 
+def piece_length_for(size: int) -> int:
+    """The piece length that an object of ``size`` bytes is fetched with."""
+    length = _LEAST_PIECE
+    while size > length * _USUAL_PIECES:
+        length *= 2
+    return length
+
+
+def format_control(held: RangeSet, size: int) -> bytes:
+    """A control file that claims what of ``held`` makes whole blocks, and nothing else."""
+    piece = piece_length_for(size)
+    whole = bytearray(_parts(_parts(size, piece), 8))
+    flights: dict[int, bytearray] = {}
+    for start, stop in held:
+        for index in range(start // piece, _parts(stop, piece)):
+            low, high = index * piece, min(size, (index + 1) * piece)
+            if start <= low and high <= stop:
+                _set(whole, index)
+            else:
+                blocks = flights.setdefault(index, bytearray(_parts(_parts(high - low, BLOCK), 8)))
+                _set_blocks(blocks, max(start, low) - low, min(stop, high) - low, high - low)
+    parts = [struct.pack(">HII", 1, 0, 0), struct.pack(">IQQI", piece, size, 0, len(whole)), bytes(whole)]
+    begun = {index: blocks for index, blocks in flights.items() if any(blocks)}
+    parts.append(struct.pack(">I", len(begun)))
+    for index, blocks in sorted(begun.items()):
+        length = min(piece, size - index * piece)
+        parts += [struct.pack(">III", index, length, len(blocks)), bytes(blocks)]
+    return b"".join(parts)
+
+
+def bitfield_ranges(bits: bytes, unit: int, size: int) -> RangeSet:
+    """The bytes of a file of ``size`` whose bits are set, highest first; a bit stands for ``unit`` bytes."""
+    held = RangeSet()
+    number, count = int.from_bytes(bits, "big"), len(bits) * 8
+    text = bin(number)[2:].zfill(count) if count else ""
+    position = text.find("1")
+    while position >= 0:
+        end = text.find("0", position)
+        end = count if end < 0 else end
+        held.add(position * unit, min(size, end * unit))
+        position = text.find("1", end)
+    return held
+
+
 def _parse(data: bytes) -> Aria2Control:
     version = data[:2]
     if version not in (b"\0\0", b"\0\1"):
@@ -47,14 +94,14 @@ def _parse(data: bytes) -> Aria2Control:
     pieces = _parts(total, length) if length else 0
     if not length or not total or pieces > _MOST_PIECES or len(bits) != _parts(pieces, 8):
         raise ValueError("its pieces do not make up its length")
-    here = RangeSet((index * length, min(total, (index + 1) * length)) for index in _set_bits(bits, pieces))
+    here = bitfield_ranges(bits, length, total)
     for _ in range(fields.number("I")):
         index, size, blocks = fields.number("I"), fields.number("I"), fields.take(fields.number("I"))
         start, stop = index * length, min(total, index * length + size)
-        if index >= pieces or size > length or len(blocks) != _parts(_parts(size, _BLOCK), 8):
+        if index >= pieces or size > length or len(blocks) != _parts(_parts(size, BLOCK), 8):
             raise ValueError("a piece under way is none of its pieces")
-        for block in _set_bits(blocks, _parts(size, _BLOCK)):
-            here.add(start + block * _BLOCK, min(stop, start + (block + 1) * _BLOCK))
+        for block in _set_bits(blocks, _parts(size, BLOCK)):
+            here.add(start + block * BLOCK, min(stop, start + (block + 1) * BLOCK))
     return Aria2Control(total, here)
 
 
@@ -66,6 +113,18 @@ def _parts(whole: int, size: int) -> int:
 def _set_bits(bits: bytes, count: int) -> list[int]:
     """The numbers of those that are set, of ``count`` bits; the highest bit of a byte is its first."""
     return [index for index in range(count) if bits[index // 8] & (0x80 >> index % 8)]
+
+
+def _set(bits: bytearray, index: int) -> None:
+    bits[index // 8] |= 128 >> index % 8
+
+
+def _set_blocks(bits: bytearray, start: int, stop: int, wide: int) -> None:
+    """The blocks that lie wholly in ``[start, stop)`` of a piece that is ``wide``."""
+    for block in range(_parts(start, BLOCK), _parts(wide, BLOCK)):
+        if min(wide, (block + 1) * BLOCK) > stop:
+            return
+        _set(bits, block)
 
 
 class _Fields:

@@ -6,6 +6,9 @@ a range that still grows is written over in place, so that a kill costs little a
 short. Lines are claims: a range counts only if its digest is found again in the part, so a torn
 line, a lost page or a half-written range costs that range and nothing else. Both names are stable
 and follow from the oid: nothing has to be remembered for a resume, whoever was killed, and however.
+
+aria2c writes into the same part, beside ``<oid>.part.aria2``, its own account. Whoever opens the
+partial next takes that over into the journal, and so each fetcher goes on from what the other brought.
 """
 
 from __future__ import annotations
@@ -21,17 +24,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hfclone.aria2control import BLOCK, format_control, parse_control
 from hfclone.errors import CannotRead, CannotWrite, DiskFull, LocalError
 from hfclone.hashing import blocks, range_digest, same_bytes, write_at
 from hfclone.pointer import Pointer
 from hfclone.ranges import RangeSet
 
-__all__ = ["Partial", "Partials", "Record"]
+__all__ = ["RECORD_BYTES", "UNKNOWN_SENDER", "Partial", "Partials", "Record"]
+
+RECORD_BYTES = 4 * 1024 * 1024
+"""Bytes of one journal line at most: what a byte lost with the power costs."""
+UNKNOWN_SENDER = "aria2c"
+"""Who sent what is only in aria2c's account; if the object is wrong, these bytes are doubted first."""
 
 _HEADER = "hfclone-journal 1"
 _DIGEST_DIGITS = 16
 _SYNC_FILE_RANGE_WRITE = 2
 _OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_ZEROS = bytes(512)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,8 @@ class Partials:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._reserving = threading.Lock()  # one that does not fit takes all there is for a moment
+        self._awaiting = threading.Lock()
+        self._alone = False
 
     def part_path(self, pointer: Pointer) -> Path:
         """Where the bytes of an unfinished object lie."""
@@ -63,11 +75,18 @@ class Partials:
         """Where its journal lies."""
         return self.directory / f"{pointer.oid}.journal"
 
+    def control_path(self, pointer: Pointer) -> Path:
+        """Where aria2 keeps account of what it has brought."""
+        return self.directory / f"{pointer.oid}.part.aria2"
+
     def claimed_bytes(self, pointer: Pointer) -> int:
-        """Bytes that the journal claims; for a plan, which need not be exact. Reads no content."""
+        """Bytes that are claimed to be here; for a plan, which need not be exact. Reads no content."""
         if not self.part_path(pointer).exists():
             return 0
-        return RangeSet((r.start, r.stop) for r in _read_journal(self.journal_path(pointer), pointer)).size
+        claimed = RangeSet((r.start, r.stop) for r in _read_journal(self.journal_path(pointer), pointer))
+        for start, stop in _read_control(self.control_path(pointer), pointer):
+            claimed.add(start, stop)
+        return claimed.size
 
     def reserved_bytes(self, pointer: Pointer) -> int:
         """Bytes of disk that the object's partial takes up; it is reserved whole where the disk can."""
@@ -87,6 +106,7 @@ class Partials:
         path = self.part_path(pointer)
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.await_writers()
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OPEN, 0o644)
             try:
                 with self._reserving:  # first: reading what is here is in vain where the disk is full
@@ -97,7 +117,57 @@ class Partials:
                 raise
         except OSError as error:
             raise local_error(error, path, pointer.size) from error
-        return Partial(pointer, path, self.journal_path(pointer), descriptor, records)
+        partial = Partial(pointer, path, self.journal_path(pointer), descriptor, records)
+        try:
+            records += self.absorb(partial, partial.held(), UNKNOWN_SENDER)
+        except BaseException:
+            partial.close()
+            raise
+        return partial
+
+    def absorb(self, partial: Partial, held: RangeSet, sender: str) -> list[Record]:
+        """Journal what aria2's account has beyond ``held``, as sent by ``sender``, and remove the account.
+
+        A block with a hole is not believed: after a power cut the account may be there and the bytes not.
+
+        Raises:
+            DiskFull, CannotWrite: this machine cannot.
+        """
+        path = self.control_path(partial.pointer)
+        claimed = _read_control(path, partial.pointer)
+        for start, stop in held:
+            claimed.remove(start, stop)
+        records = [
+            partial.record_written(start, stop, sender)
+            for low, high in claimed
+            for start, stop in _filled(partial.descriptor, low, high)
+        ]
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise local_error(error, path, 0) from error
+        return records
+
+    def write_control(self, pointer: Pointer, held: RangeSet) -> RangeSet:
+        """Tell aria2 what it need not fetch: whole blocks of ``held``. Returns what it was told.
+
+        Raises:
+            DiskFull, CannotWrite: this machine cannot.
+        """
+        path = self.control_path(pointer)
+        content = format_control(held, pointer.size)
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise local_error(error, path, len(content)) from error
+        return _claimed(content, pointer)
+
+    def await_writers(self) -> None:
+        """Wait until no aria2c of an earlier run writes here: it ends within seconds of its hfclone. Once is enough."""
+        with self._awaiting:
+            if not self._alone:
+                _await_lock(self.directory)
+                self._alone = True
 
     def discard(self, pointer: Pointer) -> None:
         """Forget an object's partial: it has been placed, or nothing of it is right.
@@ -105,7 +175,7 @@ class Partials:
         Raises:
             CannotWrite: the system refuses.
         """
-        for path in (self.journal_path(pointer), self.part_path(pointer)):
+        for path in (self.journal_path(pointer), self.control_path(pointer), self.part_path(pointer)):
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
@@ -197,6 +267,15 @@ class Partial:
         except OSError as error:
             raise local_error(error, self._journal_path, self.pointer.size) from error
 
+    def record_written(self, start: int, stop: int, sender: str) -> Record:
+        """Journal ``[start, stop)``, which another process wrote, as it lies there. Raises as ``record``."""
+        try:
+            record = Record(start, stop, sender, range_digest(self.descriptor, start, stop))
+        except OSError as error:
+            raise local_error(error, self.path, self.pointer.size) from error
+        self.record(record)
+        return record
+
     def close(self) -> None:
         """Let the files go; what they hold stays."""
         os.close(self.descriptor)
@@ -237,6 +316,58 @@ def _parse_record(line: str) -> Record | None:
         return None
     start, stop = int(fields[0]), int(fields[1])
     return Record(start, stop, fields[2], fields[3]) if start < stop else None
+
+
+def _read_control(path: Path, pointer: Pointer) -> RangeSet:
+    """What aria2's account claims; nothing where there is none, or it is of something else."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return RangeSet()
+    return _claimed(data, pointer)
+
+
+def _claimed(control: bytes, pointer: Pointer) -> RangeSet:
+    found = parse_control(control)
+    return found.here if found is not None and found.total == pointer.size else RangeSet()
+
+
+def _filled(descriptor: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """The parts of ``[start, stop)`` whose blocks have no hole, each no longer than a journal line's."""
+    begun = start
+    for low in range(start, stop, BLOCK):
+        high = min(stop, low + BLOCK)
+        empty = _has_hole(b"".join(blocks(descriptor, low, high)))
+        if empty or high - begun > RECORD_BYTES:
+            if begun < low:
+                yield begun, low
+            begun = high if empty else low
+    if begun < stop:
+        yield begun, stop
+
+
+def _has_hole(data: bytes) -> bool:
+    """Whether a sector of it is all zeros, as what was never written is."""
+    step = len(_ZEROS)
+    return not data or (
+        _ZEROS in data and any(data[at : at + step] == _ZEROS for at in range(0, len(data) - step + 1, step))
+    )
+
+
+def _await_lock(directory: Path) -> None:
+    """Take ``directory``'s lock and let it go again; who writes there holds it."""
+    try:
+        import fcntl
+
+        descriptor = os.open(directory, os.O_RDONLY)
+    except (ImportError, OSError):
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:  # not every file system knows locks
+        return
+    finally:
+        os.close(descriptor)
 
 
 def _open_journal(path: Path) -> tuple[int, int]:

@@ -107,12 +107,13 @@ class Tools:
         """The way of moving objects that the user chose."""
         settings = self.settings
         if settings.fetcher is Fetcher.ARIA2C:
-            from hfclone.transfer.aria2 import Aria2Transfer
+            from hfclone.transfer.aria2 import Aria2Daemon, Aria2Transfer
 
+            daemon = Aria2Daemon(settings.aria2_rpc, settings.aria2_secret) if settings.aria2_rpc else None
             return Aria2Transfer(
                 self.web, self.board, self.patience, self.authorities, self.clock, settings.connections,
                 settings.limit_rate, settings.environment, settings.ca_bundle, self._threads(), settings.window,
-                obstacle=_aria2_obstacle(settings),
+                daemon=daemon, obstacle=_aria2_obstacle(settings),
             )  # fmt: skip
         return self._threads()
 

@@ -108,6 +108,7 @@ _NETWORK = (
     click.option("--only-mirrors", is_flag=True, help="never ask the hub"),
     setting("--trust-mirror", metavar="ENDPOINT"),
     setting("--fetcher", choices=[kind.value for kind in Fetcher]),
+    setting("--aria2-rpc", metavar="URL"),
     setting("--connections", metavar="N"),
     setting("--limit-rate", metavar="SIZE"),
     setting("--window", metavar="FROM-TO"),

@@ -76,6 +76,9 @@ class Settings:
     trusted: tuple[str, ...] = ()
     """Endpoints that may see the token although they are not the hub."""
     fetcher: Fetcher = Fetcher.AUTO
+    aria2_rpc: str = ""
+    """The JSON-RPC of an aria2 that runs already; empty starts one."""
+    aria2_secret: Token | None = field(default=None, repr=False)
     connections: int = 64
     give_up_after: float | None = 86400.0
     """Without a new byte for so long, the run ends; ``None`` is never."""

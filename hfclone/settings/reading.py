@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hfclone.endpoints import parse_endpoint
 from hfclone.measures import parse_duration, parse_size, parse_window
 from hfclone.names import CacheLink, History, LfsStore, Token
 from hfclone.settings.chosen import FIRST_ANSWER_SECONDS, Fetcher, Progress, Settings, Verbosity
@@ -50,7 +51,7 @@ def read_settings(
     environment = dict(os.environ if environ is None else environ)
     said = first_said(_layers(flags, environment, project))
     settings = _checked(said)
-    secrets = variable("token").name.split()
+    secrets = [name for option in ("token", "aria2-rpc-secret") for name in variable(option).name.split()]
     children = {name: value for name, value in environment.items() if name not in secrets}
     return replace(
         settings,
@@ -99,12 +100,15 @@ def _checked(said: Callable[[str], Said]) -> Settings:
     endpoint, mirrors = hub_and_mirrors(said("--endpoint"), said("--mirror"))
     give_up = said("--give-up-after")
     give_up_after = parse_duration(give_up.last, give_up.name) or None
+    rpc, secret = said("--aria2-rpc"), said("aria2-rpc-secret")
     return Settings(
         mirrors=mirrors,
         endpoint=endpoint,
         only_mirrors=switch(said("--only-mirrors")),
         trusted=endpoints(said("--trust-mirror")),
         fetcher=choice(Fetcher, said("--fetcher")),
+        aria2_rpc=parse_endpoint(rpc.last, rpc.name) if rpc.values else "",
+        aria2_secret=Token(secret.last) if secret.values else None,
         connections=connections(said("--connections")),
         give_up_after=give_up_after,
         first_answer_within=give_up_after if give_up.name else FIRST_ANSWER_SECONDS,

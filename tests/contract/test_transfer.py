@@ -84,9 +84,12 @@ def test_closing_the_iterator_stops_within_a_second_and_keeps_partials(fetcher: 
     fetcher.objects.sort(key=lambda pointer: pointer.size)  # a small one arrives while large ones are under way
     fetcher.hub.faults.add(Throttle(total=8 * MB), on="cdn")
     outcomes = fetcher.transfer().fetch(fetcher.wanted, lambda _event: None)
-    first = next(outcomes)
+    next(outcomes)
+    came = 1
     while not any(fetcher.hub.log.bytes_sent(oid=p.oid) > 2 * MB for p in fetcher.objects if p.size > MB):
-        first = next(outcomes) if first.pointer.size < MB and len(fetcher.hub.log) < 30 else first
+        if came < 25:
+            next(outcomes)
+            came += 1
         time.sleep(0.05)
     began = time.monotonic()
     outcomes.close()  # type: ignore[attr-defined]  # a generator
@@ -129,8 +132,9 @@ def test_a_zero_byte_object_needs_no_request(fetcher: Rig) -> None:
     assert len(fetcher.hub.log) == 0
 
 
-def test_only_what_is_missing_is_asked_for(rig: Rig) -> None:
-    """Built-in only: aria2c keeps a control file of its own and cannot begin from our journal."""
+def test_only_what_is_missing_is_asked_for(fetcher: Rig) -> None:
+    """Whole blocks of 16 KiB are what aria2c can be told, and one byte is asked to see whether there are ranges."""
+    rig = fetcher
     large = max(rig.objects, key=lambda pointer: pointer.size)
     rig.objects = [large]
     content = rig.repo.object_path(large.oid).read_bytes()
@@ -148,11 +152,15 @@ def test_only_what_is_missing_is_asked_for(rig: Rig) -> None:
         assert entry.range is not None
         assert entry.range[1] is not None
         asked.add(entry.range[0], entry.range[1] + 1)
-    assert asked == RangeSet(held.gaps(large.size))
-    assert rig.hub.log.bytes_sent(kind="cdn") == asked.size
+    if rig.kind == "threads":
+        assert asked == RangeSet(held.gaps(large.size))
+        assert rig.hub.log.bytes_sent(kind="cdn") == asked.size
+    else:
+        assert rig.hub.log.bytes_sent(kind="cdn") <= 1.15 * (large.size - held.size) + 8 * 16384
 
 
-def test_a_whole_partial_needs_no_request(rig: Rig) -> None:
+def test_a_whole_partial_needs_no_request(fetcher: Rig) -> None:
+    rig = fetcher
     small = min(rig.objects, key=lambda pointer: pointer.size)
     rig.objects = [small]
     content = rig.repo.object_path(small.oid).read_bytes()
@@ -166,7 +174,8 @@ def test_a_whole_partial_needs_no_request(rig: Rig) -> None:
     assert len(rig.hub.log) == 0
 
 
-def test_a_machine_that_cannot_ends_the_fetch(rig: Rig) -> None:
+def test_a_machine_that_cannot_ends_the_fetch(fetcher: Rig) -> None:
+    rig = fetcher
     rig.directory.write_text("a file where the directory should be")
     with pytest.raises(errors.LocalError):
         list(rig.transfer().fetch(rig.wanted, lambda _event: None))

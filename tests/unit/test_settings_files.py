@@ -173,7 +173,8 @@ def test_a_project_does_not_say_whom_to_believe(row: object, tmp_path: Path) -> 
 
 def test_what_only_the_user_says() -> None:
     users = {row.key for row in VARIABLES if row.where is Where.USER}
-    assert users == {"endpoint", "only-mirrors", "trust-mirror", "proxy", "reuse", "reuse-by", "cache-dir"}
+    names = {"endpoint", "only-mirrors", "trust-mirror", "proxy", "reuse", "reuse-by", "cache-dir", "aria2-rpc"}
+    assert users == names
 
 
 def test_where_the_users_file_is() -> None:

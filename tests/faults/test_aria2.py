@@ -1,0 +1,326 @@
+"""The faults of ``test_unattended`` and ``test_machine`` against aria2c, and what aria2c alone may meet.
+
+Not taken over: what compares ranges of two senders (aria2c does not say who sent which byte: wrong
+bytes cost the object anew), and more than 16 connections to a server.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hfclone.aria2control import parse_control
+from hfclone.events import Event, Faulted, OnEvent, Position, Warned
+from hfclone.http import Authority
+from hfclone.names import Token
+from hfclone.ranges import RangeSet
+from hfclone.transfer.aria2 import Aria2Daemon
+from tests.faults.rig import MB, Rig, same_file
+from tests.faults.test_machine import start
+from tests.faults.test_unattended import (  # noqa: F401  # run here with another rig
+    test_a_bad_redirect_is_not_followed,
+    test_a_byte_that_is_always_wrong_fails_honestly,
+    test_a_cdn_that_always_says_403_is_not_asked_in_a_tight_loop,
+    test_a_consistently_short_file_is_another_file,
+    test_a_dead_url_costs_a_new_one_and_nothing_else,
+    test_a_hold_of_the_hub_does_not_stop_its_cdn,
+    test_a_host_that_cannot_be_reached,
+    test_a_limit_that_outlasts_patience_is_named,
+    test_a_lying_mirror_is_left_alone_after_a_few_lies,
+    test_a_mirror_dies_half_way,
+    test_a_poor_line_brings_everything_and_sends_little_twice,
+    test_a_poor_mirror_before_an_honest_hub,
+    test_a_portal_for_ever_is_named_after_two_minutes,
+    test_a_token_goes_to_the_hub_alone,
+    test_an_endless_body_is_bounded_by_the_pointer,
+    test_an_object_missing_on_the_cdn,
+    test_bytes_move_only_within_the_window,
+    test_patience_ends_with_a_reason_for_each_object,
+    test_signed_urls_are_refreshed_before_they_die,
+    test_the_clock_of_the_day_may_jump,
+    test_the_hub_goes_and_comes_back,
+    test_two_honest_mirrors_are_used_at_once,
+    test_who_lied_is_known_across_runs,
+)
+from tests.hub.answers import Status
+from tests.hub.mirror import olah_proxy
+from tests.hub.streams import FlipByte, Stall, Throttle, WrongBytes
+
+pytestmark = pytest.mark.skipif(shutil.which("aria2c") is None, reason="aria2c is not installed")
+
+
+@pytest.fixture
+def rig(rig: Rig) -> Rig:
+    """The same transfer by aria2c."""
+    rig.kind = "aria2c"
+    return rig
+
+
+@pytest.fixture
+def large(rig: Rig) -> Rig:
+    """Its largest object alone."""
+    rig.objects = [max(rig.objects, key=lambda pointer: pointer.size)]
+    rig.total = rig.objects[0].size
+    return rig
+
+
+def test_answers_that_stall_for_ever_are_left(rig: Rig) -> None:
+    rig.hub.faults.add(Stall(after=100_000), on="cdn", times=5)
+    ran = rig.fetch()
+    assert not ran.failed
+    assert rig.sent() <= rig.fair
+    assert ran.seconds < 20
+
+
+# --- wrong bytes ---------------------------------------------------------------------------------
+
+
+def test_one_flipped_byte_costs_the_object_anew(large: Rig) -> None:
+    large.hub.faults.add(FlipByte(5 * MB), on="cdn")
+    ran = large.fetch()
+    assert not ran.failed
+    assert ran.faults == ["hash-mismatch"]
+    assert large.sent() <= 2.1
+
+
+def test_of_two_senders_the_liar_is_named(large: Rig) -> None:
+    """Asked alone, one after the other, until the object is right."""
+    liar, honest = (large.hub.mirror(name, olah_proxy()) for name in ("liar", "honest"))
+    for mirror in (liar, honest):
+        mirror.faults.add(Throttle(total=20 * MB))
+    liar.faults.add(WrongBytes())
+    large.only_mirrors = True
+    ran = large.fetch(liar, honest)
+    assert not ran.failed
+    said = [event for event in ran.events if isinstance(event, Faulted) and event.error.code == "hash-mismatch"]
+    both = "+".join(sorted((honest.url[7:], liar.url[7:])))
+    assert {event.endpoint for event in said} == {both, liar.url[7:]}
+    tallies = {tally.endpoint: tally.failures for tally in large.board.tallies()}
+    assert tallies[honest.url[7:]] == 0
+    assert tallies[liar.url[7:]] > 0
+
+
+# --- partials ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("first", "second"), [("threads", "aria2c"), ("aria2c", "threads"), ("aria2c", "aria2c")])
+def test_each_goes_on_from_what_the_other_brought(large: Rig, first: str, second: str) -> None:
+    throttle = large.hub.faults.add(Throttle(total=12 * MB), on="cdn")
+    large.kind = first
+    with pytest.raises(_Enough):
+        list(large.transfer().fetch(large.wanted, _until(10 * MB)))
+    large.hub.faults.remove(throttle)
+    before = large.sent()
+    assert before > 0.4
+    large.kind = second
+    ran = large.fetch()
+    assert not ran.failed
+    assert large.sent() <= 1.1
+    assert not large.partials.control_path(large.objects[0]).exists()
+
+
+def test_both_killed_in_the_middle(large: Rig) -> None:
+    """aria2c ends by itself, and what it had brought is in its account or in our journal."""
+    throttle = large.hub.faults.add(Throttle(total=8 * MB), on="cdn")
+    for share in (0.2, 0.45):
+        process = start(large, "--aria2c")
+        assert large.hub.log.wait(lambda _log, share=share: large.sent() > share)  # type: ignore[misc]  # a bound default
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert large.hub.log.wait_quiet()
+    large.hub.faults.remove(throttle)
+    large.kind = "threads"
+    assert not large.fetch().failed
+    assert large.sent() <= 1.25
+
+
+def test_a_block_of_zeros_in_an_account_is_not_believed(large: Rig) -> None:
+    """After a power cut the account may be there and the bytes not."""
+    pointer = large.objects[0]
+    content = large.repo.object_path(pointer.oid).read_bytes()
+    part = large.partials.open(pointer)
+    part.write(content[: 4 * MB], 0)
+    part.close()
+    claimed = large.partials.write_control(pointer, RangeSet([(0, 12 * MB)]))
+    assert claimed.size > 11 * MB
+    assert not large.fetch().failed
+    assert large.hub.log.bytes_sent(kind="cdn") >= pointer.size - 4 * MB
+    assert large.sent() <= 1.1
+
+
+# --- aria2c itself -------------------------------------------------------------------------------
+
+
+def test_aria2c_dies_half_way(large: Rig) -> None:
+    large.hub.faults.add(Throttle(total=12 * MB), on="cdn")
+    killed: list[int] = []
+
+    def kill(event: Event) -> None:
+        if isinstance(event, Position) and event.received > 8 * MB and not killed:
+            killed.extend(children_called("aria2c"))
+            for pid in killed:
+                subprocess.run(["kill", "-9", str(pid)], check=True)
+        if isinstance(event, Warned):
+            warned.append(event)
+
+    warned: list[Warned] = []
+    outcomes = list(large.transfer().fetch(large.wanted, kill))
+    assert len(killed) == 1
+    assert [event.code for event in warned] == ["aria2c-lost"]
+    assert "the built-in fetcher goes on from what arrived" in warned[0].text
+    assert same_file(outcomes[0].part, large.repo.object_path(large.objects[0].oid))  # type: ignore[union-attr]
+    assert large.sent() <= 1.6  # it saves its account each second
+
+
+def test_an_aria2c_that_does_not_start(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin" / "aria2c"
+    fake.write_text("#!/bin/sh\necho 'unrecognized option --rpc-secret' >&2\nexit 28\n")
+    fake.chmod(0o755)
+    rig.program_path = str(tmp_path / "bin")
+    ran = rig.fetch()
+    assert not ran.failed
+    (warned,) = [event for event in ran.events if isinstance(event, Warned)]
+    assert warned.code == "no-aria2c"
+    assert "unrecognized option" in warned.text
+    assert "the built-in fetcher does the work" in warned.text
+
+
+def test_a_file_that_only_a_token_opens_is_not_for_aria2c(rig: Rig) -> None:
+    """A mirror of one's own that serves bytes itself, to its token: aria2c gets no header, so it does not fetch."""
+    mirror = rig.hub.mirror(manners=olah_proxy())
+    rig.hub.tokens.add("hf_secret")
+    rig.token = Authority(mirror.url, Token("hf_secret"))
+    mirror.faults.add(Status(404), when=lambda request: not request.headers.get("authorization"))
+    rig.only_mirrors = True
+    rig.objects = rig.objects[:3]
+    rig.total = sum(pointer.size for pointer in rig.objects)
+    ran = rig.fetch(mirror)
+    assert not ran.failed
+    agents = {entry.headers["user-agent"] for entry in rig.hub.log.entries if entry.authorization}
+    assert agents == {"hfclone-tests"}
+
+
+def test_the_rate_is_kept(rig: Rig) -> None:
+    limit = rig.limit_rate = 4 * MB
+    rig.objects = [pointer for pointer in rig.objects if pointer.size < 20 * MB]  # 3.2 seconds' worth
+    began = time.monotonic()
+    ran = rig.fetch()
+    seconds = time.monotonic() - began
+    assert not ran.failed
+    sent = rig.sent() * rig.total
+    assert sent <= limit * (seconds + 1.0)
+    assert seconds < 10
+
+
+def test_an_account_is_saved_while_aria2c_works(large: Rig) -> None:
+    """By aria2c each second, and by us with digests: a crash costs seconds."""
+    large.hub.faults.add(Throttle(total=6 * MB), on="cdn")
+    pointer = large.objects[0]
+    control, journal = large.partials.control_path(pointer), large.partials.journal_path(pointer)
+    with large.in_background() as run:
+        assert large.hub.log.wait(lambda _log: saved_in(control) >= 8 * MB)
+        assert large.sent() < 0.7
+        assert large.hub.log.wait(lambda _log: journal.exists())
+        run.done()
+
+
+def saved_in(control: Path) -> int:
+    """Bytes that an account of aria2's claims."""
+    claimed = parse_control(control.read_bytes()) if control.exists() else None
+    return claimed.here.size if claimed else 0
+
+
+# --- a daemon of the user's ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Aria2Daemon]:
+    """An aria2c that runs already, with defaults of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    conf = tmp_path / "aria2.conf"
+    conf.write_text(f"enable-rpc=true\nrpc-listen-port={port}\nrpc-secret=hush\ndir={tmp_path}\nquiet=true\n")
+    process = subprocess.Popen(["aria2c", f"--conf-path={conf}", f"--stop-with-process={os.getpid()}"])
+    try:
+        deadline = time.monotonic() + 10
+        while not is_open(port):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield Aria2Daemon(f"http://127.0.0.1:{port}/jsonrpc", Token("hush"))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def is_open(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_daemon_does_the_work_and_keeps_running(rig: Rig, daemon: Aria2Daemon) -> None:
+    rig.daemon = daemon
+    rig.limit_rate = 40 * MB
+    rig.program_path = "/nowhere"  # nothing is started
+    ran = rig.fetch()
+    assert not ran.failed
+    assert not [event for event in ran.events if isinstance(event, Warned)]
+    assert rig.sent() <= rig.fair
+    assert not list(rig.directory.parent.rglob("*.meta4")), "a list of signed addresses was left"
+    assert not rig.fetch().failed  # it still answers
+
+
+def test_what_a_stopped_run_gave_a_daemon_is_taken_back(large: Rig, daemon: Aria2Daemon) -> None:
+    large.daemon = daemon
+    throttle = large.hub.faults.add(Throttle(total=12 * MB), on="cdn")
+    with pytest.raises(_Enough):
+        list(large.transfer().fetch(large.wanted, _until(10 * MB)))
+    assert large.hub.log.wait_quiet()
+    large.hub.faults.remove(throttle)
+    large.daemon, large.kind = None, "threads"
+    assert not large.fetch().failed
+    assert large.sent() <= 1.15
+
+
+@pytest.mark.parametrize("secret", [None, Token("other")])
+def test_a_daemon_that_does_not_let_us_in(rig: Rig, daemon: Aria2Daemon, secret: Token | None) -> None:
+    rig.daemon = Aria2Daemon(daemon.url, secret)
+    ran = rig.fetch()
+    assert not ran.failed
+    (warned,) = [event for event in ran.events if isinstance(event, Warned)]
+    assert "Unauthorized" in warned.text
+
+
+class _Enough(Exception):
+    """Raised by an observer, to end a fetch in the middle as Ctrl-C would."""
+
+
+def _until(count: int) -> OnEvent:
+    def observe(event: Event) -> None:
+        if isinstance(event, Position) and event.received >= count:
+            raise _Enough
+
+    return observe
+
+
+def children_called(name: str) -> list[int]:
+    """Our own children."""
+    found = []
+    for proc in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (proc / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[1]) == os.getpid() and (proc / "comm").read_text().strip() == name:
+                found.append(int(proc.name))
+        except OSError:
+            continue
+    return found
