@@ -79,7 +79,7 @@ def test_nothing_is_reused_where_none_is_said(hub: Hub, tiny_repo: LivingRepo, h
     assert hub.log.bytes_sent(kind="cdn") == SIZE
 
 
-@pytest.mark.parametrize("state", ["as it is", "no stamps", "moved files", "store alone"])
+@pytest.mark.parametrize("state", ["as it is", "moved files", "store alone"])
 def test_another_checkout(hub: Hub, tiny_repo: LivingRepo, hfclone: Command, state: str) -> None:
     """By its stamps, by its sizes whatever the names, by git-lfs's store."""
     store = "copy" if state == "store alone" else "none"
