@@ -171,7 +171,7 @@ def test_the_manual_page_can_be_read() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "hfclone", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    for option in re.findall(r"^  (--[a-z-]+)", shown.stdout, re.MULTILINE):
+    for option in re.findall(r"^  (--[a-z0-9-]+)", shown.stdout, re.MULTILINE):
         assert option == "--help" or f"\\fB{option}\\fR" in text, option
     groff = shutil.which("groff")
     if groff is None:
