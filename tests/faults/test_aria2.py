@@ -180,6 +180,24 @@ def test_aria2c_dies_half_way(large: Rig) -> None:
     assert large.sent() <= 1.6  # it saves its account each second
 
 
+def test_no_secret_and_no_address_in_argv_or_in_a_file(large: Rig, tmp_path: Path) -> None:
+    large.hub.faults.add(Throttle(total=12 * MB), on="cdn")
+    commands: list[bytes] = []
+    files: list[Path] = []
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Position) and not commands:
+            commands.extend(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children_called("aria2c"))
+            near = [*large.directory.iterdir(), *tmp_path.glob("*.*")]
+            files.extend(path for path in near if path.is_file() and b"Signature=" in path.read_bytes())
+
+    assert len(list(large.transfer().fetch(large.wanted, observe))) == 1
+    (words,) = commands
+    assert not [word for word in words.split(b"\0") if b"://" in word or b"secret" in word or b"metalink=/" in word]
+    assert b"--conf-path=/dev/stdin" in words.split(b"\0"), "the user's configuration is not read"
+    assert files == []
+
+
 def test_an_aria2c_that_does_not_start(rig: Rig, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     fake = tmp_path / "bin" / "aria2c"
