@@ -11,24 +11,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from hfclone.checkout.staging import put_files, stage
 from hfclone.errors import CannotWrite, CheckoutBusy
 from hfclone.git import GitRepo, TreeEntry
 from hfclone.gitindex import Fresh
 from hfclone.hashing import sha256_of
+from hfclone.locked import LINK_MODE, SUBMODULE_MODE
 from hfclone.looking import blob_id_of, digest_of, holds_pointer
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import Stamps
-from hfclone.worktree import FileMode, Kind, Standing, WorkTree, settle_mtime, write_safely
+from hfclone.worktree import FileMode, Kind, Standing, WorkTree, write_safely
 
-__all__ = ["Journal", "Move", "Side", "held_objects", "put_files", "read_side"]
-
-_SUBMODULE = "160000"
-_LINK = "120000"
+__all__ = ["Journal", "Move", "Side", "held_objects", "read_side"]
 
 
 class _Verdict(Enum):
@@ -209,10 +208,10 @@ class Move:
         return False
 
     def _judge_directory(self, path: bytes, old: TreeEntry | None, new: TreeEntry | None) -> _Verdict:
-        if new is not None and new.mode == _SUBMODULE:
+        if new is not None and new.mode == SUBMODULE_MODE:
             return _Verdict.DONE
         below = self.tree.list_files(path)
-        if old is not None and old.mode == _SUBMODULE:
+        if old is not None and old.mode == SUBMODULE_MODE:
             # As git does it: what a user put into a submodule stays, unless a file has to go there.
             return _Verdict.REPLACE if not below else (_Verdict.DONE if new is None else _Verdict.CONFLICT)
         ours = all(one in self.before.entries and one not in self.after.entries for one in below)
@@ -223,7 +222,7 @@ class Move:
         assert standing.stat is not None  # a file or a link stands there
         size = standing.stat.st_size
         if standing.kind is Kind.LINK:
-            if entry.mode != _LINK:
+            if entry.mode != LINK_MODE:
                 return False
             return self.repo.write_blob(self.tree.read_link(path)) == entry.oid
         if not entry.is_file:
@@ -253,10 +252,10 @@ class Move:
             index = self.state / "compare.index"
             index.unlink(missing_ok=True)
             self.repo.update_index(index, side.entries.values(), ())
-            _stage(self.repo, index, staging, paths)
+            stage(self.repo, index, staging, paths)
             for path in paths:
                 staged = staging / os.fsdecode(path)
-                if staged.is_file() and digest_of(self.tree, path) == _digest_of_file(staged):
+                if staged.is_file() and digest_of(self.tree, path) == sha256_of(staged):
                     found.append(path)
             shutil.rmtree(staging, ignore_errors=True)
             index.unlink(missing_ok=True)
@@ -318,48 +317,10 @@ class Move:
         self.fresh.update(put_files(self.repo, self.tree, index, self.state / "co", entries, self._standing))
 
 
-def put_files(
-    repo: GitRepo,
-    tree: WorkTree,
-    index: Path,
-    staging: Path,
-    entries: Sequence[TreeEntry],
-    standing: Mapping[bytes, Standing],
-) -> dict[bytes, Fresh]:
-    """Have git write ``entries`` of ``index`` beside the tree, and rename each to its place.
-
-    ``standing`` is what the caller saw at each path, and lets go.
-    """
-    fresh: dict[bytes, Fresh] = {}
-    _stage(repo, index, staging, [e.path for e in entries if e.mode != _SUBMODULE])
-    for entry in entries:
-        if entry.mode == _SUBMODULE:
-            tree.make_directory(entry.path)
-            continue
-        staged = staging / os.fsdecode(entry.path)
-        settle_mtime(staged)
-        seen = standing[entry.path]
-        if seen.kind in (Kind.BLOCKED, Kind.DIRECTORY):
-            seen = tree.look(entry.path)  # what blocked it has been removed
-        fresh[entry.path] = Fresh(entry.oid, tree.place(staged, entry.path, seen))
-    shutil.rmtree(staging, ignore_errors=True)
-    return fresh
-
-
-def _stage(repo: GitRepo, index: Path, staging: Path, paths: list[bytes]) -> None:
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(mode=0o700)
-    repo.checkout_files(index, staging, paths)
-
-
 def _same_bits(stat: os.stat_result, entry: TreeEntry) -> bool:
     if not entry.is_file:
         return True
     return bool(stat.st_mode & 0o100) == (entry.mode == "100755")
-
-
-def _digest_of_file(path: Path) -> str:
-    return sha256_of(path)
 
 
 def held_objects(state: Path) -> dict[Oid, Path]:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from hfclone.checkout.ground import Ground
 from hfclone.checkout.inventory import take_inventory
-from hfclone.checkout.moving import held_objects, put_files
+from hfclone.checkout.moving import held_objects
 from hfclone.checkout.salvage import salvage
+from hfclone.checkout.staging import put_files
 from hfclone.checkout.vouchers import Vouchers
 from hfclone.errors import BadPointer, CannotWrite, Conflicts
 from hfclone.events import ByteCount, OnEvent, Warned, ignore
