@@ -136,9 +136,9 @@ class Connections:
     def close(self) -> None:
         """Close those that are idle, and let none be kept any more."""
         with self._lock:
-            managers = list(self._managers.values())
-        for manager in managers:
-            manager.clear()
+            pools = list(self._pools.values())
+        for pool in pools:
+            pool.close()
 
     def send(
         self,

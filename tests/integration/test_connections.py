@@ -83,7 +83,7 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client:
+        with client, contextlib.suppress(OSError):  # either side may go at any time
             first = client.recv(65536)
             if not first:
                 return
@@ -154,6 +154,14 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def secure(pem: Path) -> Iterator[Served]:
+    served = Served(pem)
+    yield served
+    served.server.shutdown()
+    served.server.server_close()
+
+
+@pytest.fixture
 def proxy() -> Iterator[Proxy]:
     proxy = Proxy()
     yield proxy
@@ -173,8 +181,8 @@ def test_a_plain_request_over_a_proxy(host: Served, proxy: Proxy) -> None:
     assert base64.b64encode(b"me:se@cret") in proxy.heard[0]
 
 
-def test_tls_through_a_proxy_hides_everything_from_it(pem: Path, proxy: Proxy) -> None:
-    host = Served(pem)
+def test_tls_through_a_proxy_hides_everything_from_it(pem: Path, secure: Served, proxy: Proxy) -> None:
+    host = secure
     proxies = {"https": f"http://me:secret@127.0.0.1:{proxy.port}"}
     with Web(user_agent="test", proxies=proxies, ca_bundle=str(pem)) as web:
         assert get(web, f"{host.url}/private") == b"/private"
@@ -193,8 +201,8 @@ def test_socks(host: Served, proxy: Proxy, secret: str) -> None:
     assert not secret or proxy.heard[0] == b"\x01\x02me\x07se@cret"
 
 
-def test_tls_is_verified(pem: Path, tmp_path: Path) -> None:
-    host = Served(pem)
+def test_tls_is_verified(pem: Path, secure: Served, tmp_path: Path) -> None:
+    host = secure
     with Web(user_agent="test", ca_bundle=str(pem)) as web:
         assert get(web, f"{host.url}/a") == b"/a"
         with pytest.raises(Unreachable, match=r"(?i)mismatch|match|certificate"):
