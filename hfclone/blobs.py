@@ -68,7 +68,7 @@ class HttpBlobs:
     def _receive(self, endpoint: Endpoint, url: str, data: bytearray) -> None:
         authority = authority_for(endpoint, self._authorities)
         headers = {"Range": f"bytes={len(data)}-"} if data else {}
-        with self._web.ask(url, label=str(endpoint), headers=headers, authority=authority) as answer:
+        with self._web.get(url, label=str(endpoint), headers=headers, authority=authority) as answer:
             self._check(answer, endpoint, data, authority)
             want = answer.length
             for chunk in answer.chunks(MAX_BLOB_BYTES - len(data)):

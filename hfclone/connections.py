@@ -1,8 +1,8 @@
 """Connections kept alive, proxies, TLS, and exchanges that another thread can break (only user of urllib3).
 
-Why not requests: of the processor time of a small object a quarter went into preparing requests and
-wrapping answers, none of which is wanted here: headers are set by ``http``, redirects are followed
-there, and the environment is read in ``settings`` alone.
+The bytes of objects go straight over these; ``calls`` has requests ask APIs over the same ones. Why
+two roads: of the processor time of a small object a quarter went into preparing its request and
+wrapping its answer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import functools
 import math
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -122,7 +122,7 @@ class Connections:
 
     def __init__(self, route: Route, limits: Limits) -> None:
         self._route = route
-        self._limits = limits
+        self.limits = limits
         self._lock = threading.Lock()
         self._pools: dict[tuple[str, str], urllib3.HTTPConnectionPool] = {}
         self._managers: dict[str, urllib3.PoolManager] = {}
@@ -159,41 +159,55 @@ class Connections:
             Unreachable: no connection, or none that TLS accepts.
             Stalled: connected, but no answer in time.
         """
-        from http.client import HTTPException
-
-        import urllib3
-
-        silence = min(grip.silence, self._limits.silence)
-        token = _CURRENT.set((grip, on_peer))
-        try:
+        with self.about(url, label, grip, on_peer) as timeout:
             parts = urlsplit(url)
-            path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-            pool = self._pool_for(parts)
-            forwarded = pool.proxy is not None and parts.scheme == "http"  # a proxy is told the whole URL
-            response = pool.urlopen(
+            response = self.pool_for(parts).urlopen(
                 method,
-                f"http://{parts.netloc}{path}" if forwarded else path,
+                self.target_of(parts),
                 body=body,
                 headers=headers,
                 retries=False,
                 redirect=False,
                 assert_same_host=False,
-                timeout=urllib3.Timeout(connect=self._limits.connect, read=silence),
+                timeout=timeout,
                 preload_content=False,
                 decode_content=False,
             )
+        self.refuse_407(response, url, label)
+        return response
+
+    @contextlib.contextmanager
+    def about(self, url: str, label: str, grip: Grip, on_peer: OnPeer) -> Iterator[urllib3.Timeout]:
+        """Whatever goes over a connection within is ``grip``'s exchange with ``url``. Raises as ``send``."""
+        from http.client import HTTPException
+
+        import urllib3
+
+        silence = min(grip.silence, self.limits.silence)
+        token = _CURRENT.set((grip, on_peer))
+        try:
+            yield urllib3.Timeout(connect=self.limits.connect, read=silence)
         except urllib3.exceptions.ReadTimeoutError as error:
             raise Stalled(label, silence) from error
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             raise Unreachable(label, _reason(error), self._route.proxy_name(url)) from error
         finally:
             _CURRENT.reset(token)
+
+    def refuse_407(self, response: Response, url: str, label: str) -> None:
+        """Raise Unreachable where it is the proxy that answers, and wants a password."""
         if response.status == PROXY_WANTS_PASSWORD:
             response.close()
             raise Unreachable(label, "it asks for a user name and password", self._route.proxy_name(url))
-        return response
 
-    def _pool_for(self, parts: SplitResult) -> urllib3.HTTPConnectionPool:
+    def target_of(self, parts: SplitResult) -> str:
+        """What a request's first line names: a proxy that forwards plain http is told the whole URL."""
+        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        forwarded = parts.scheme == "http" and self.pool_for(parts).proxy is not None
+        return f"http://{parts.netloc}{path}" if forwarded else path
+
+    def pool_for(self, parts: SplitResult) -> urllib3.HTTPConnectionPool:
+        """The connections to a URL's host; made when first asked for."""
         key = (parts.scheme, parts.netloc)
         pool = self._pools.get(key)
         if pool is None:

@@ -20,13 +20,14 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from hfclone.calls import Calls
 from hfclone.connections import Connections, Grip, Limits, OnPeer, Route, body_error
 from hfclone.endpoints import origin_of
 from hfclone.errors import BadRedirect, NotTheObject, Truncated, Unreachable
@@ -35,6 +36,9 @@ from hfclone.reach import Reach, reach_of, reach_of_name
 
 if TYPE_CHECKING:
     from hfclone.connections import Response
+
+    _Send = Callable[..., Response]
+    """``Connections.send`` or ``Calls.send``."""
 
 __all__ = ["READ_BYTES", "Answer", "Authority", "Grip", "Limits", "Web"]
 
@@ -186,6 +190,7 @@ class Web:
         self.limits = limits or Limits()
         self._user_agent = user_agent
         self._connections = Connections(Route(proxies or {}, no_proxy, ca_bundle), self.limits)
+        self._calls = Calls(self._connections)
         self._lock = threading.Lock()
         self._grips: set[Grip] = set()
         self._reaches: dict[str, Reach] = {}
@@ -220,12 +225,10 @@ class Web:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         authority: Authority | None = None,
-        named_by: str | None = None,
         grip: Grip | None = None,
     ) -> Answer:
-        """Send a request and follow its redirects; the answer's body is still to be read.
+        """Call an API, following redirects; the answer's body is still to be read.
 
-        ``named_by`` is the URL of who named ``url`` in an answer, if that was not the user.
         By ``grip`` another thread can break the exchange until the answer is closed.
 
         Raises:
@@ -234,11 +237,28 @@ class Web:
             BadRedirect: a redirect that we do not follow.
             NotTheObject: the answer is compressed though identity was asked for.
         """
-        grip = grip or Grip()
+        request = _Request(method, url, label, dict(headers or {}), body, authority, None)
+        return self._exchange(self._calls.send, request, grip or Grip())
+
+    def get(
+        self,
+        url: str,
+        *,
+        label: str,
+        headers: Mapping[str, str] | None = None,
+        authority: Authority | None = None,
+        named_by: str | None = None,
+        grip: Grip | None = None,
+    ) -> Answer:
+        """Ask for bytes of a file, as ``ask`` does; ``named_by`` is the URL of who named ``url``, if not the user."""
+        request = _Request("GET", url, label, dict(headers or {}), None, authority, named_by)
+        return self._exchange(self._connections.send, request, grip or Grip())
+
+    def _exchange(self, send: _Send, request: _Request, grip: Grip) -> Answer:
         with self._lock:
             self._grips.add(grip)
         try:
-            return self._follow(_Request(method, url, label, dict(headers or {}), body, authority, named_by), grip)
+            return self._follow(send, request, grip)
         except BaseException:
             self._forget(grip)
             raise
@@ -248,13 +268,16 @@ class Web:
         self._forget(grip)
         _let_go(response)
 
-    def _follow(self, request: _Request, grip: Grip) -> Answer:
+    def _follow(self, send: _Send, request: _Request, grip: Grip) -> Answer:
         hops: list[str] = []
         url, label, sent = request.url, request.label, request.headers
         quotas: list[tuple[int, float]] = []
         while True:
             on_peer = self._guard(url, label, request.named_by or next(iter(hops), None))
-            response = self._send(request, url, sent, grip, on_peer)
+            if self._aborted:
+                raise Unreachable(label, "the run was stopped")
+            every = self._headers(request, url, sent)
+            response = send(request.method, url, every, request.body, label=label, grip=grip, on_peer=on_peer)
             quota = _quota(response.headers.get("RateLimit", ""))
             quotas += [quota] if quota else []
             target = response.headers.get("Location")
@@ -298,15 +321,11 @@ class Web:
     def _note_reach(self, host: str, address: str) -> None:
         self._reaches[host.lower()] = reach_of(address)
 
-    def _send(self, request: _Request, url: str, headers: Mapping[str, str], grip: Grip, on_peer: OnPeer) -> Response:
-        if self._aborted:
-            raise Unreachable(request.label, "the run was stopped")
-        sent = {"user-agent": self._user_agent, "accept-encoding": "identity", "accept": "*/*"}
-        sent.update((name.lower(), value) for name, value in headers.items())
-        sent.update(request.authority.header_for(url) if request.authority else {})
-        return self._connections.send(
-            request.method, url, sent, request.body, label=request.label, grip=grip, on_peer=on_peer
-        )
+    def _headers(self, request: _Request, url: str, headers: Mapping[str, str]) -> dict[str, str]:
+        every = {"user-agent": self._user_agent, "accept-encoding": "identity", "accept": "*/*"}
+        every.update((name.lower(), value) for name, value in headers.items())
+        every.update(request.authority.header_for(url) if request.authority else {})
+        return every
 
     def _forget(self, grip: Grip) -> None:
         grip.hold(None)

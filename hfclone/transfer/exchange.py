@@ -48,7 +48,7 @@ def request_range(
     whole = start == 0 and stop == pointer.size
     if not whole:
         headers["Range"] = format_range(start, stop)
-    answer = web.ask(
+    answer = web.get(
         source.url,
         label=str(source.endpoint),
         headers=headers,

@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from hfclone.connections import Route
 from hfclone.errors import HfcloneError, Stalled, Unreachable
-from hfclone.http import Grip, Limits, Web
+from hfclone.http import Answer, Grip, Limits, Web
 
 
 class Host(BaseHTTPRequestHandler):
@@ -168,8 +169,24 @@ def proxy() -> Iterator[Proxy]:
     proxy.socket.close()
 
 
+@pytest.fixture(params=["ask", "get"], autouse=True)
+def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both roads, that of APIs and that of bytes, keep the same rules."""
+    monkeypatch.setitem(ROAD, "taken", request.param)
+    return str(request.param)
+
+
+ROAD = {"taken": "ask"}
+
+
+def ask(web: Web, url: str, **more: Any) -> Answer:
+    """By the road that the test is about."""
+    answer: Answer = getattr(web, ROAD["taken"])(url, label="host", **more)
+    return answer
+
+
 def get(web: Web, url: str) -> bytes:
-    with web.ask(url, label="host") as answer:
+    with ask(web, url) as answer:
         return answer.text()
 
 
@@ -252,6 +269,7 @@ def test_the_environment_is_not_asked(host: Served, monkeypatch: pytest.MonkeyPa
         ("", "http://any/a", False),
     ],
 )
+@pytest.mark.parametrize("road", ["get"], indirect=True)
 def test_who_goes_without_a_proxy(entry: str, url: str, without: bool) -> None:
     route = Route({"all": "proxy:3128"}, (entry,))
     assert route.proxy_for(urlsplit(url)) == ("" if without else "http://proxy:3128")
@@ -261,13 +279,13 @@ def broken_by(breaking: Callable[[Web, Grip], None], host: Served) -> tuple[Hfcl
     """What a request that waits for its answer ends with, and how long after ``breaking``."""
     web, grip, errors = Web(user_agent="test", limits=Limits(2.0, 20.0)), Grip(), []
 
-    def ask() -> None:
+    def waiting() -> None:
         try:
-            web.ask(f"{host.url}/silent", label="host", grip=grip)
+            ask(web, f"{host.url}/silent", grip=grip)
         except HfcloneError as error:
             errors.append(error)
 
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=waiting)
     thread.start()
     assert host.asked.wait(10)
     began = time.monotonic()
@@ -285,5 +303,5 @@ def test_who_waits_for_an_answer_can_be_woken(host: Served, breaking: Callable[[
 
 def test_silence_has_a_limit(host: Served) -> None:
     with Web(user_agent="test") as web, pytest.raises(Stalled):
-        web.ask(f"{host.url}/silent", label="host", grip=Grip(0.3))
+        ask(web, f"{host.url}/silent", grip=Grip(0.3))
     host.free.set()

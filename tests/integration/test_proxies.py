@@ -190,7 +190,7 @@ def test_an_exchange_is_broken_off(hub: Hub, secure: tuple[str, Path], tmp_path:
     with proxy:
         url = f"{scheme}://{f'{QUOTED}@' if login else ''}127.0.0.1:{proxy.port}"
         web = Web(user_agent="test", proxies={"all": url}, ca_bundle=str(trusted))
-        answer = web.ask(f"{endpoint}/acme/tiny/resolve/main/model.safetensors", label="hub")
+        answer = web.get(f"{endpoint}/acme/tiny/resolve/main/model.safetensors", label="hub")
         body = answer.chunks(1000)
         assert len(next(body)) <= 10
         closing = threading.Timer(0.2, web.close)

@@ -97,14 +97,14 @@ def test_what_a_public_host_names_is_not_asked(inside: Heard, host: str) -> None
     url = f"http://{host}:{inside.server_address[1]}/secret"
     with Web(user_agent="t") as web:
         with pytest.raises(BadRedirect):
-            web.ask(url, label="mirror", named_by=PUBLIC)
+            web.get(url, label="mirror", named_by=PUBLIC)
         assert inside.requests == []
         with web.ask(url, label="user") as answer:  # the user may name what he will
             assert answer.status == 200
-        with web.ask(url, label="mirror", named_by="http://localhost:1") as answer:
+        with web.get(url, label="mirror", named_by="http://localhost:1") as answer:
             assert answer.status == 200
         with pytest.raises(BadRedirect):
-            web.ask(url, label="mirror", named_by=PUBLIC)
+            web.get(url, label="mirror", named_by=PUBLIC)
     assert len(inside.requests) == 2
 
 
@@ -114,11 +114,11 @@ def test_a_name_that_was_the_users_is_no_way_in(inside: Heard) -> None:
     with Web(user_agent="t") as web:
         first = f"http://127.1:{port}/x"
         web.ask(first, label="user").close()
-        web.ask(f"http://127.0.0.1:{port}/y", label="home", named_by=first).close()
+        web.get(f"http://127.0.0.1:{port}/y", label="home", named_by=first).close()
         metadata = "http://169.254.169.254/latest/meta-data"
         with pytest.raises(BadRedirect, match="inside this network"):
             web.ask(f"{first}?{metadata}", label="home")
         for target in (metadata, "http://[fe80::1]/", "http://[::ffff:a9fe:a9fe]/"):
             with pytest.raises(BadRedirect, match="inside this network"):
-                web.ask(target, label="home", named_by=first)
+                web.get(target, label="home", named_by=first)
     assert len(inside.requests) == 3
