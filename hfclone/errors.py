@@ -560,9 +560,10 @@ class CheckoutBusy(LocalError):
 class NotACheckout(LocalError):
     path: str
     reason: str
+    suggestion: str = "name an empty or a new directory"
     code = "not-a-checkout"
     text = "{path} is not a checkout of hfclone's: {reason}"
-    advice = "name an empty or a new directory"
+    advice = "{suggestion}"
 
 
 @dataclass(eq=False)

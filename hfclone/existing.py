@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from hfclone.errors import GitFailed, NotACheckout
 from hfclone.git import Git, GitRepo
 
 __all__ = ["Existing", "find_existing", "state_directory"]
+
+_ADVICE = "name a checkout's directory; 'hfclone REPO DIR' makes one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,13 @@ def find_existing(directory: Path | None, git: Git) -> Existing:
         NotACheckout: there is none, or it has no commit yet.
     """
     path = _above(Path.cwd()) if directory is None else directory.absolute()
-    if not path.is_dir():
-        raise NotACheckout(str(path), "there is no such directory")
-    if not (path / ".git").exists():
-        raise NotACheckout(str(path), "it holds no .git")
+    _expect_git_dir(path)
     repo = GitRepo(git, path)
     try:
         commit = repo.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}").decode("ascii", "replace").strip()
     except GitFailed as error:
-        raise NotACheckout(str(path), error.stderr or "its HEAD names no commit that is here") from error
+        reason = error.stderr or "its HEAD names no commit that is here"
+        raise NotACheckout(str(path), reason, _ADVICE) from error
     return Existing(path, repo, commit, repo.head_branch(), repo.config_get("remote.origin.url"))
 
 
@@ -47,4 +48,15 @@ def state_directory(repo: GitRepo) -> Path:
 
 
 def _above(directory: Path) -> Path:
-    return next((one for one in (directory, *directory.parents) if (one / ".git").exists()), directory)
+    return next((one for one in (directory, *directory.parents) if os.path.lexists(one / ".git")), directory)
+
+
+def _expect_git_dir(path: Path) -> None:
+    try:
+        os.scandir(path).close()
+    except FileNotFoundError:
+        raise NotACheckout(str(path), "there is no such directory", _ADVICE) from None
+    except OSError as error:
+        raise NotACheckout(str(path), error.strerror or str(error), _ADVICE) from error
+    if not os.path.lexists(path / ".git"):
+        raise NotACheckout(str(path), "it holds no .git", _ADVICE)

@@ -83,7 +83,9 @@ def plan(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ign
         selected=select(_sizes(files), settings).__contains__,
         held=partials.claimed_bytes,
         reserved=partials.reserved_bytes,
-        free=disk_usage(next(parent for parent in (dest.absolute(), *dest.absolute().parents) if parent.exists())).free,
+        free=disk_usage(
+            next(parent for parent in (dest.absolute(), *dest.absolute().parents) if os.path.exists(parent))
+        ).free,
         stored=lambda pointer: pointer.size if settings.lfs_store is LfsStore.COPY else 0,
     )
     on_event(Planned(made))
@@ -158,7 +160,7 @@ def _opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Iter
     with tools.web() as web:
         pin = find_pin(spec, tools, web, on_event)
         branch = head_branch(spec, pin, tools, web)
-        made = not dest.exists()
+        made = not os.path.lexists(dest)  # of a name that cannot be, too
         bring = Bringer(spec, pin, tools, web, on_event)
         try:
             with pinned_checkout(pin, dest, tools, branch=branch, bring=bring, on_event=on_event) as checkout:
@@ -172,8 +174,8 @@ def _opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Iter
 def _forget_if_empty(dest: Path) -> None:
     """Remove the directory that this run has made, if nothing has come into it: a repo that is not to be had."""
     git_dir = dest / ".git"
-    nothing_came = not any(path.is_file() for path in (git_dir / "objects").rglob("*"))
     with suppress(OSError):  # it was not even made, or somebody is at work there
+        nothing_came = not any(path.is_file() for path in (git_dir / "objects").rglob("*"))
         if nothing_came and os.listdir(dest) == [git_dir.name]:
             rmtree(git_dir)
             dest.rmdir()

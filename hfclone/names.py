@@ -24,6 +24,7 @@ __all__ = [
     "Taking",
     "Token",
     "is_full_sha",
+    "is_revision",
     "is_short_sha",
     "parse_repo_spec",
 ]
@@ -282,7 +283,12 @@ def _split_revision(parts: list[str]) -> tuple[str, str]:
     return unquote(parts[0]), "/".join(parts[1:])
 
 
+def is_revision(text: str) -> bool:
+    """Whether a branch or tag can be called so; what can leads nowhere as the end of a path."""
+    return bool(text) and not _BAD_REVISION.search(text)
+
+
 def _check_revision(revision: str, given: str) -> str:
-    if not revision or _BAD_REVISION.search(revision):
+    if not is_revision(revision):
         raise BadRepoSpec(given, f"{revision!r} cannot be a revision")
     return revision

@@ -28,12 +28,16 @@ class ProjectFile:
 
 def readable_project_file(environ: Mapping[str, str]) -> Path | None:
     """The file that speaks here, if there is one; git is asked only where there is a file and a repo."""
-    found = find_project_file(Path.cwd(), environ)
+    found = find_project_file(environ)
     return found.path if found and not found.ignored else None
 
 
-def find_project_file(directory: Path, environ: Mapping[str, str]) -> ProjectFile | None:
-    """The file in ``directory``, whether or not it may be read."""
+def find_project_file(environ: Mapping[str, str]) -> ProjectFile | None:
+    """The file in the current directory, whether or not it may be read."""
+    try:
+        directory = Path.cwd()
+    except OSError:  # it was removed, and nothing lies in it
+        return None
     path = directory / PROJECT_FILE
     if not os.path.lexists(path):
         return None

@@ -373,6 +373,8 @@ def write_safely(path: Path, data: bytes, mode: int = 0o666) -> None:
     Raises:
         CannotWrite: the system refuses.
     """
+    if not path.name:
+        raise CannotWrite(str(path), "it names no file")
     fresh = path.with_name(path.name + ".new")
     try:
         fresh.unlink(missing_ok=True)

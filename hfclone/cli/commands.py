@@ -22,7 +22,7 @@ from hfclone.cli.options import (
     view_options,
     write_epilog,
 )
-from hfclone.cli.session import Session, fail_early, make_streams_safe, say
+from hfclone.cli.session import Session, fail_early, fail_unforeseen, make_streams_safe, say
 from hfclone.cli.version import version_line
 from hfclone.errors import BadOption, HfcloneError
 from hfclone.events import OnEvent
@@ -59,6 +59,8 @@ def run(args: Sequence[str]) -> int:
         return _tell(usage_lines(error.format_message(), ""), EXIT_USAGE)
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001  # as a Session's: what comes before there is one
+        return fail_unforeseen(error)
 
 
 def _help_lines() -> Sequence[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any  # click hands over options by name
 
 import click
@@ -100,7 +100,7 @@ def _lines(rows: Sequence[Row], settings: Settings, *, show_origin: bool) -> Ite
 
 def _files(settings: Settings) -> Iterator[str]:
     """Which files there may be, and what became of them."""
-    found = find_project_file(Path.cwd(), settings.environment)
+    found = find_project_file(settings.environment)
     if settings.environment.get("HFCLONE_CONFIG"):
         yield show_text(f"# the only file: {settings.environment['HFCLONE_CONFIG']} (HFCLONE_CONFIG)")
         return
@@ -110,7 +110,7 @@ def _files(settings: Settings) -> Iterator[str]:
         )
     own = user_file(settings.environment)
     if own is not None:
-        yield show_text(f"# your file: {own}" + ("" if own.exists() else " (there is none)"))
+        yield show_text(f"# your file: {own}" + ("" if os.path.lexists(own) else " (there is none)"))
 
 
 def _shown(row: Variable, said: Said) -> tuple[str, ...]:

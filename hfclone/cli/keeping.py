@@ -22,6 +22,7 @@ from hfclone.cli.options import (
     view_options,
 )
 from hfclone.cli.session import Session, say, write_line
+from hfclone.cli.words import count_of, show_text
 from hfclone.errors import BadOption, NotAsCommitted
 from hfclone.events import OnEvent
 from hfclone.names import RepoSpec, parse_repo_spec
@@ -148,8 +149,8 @@ def _lock(specs: list[RepoSpec], output: str, settings: Settings, on_event: OnEv
         return
     write_lock(Path(output), made)
     if settings.verbosity > Verbosity.QUIET:
-        files = sum(len(one.files) for one in made.repos)
-        say(f"{output}: {len(made.repos):,} repo(s) and {files:,} file(s) are locked")
+        held = sum(len(one.files) for one in made.repos)
+        say(show_text(f"{output} pins {count_of(len(made.repos), 'repo')}, {count_of(held, 'file')}"))
 
 
 @click.command(

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from signal import Signals
 from typing import TextIO
 
@@ -31,7 +32,7 @@ from hfclone.errors import CannotWrite, HfcloneError
 from hfclone.events import Event, Failed, OnEvent
 from hfclone.settings import Progress, Settings, Verbosity
 
-__all__ = ["Session", "fail_early", "make_streams_safe", "say", "write_data", "write_line"]
+__all__ = ["Session", "fail_early", "fail_unforeseen", "make_streams_safe", "say", "write_data", "write_line"]
 
 DEFAULT_WIDTH = 80
 
@@ -55,6 +56,7 @@ class Session:
         try:
             with ending_signals():
                 try:
+                    _expect_current_directory()
                     work(self._on_event)
                 finally:
                     self._view.close()
@@ -67,7 +69,7 @@ class Session:
         except HfcloneError as error:
             return self.fail(error)
         except Exception as error:  # noqa: BLE001  # the last line: a bug must end with words, too
-            return self._bug(error)
+            return self.fail_by_bug(error)
         return EXIT_OK
 
     def _on_event(self, event: Event) -> None:
@@ -84,7 +86,8 @@ class Session:
         for line in error_lines(error, self._name):
             say(line)
         if self._verbosity >= Verbosity.VERBOSE and error.__cause__ is not None:
-            say(f"  cause: {error.__cause__!r}".encode("ascii", "backslashreplace").decode())
+            cause = without_secrets(repr(error.__cause__))
+            say(f"  cause: {cause}".encode("ascii", "backslashreplace").decode())
         return code
 
     def _name(self, error: HfcloneError) -> Sequence[str]:
@@ -101,7 +104,8 @@ class Session:
             say(line)
         return code
 
-    def _bug(self, error: Exception) -> int:
+    def fail_by_bug(self, error: Exception) -> int:
+        """The same of what nobody foresaw."""
         if self._json:
             fields = {"type": type(error).__name__}
             self._tell_json(
@@ -122,6 +126,25 @@ def fail_early(error: HfcloneError, progress: str | None) -> int:
     """Tell an error of the request itself, before there are settings; ``progress`` as the user wrote it."""
     shown = Progress.JSON if progress == Progress.JSON.value else Progress.NONE
     return Session(Settings(progress=shown)).fail(error)
+
+
+def fail_unforeseen(error: Exception) -> int:
+    """Tell what nobody foresaw before there was a run; returns its exit code."""
+    session = Session(Settings(progress=Progress.NONE))
+    if isinstance(error, OSError) and error.filename is None:  # no file's: click writes its help by itself
+        _forget_stdout()
+        if isinstance(error, BrokenPipeError):
+            return EXIT_BROKEN_PIPE
+        return session.fail(CannotWrite("stdout", error.strerror or str(error)))
+    return session.fail_by_bug(error)
+
+
+def _expect_current_directory() -> None:
+    """Names that users write begin there."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise CannotWrite("the current directory", error.strerror or str(error)) from error
 
 
 def _terminal_view(settings: Settings, stream: TextIO) -> View:

@@ -69,7 +69,7 @@ def export_to_cache(
     repo = hub_repo(here, settings)
     if repo is None:
         raise ForeignOrigin(str(here.path), str(here.origin), f"that is no repo of {settings.endpoint}")
-    return fill_cache(here, repo, revision or upstream(here), settings, on_event)
+    return fill_cache(here, repo, upstream(here) if revision is None else revision, settings, on_event)
 
 
 def export_local_dir(directory: Path | None, settings: Settings, on_event: OnEvent = ignore) -> Shared:

@@ -16,7 +16,7 @@ from pathlib import Path
 from shutil import disk_usage
 
 from hfclone.checkout.owner import owned
-from hfclone.errors import CannotWrite, DiskFull
+from hfclone.errors import BadOption, CannotWrite, DiskFull
 from hfclone.events import ByteCount, OnEvent, Shared, Warned, Working, ignore
 from hfclone.existing import Existing, state_directory
 from hfclone.export.halfdone import HalfDone
@@ -26,7 +26,7 @@ from hfclone.export.sharing import Sharer, translated, way_between
 from hfclone.git import in_batches
 from hfclone.hashing import sha256_of
 from hfclone.locked import git_id
-from hfclone.names import CacheLink, Repo
+from hfclone.names import CacheLink, Repo, is_revision
 from hfclone.overview import State
 from hfclone.plan import Plan
 from hfclone.selection import select
@@ -52,9 +52,11 @@ def fill_cache(
         Conflicts: a large file was edited. Nothing was touched.
         CheckoutBusy: another run works on the checkout.
         DiskFull: copies would not fit; told before the first.
-        BadOption: the file system cannot do what ``--cache-link`` asks for.
+        BadOption: the file system cannot do what ``--cache-link`` asks for, or ``revision`` cannot be one.
         CannotWrite, NotAsCommitted: as they say.
     """
+    if revision is not None and not is_revision(revision):  # it becomes a file's path
+        raise BadOption("--revision", revision, "it cannot be a revision")
     layout = CacheLayout(hub_cache(settings), repo)
     state = state_directory(here.repo)
     try:

@@ -586,3 +586,62 @@ def test_a_repo_without_commits(world: World) -> None:
     done = world.hfclone("acme/empty", "--give-up-after", "1s")
     assert done.code in (3, 4), done.stderr
     assert "acme/empty" in done.error
+
+
+# --- places that cannot be ---------------------------------------------------------------------
+
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (("acme/tiny", LONG), 6),
+        (("status", LONG), 6),
+        (("fetch", LONG), 6),
+        (("export", "--format", "urls", "-o", LONG), 6),
+        (("export", "--format", "urls", "-o", ""), 6),
+        (("lock", "acme/tiny", "-o", ""), 6),
+    ],
+)
+def test_names_that_cannot_be(world: World, args: tuple[str, ...], code: int) -> None:
+    """No file system has a name that long, and an empty one names no file: that is no bug of ours."""
+    if args[0] == "export":
+        assert world.hfclone("acme/tiny", "--include", "none").code == 0
+        args = ("export", "tiny", *args[1:])
+    done = world.hfclone(*args)
+    assert (done.code, "bug" in done.stderr) == (code, False), done.stderr
+
+
+def test_certificates_that_cannot_be(world: World) -> None:
+    done = world.hfclone("ls", "acme/tiny", env={"REQUESTS_CA_BUNDLE": LONG})
+    check(done, 2, ("REQUESTS_CA_BUNDLE", "there is no such file"), "--help")
+
+
+def test_a_current_directory_that_is_gone(world: World) -> None:
+    """Names begin there; what needs none still works."""
+    gone = world.cwd / "gone"
+    gone.mkdir()
+    before = ["sh", "-c", 'cd gone && rmdir ../gone && exec "$@"', "sh"]
+    done = world.hfclone("acme/tiny", before=before)
+    check(done, 6, ("current directory", "No such file"), "directory")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("args", [("--help",), ("--version",), ("--version", "--help"), ("ls", "--help")])
+def test_help_onto_a_full_disk(world: World, args: tuple[str, ...]) -> None:
+    done = world.hfclone(*args, before=["sh", "-c", 'exec "$@" > /dev/full', "sh"])
+    check(done, 6, ("cannot write stdout", "No space left"), "directory")
+
+
+def test_names_with_control_characters_are_shown_as_escapes(world: World) -> None:
+    done = world.hfclone("lock", "acme/tiny", "-o", "a\x1b[31m.lock")
+    assert (done.code, "\x1b" in done.stderr) == (0, False), done.stderr
+    assert "a\\x1b[31m.lock pins 1 repo, " in done.stderr
+
+
+@pytest.mark.parametrize("command", [("status",), ("verify",), ("fetch",), ("pull",), ("export", "--format", "urls")])
+def test_no_checkout_where_one_is_needed(world: World, command: tuple[str, ...]) -> None:
+    """An empty directory is of no use to them."""
+    done = world.hfclone(command[0], "nothing", *command[1:])
+    check(done, 6, ("nothing is not a checkout", "there is no such directory"), "name a checkout's directory")

@@ -329,6 +329,9 @@ def test_export(user: User, tiny_repo: LivingRepo) -> None:
     refused = [
         ("hf-cache", "--signed"),
         ("local-dir", "-o", "file"),
+        ("hf-cache", "--revision", "../../../out"),
+        ("hf-cache", "--revision", "/tmp/out"),
+        ("hf-cache", "--revision", ""),
         ("local-dir", "--revision", "v1"),
         ("urls", "--revision", "v1"),
     ]

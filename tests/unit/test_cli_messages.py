@@ -18,6 +18,7 @@ from hfclone.errors import (
     Incomplete,
     ObjectMissing,
     Stalled,
+    Unreachable,
 )
 from hfclone.events import Event, Failed, OnEvent, Waiting
 from hfclone.pointer import Oid, Pointer
@@ -182,3 +183,17 @@ def test_streams_never_fail_on_a_character(monkeypatch: pytest.MonkeyPatch) -> N
     make_streams_safe()
     print("模", file=sys.stderr, flush=True)
     assert raw.getvalue() == b"\\u6a21\n"
+
+
+def test_causes_show_no_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    """What another library says of a request may hold what signs it."""
+    try:
+        try:
+            raise OSError("Max retries exceeded with url: /a/b?X-Amz-Signature=0123456789abcdef")
+        except OSError as error:
+            raise Unreachable("http://127.0.0.1:1", "refused") from error
+    except Unreachable as error:
+        Session(Settings(progress=Progress.NONE, verbosity=Verbosity.VERBOSE)).fail(error)
+    said = capsys.readouterr().err
+    assert "cause: OSError" in said
+    assert "0123456789abcdef" not in said
