@@ -27,7 +27,7 @@ def test_where_each_value_comes_from(hfclone: Command) -> None:
     (hfclone.home / ".config/hfclone").mkdir(parents=True)
     (hfclone.home / ".config/hfclone/config.toml").write_text('window = "22:00-06:00"\n')
     (hfclone.cwd / "hfclone.toml").write_text('mirror = ["m.example"]\nconnections = 8\n')
-    env = {"HF_TOKEN": "hf_secret", "https_proxy": "http://me:secret@proxy.example:1", "HFCLONE_LIMIT_RATE": "5M"}
+    env = {"HF_TOKEN": "hf_s3cr3t", "https_proxy": "http://me:s3cr3t@proxy.example:1", "HFCLONE_LIMIT_RATE": "5M"}
     done = hfclone("config", "--show-origin", "--fetcher", "threads", env=env)
     assert (done.code, done.stderr) == (0, "")
     for line in (
@@ -41,9 +41,9 @@ def test_where_each_value_comes_from(hfclone: Command) -> None:
         f"# the project's file: {hfclone.cwd}/hfclone.toml",
     ):
         assert line in done.stdout.splitlines(), done.stdout
-    assert "secret" not in done.stdout
+    assert "s3cr3t" not in done.stdout
     data = hfclone("config", "--json", env=env)
-    assert "secret" not in data.stdout
+    assert "s3cr3t" not in data.stdout
     rows = {row["setting"]: row for row in map(json.loads, data.stdout.splitlines())}
     assert rows["mirror"]["value"] == ["m.example"]
     assert [rows[key]["origin"] for key in ("mirror", "window", "limit-rate", "stall-after")] == [
