@@ -149,7 +149,7 @@ VARIABLES = (
     ),
 )
 
-SECRETS = frozenset({"token"})
+SECRETS = frozenset({"token", "aria2-rpc-secret"})
 """Options whose value is never shown."""
 
 

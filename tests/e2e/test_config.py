@@ -28,6 +28,7 @@ def test_where_each_value_comes_from(hfclone: Command) -> None:
     (hfclone.home / ".config/hfclone/config.toml").write_text('window = "22:00-06:00"\n')
     (hfclone.cwd / "hfclone.toml").write_text('mirror = ["m.example"]\nconnections = 8\n')
     env = {"HF_TOKEN": "hf_s3cr3t", "https_proxy": "http://me:s3cr3t@proxy.example:1", "HFCLONE_LIMIT_RATE": "5M"}
+    env["HFCLONE_ARIA2_RPC_SECRET"] = "s3cr3t"
     done = hfclone("config", "--show-origin", "--fetcher", "threads", env=env)
     assert (done.code, done.stderr) == (0, "")
     for line in (
@@ -37,6 +38,7 @@ def test_where_each_value_comes_from(hfclone: Command) -> None:
         'fetcher = "threads"  # --fetcher',
         'stall-after = "20s"  # default',
         '# token = "***"  # HF_TOKEN',
+        '# aria2-rpc-secret = "***"  # HFCLONE_ARIA2_RPC_SECRET',
         '# https-proxy = "http://***@proxy.example:1"  # https_proxy',
         f"# the project's file: {hfclone.cwd}/hfclone.toml",
     ):
