@@ -16,8 +16,8 @@ sys.path.insert(0, str(ROOT))
 import click  # noqa: E402
 
 from hfclone.cli.commands import EXAMPLES, program  # noqa: E402
+from hfclone.cli.helping import Command  # noqa: E402
 from hfclone.cli.messages import EXIT_CODES  # noqa: E402
-from hfclone.cli.options import Command  # noqa: E402
 from hfclone.settings import VARIABLES  # noqa: E402
 
 PAGE = ROOT / "docs" / "hfclone.1"
@@ -44,6 +44,7 @@ def page() -> Iterator[str]:
     yield from _paragraphs(program)
     yield ".SH OPTIONS"
     yield from _options(program.commands[DEFAULT])
+    yield from _options(program)
     yield ".SH COMMANDS"
     for name in sorted(program.commands.keys() - {DEFAULT}):
         yield from _command(name, program.commands[name])

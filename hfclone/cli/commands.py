@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any  # Any: click hands over options by name
 import click
 
 from hfclone.cli import configuring, handoff, inspecting, keeping
+from hfclone.cli.helping import Command, write_epilog, write_options
 from hfclone.cli.messages import EXIT_INTERRUPTED, EXIT_USAGE, usage_lines
 from hfclone.cli.options import (
-    Command,
     Job,
     checkout_options,
     chosen_settings,
@@ -20,7 +20,6 @@ from hfclone.cli.options import (
     selecting_options,
     setting,
     view_options,
-    write_epilog,
 )
 from hfclone.cli.session import Session, fail_early, fail_unforeseen, make_streams_safe, say
 from hfclone.cli.version import version_line
@@ -64,7 +63,7 @@ def run(args: Sequence[str]) -> int:
 
 
 def _help_lines() -> Sequence[str]:
-    with click.Context(program, info_name="hfclone") as ctx:
+    with click.Context(program, info_name="hfclone", **program.context_settings) as ctx:
         return program.get_help(ctx).splitlines()
 
 
@@ -122,7 +121,8 @@ class _Program(click.Group):
         formatter.write_usage("hfclone", "COMMAND ...", prefix="       ")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        self.commands[DEFAULT_COMMAND].format_options(ctx, formatter)
+        own = [param for param in self.get_params(ctx) if param.name != "help"]
+        write_options(ctx, formatter, [*own, *self.commands[DEFAULT_COMMAND].get_params(ctx)])
         self.format_commands(ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -136,7 +136,9 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 
 
 @click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="which hfclone this is"
+)
 def program() -> None:
     """Make a directory an exact, verified git checkout of a Hugging Face repo at one commit.
 
@@ -145,7 +147,12 @@ def program() -> None:
     """
 
 
-@program.command(cls=Command, examples=EXAMPLES, no_args_is_help=False)
+@program.command(
+    cls=Command,
+    short_help="Make DIR a checkout of REPO; 'clone' may be left out.",
+    examples=EXAMPLES,
+    no_args_is_help=False,
+)
 @click.argument("repo")
 @click.argument("directory", metavar="[DIR]", required=False, shell_complete=directories)
 @click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit")

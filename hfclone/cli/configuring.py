@@ -8,9 +8,9 @@ from typing import Any  # click hands over options by name
 
 import click
 
+from hfclone.cli.helping import Command
 from hfclone.cli.inspecting import guarded, json_option
 from hfclone.cli.options import (
-    Command,
     Job,
     checkout_options,
     chosen_settings,
@@ -42,6 +42,7 @@ Row = tuple[Variable, Said]
 
 @click.command(
     cls=Command,
+    short_help="Show the settings, and where each comes from.",
     examples=(
         ("hfclone config", "what holds here, as a file of settings would say it"),
         ("hfclone config --show-origin", "and who said it"),
@@ -128,6 +129,7 @@ def _quoted(text: str) -> str:
 
 @click.command(
     cls=Command,
+    short_help="Print what makes a shell complete commands and options.",
     examples=(
         ('eval "$(hfclone completion bash)"', "in ~/.bashrc; the same with zsh in ~/.zshrc"),
         ("hfclone completion fish > ~/.config/fish/completions/hfclone.fish", "fish reads it by itself"),

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any  # Any: click hands over options by name
 
 import click
 
+from hfclone.cli.helping import Command
 from hfclone.cli.inspecting import guarded, json_option
 from hfclone.cli.options import (
     REUSED_BY,
-    Command,
     Job,
     chosen_settings,
     network_options,
@@ -44,6 +44,7 @@ SHARED = (HUB_CACHE, LOCAL_DIR)
 
 @click.command(
     cls=Command,
+    short_help="Write what is missing as a list for another program.",
     examples=(
         ("hfclone export --format metalink -o todo.meta4", "for aria2c -M, and most download managers"),
         ("hfclone export models/name --format curl | curl -K -", "in an empty directory"),
@@ -163,6 +164,7 @@ def _wget_folders(made: Exported) -> str:
 @click.command(
     "import",
     cls=Command,
+    short_help="Take large files that anything has fetched into a checkout.",
     examples=(
         ("hfclone import ~/Downloads --into models/name", "what a browser or a download manager fetched"),
         (

@@ -8,8 +8,8 @@ from typing import Any  # click hands over options by name
 
 import click
 
+from hfclone.cli.helping import Command
 from hfclone.cli.options import (
-    Command,
     Job,
     backup_option,
     chosen_settings,
@@ -41,6 +41,7 @@ def guarded(make: Callable[[], Job], options: dict[str, Any]) -> Job:
 
 @click.command(
     cls=Command,
+    short_help="Read every byte of the checkout in DIR; --repair what is wrong.",
     examples=(
         ("hfclone verify", "the checkout that this directory is in"),
         ("hfclone verify models/name --repair", "and fetch what is damaged or missing"),

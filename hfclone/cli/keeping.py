@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any  # Any: click hands over options by name
 
 import click
 
+from hfclone.cli.helping import Command
 from hfclone.cli.inspecting import guarded
 from hfclone.cli.options import (
-    Command,
     Job,
     checkout_options,
     chosen_settings,
@@ -75,6 +75,7 @@ def pull(directory: str | None, revision: str | None, **options: Any) -> Job:
 
 @click.command(
     cls=Command,
+    short_help="Complete the checkout in DIR at its commit, whoever made it.",
     examples=(
         ("hfclone fetch", "the large files of the checkout that this directory is in"),
         ("GIT_LFS_SKIP_SMUDGE=1 git clone URL name; hfclone fetch name", "of any git host"),
@@ -106,6 +107,7 @@ def fetch(directory: str | None, **options: Any) -> Job:
 
 @click.command(
     cls=Command,
+    short_help="Pin repos at their commits, with every file's sum.",
     examples=(
         ("hfclone lock org/name datasets/org/data@v1.0", "write hfclone.lock"),
         ("hfclone lock org/name -o models.lock", "another file; '-o -' is stdout"),
@@ -155,6 +157,7 @@ def _lock(specs: list[RepoSpec], output: str, settings: Settings, on_event: OnEv
 
 @click.command(
     cls=Command,
+    short_help="Make a checkout of each repo that a lockfile pins.",
     examples=(
         ("hfclone sync", "the repos of ./hfclone.lock, each into a directory of its name"),
         ("hfclone sync --locked --lockfile models.lock /srv/models", "and nothing there may differ"),

@@ -1,4 +1,4 @@
-"""What the commands have in common: settings as options, help with examples, settings read from both."""
+"""What the commands have in common: settings as options, and read from them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar  # Any: click hands over options 
 
 import click
 
-from hfclone.cli.messages import EXIT_CODES
 from hfclone.cli.version import version
 from hfclone.errors import BadOption
 from hfclone.names import LfsStore, Taking
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 __all__ = [
-    "Command",
     "Job",
     "backup_option",
     "checkout_options",
@@ -31,41 +29,12 @@ __all__ = [
     "selecting_options",
     "setting",
     "view_options",
-    "write_epilog",
 ]
 
 Job = Callable[[], int]
 """What a command line asks for; done after click has returned, since click has its own idea of Ctrl-C."""
 
-Examples = Sequence[tuple[str, str]]
-"""Command lines, and what each does."""
-
 _Function = TypeVar("_Function", bound=Callable[..., object])
-
-
-class Command(click.Command):
-    """A command whose help ends with examples and exit codes."""
-
-    def __init__(self, *args: Any, examples: Examples = (), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.examples = examples
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Behind the options."""
-        write_epilog(formatter, self.examples)
-
-
-def write_epilog(formatter: click.HelpFormatter, examples: Examples) -> None:
-    """Examples, exit codes and the environment."""
-    with formatter.section("Examples"):
-        for command, meaning in examples:
-            formatter.write_text(command)
-            with formatter.indentation():
-                formatter.write_text(meaning)
-    with formatter.section("Exit codes"):
-        formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES])
-    with formatter.section("Environment"):
-        formatter.write_dl([(v.name.replace(" ", ", "), v.help) for v in VARIABLES if v.name])
 
 
 def setting(option: str, *, choices: Sequence[str] = (), metavar: str = "") -> Callable[[_Function], _Function]:

@@ -69,7 +69,9 @@ VARIABLES = (
     Variable("HFCLONE_CONNECTIONS", "--connections", "64", f"at most so many connections, 1 to {MAX_CONNECTIONS}"),
     Variable("HFCLONE_GIVE_UP_AFTER", "--give-up-after", "24h", "end when no byte came for so long; 0 is never"),
     Variable("HFCLONE_STALL_AFTER", "--stall-after", "20s", "drop a connection that is silent for so long"),
-    Variable("HFCLONE_LIMIT_RATE", "--limit-rate", "0", "bytes a second, all connections together (500k, 2M)"),
+    Variable(
+        "HFCLONE_LIMIT_RATE", "--limit-rate", "0", "bytes a second, all connections together (500k, 2M); 0 is no limit"
+    ),
     Variable("HFCLONE_WINDOW", "--window", "", "fetch only in this part of the day (23:00-07:00)"),
     Variable("HFCLONE_PROGRESS", "--progress", "auto", "how the run is shown"),
     Variable("", "--history", "shallow", "how much of git's past the checkout holds"),

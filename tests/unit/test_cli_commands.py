@@ -1,12 +1,13 @@
 """The command line as far as it needs no hub: what it refuses, and what it shows of itself."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
-from hfclone.cli.commands import run
+from hfclone.cli.commands import program, run
 from hfclone.settings import VARIABLES
 
 
@@ -74,6 +75,40 @@ def test_help_shows_all(capsys: pytest.CaptureFixture[str]) -> None:
     for word in ("Exit codes:", "Examples:", "130", "hfclone gpt2", "clone", "hf-mirror.com"):
         assert word in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", sorted(program.commands))
+def test_help_has_every_option_once(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under whatever heading; the environment names options, and does not repeat what they do."""
+    assert run([name, "--help"]) == 0
+    text, _, environment = capsys.readouterr().out.partition("Environment:\n")
+    listed = re.findall(r"^  (?:-[a-z], )?(--[a-z0-9-]+)", text, re.MULTILINE)
+    assert sorted(listed) == sorted(
+        ["--help", *(param.opts[-1] for param in program.commands[name].params if param.opts[-1].startswith("--"))]
+    )
+    assert re.search(r"^  HFCLONE_CONNECTIONS +--connections$", environment, re.MULTILINE)
+
+
+def test_help_has_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    text = capsys.readouterr().out
+    places = [
+        text.index(f"\n{word}")
+        for word in (
+            "What to fetch:",
+            "  --include",
+            "Where from:",
+            "  --mirror",
+            "How:",
+            "  --window",
+            "On disk:",
+            "What is shown:",
+            "  --version",
+            "Commands:",
+        )
+    ]
+    assert places == sorted(places)
+    assert "Options:" not in text
 
 
 @pytest.mark.parametrize("args", [["clone", "--help"], ["gpt2", "-h"]])
