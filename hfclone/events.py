@@ -71,6 +71,8 @@ class Planned:
     """What will be done; comes before the first large byte."""
 
     plan: Plan
+    fetching: bool = True
+    """Whether what is missing will be fetched, or only be looked for on this machine."""
 
 
 @dataclass(frozen=True, slots=True)

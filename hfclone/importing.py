@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hfclone import flows
 from hfclone.adopting import Adopted, Adopter, Unlike, Unused
 from hfclone.checkout import Checkout
 from hfclone.errors import BadOption
-from hfclone.events import ByteCount, OnEvent, Verified, ignore
+from hfclone.events import ByteCount, OnEvent, Planned, Verified, ignore
 from hfclone.existing import find_existing
 from hfclone.hashing import sha256_of
 from hfclone.leftovers import Contradiction, find_leftovers, keep_leftover
@@ -67,10 +67,14 @@ def import_files(
     settings = wanting_all(settings)
     here = find_existing(directory, offline_git(settings))
     with opened_where_it_is(here, settings, on_event) as (checkout, tools):
-        todo = flows.plan_of(checkout, tools, on_event)
+        todo = flows.plan_of(checkout, tools, _without_fetching(on_event))
         for pointer in todo.copies:
             checkout.copy(pointer, todo.paths[pointer.oid])
         return _Importing(checkout, todo, taking, on_event).done(places)
+
+
+def _without_fetching(on_event: OnEvent) -> OnEvent:
+    return lambda event: on_event(replace(event, fetching=False) if isinstance(event, Planned) else event)
 
 
 class _Importing:

@@ -14,7 +14,10 @@ from hfclone.cli.inspecting import guarded, json_option
 from hfclone.cli.options import (
     REUSED_BY,
     Job,
+    backup_option,
     chosen_settings,
+    directories,
+    files,
     network_options,
     selecting_options,
     setting,
@@ -53,7 +56,7 @@ SHARED = (HUB_CACHE, LOCAL_DIR)
         ("hfclone export --format local-dir", "the same for hf download --local-dir"),
     ),
 )
-@click.argument("directory", metavar="[DIR]", required=False)
+@click.argument("directory", metavar="[DIR]", required=False, shell_complete=directories)
 @click.option(
     "--format",
     "made_for",
@@ -61,7 +64,9 @@ SHARED = (HUB_CACHE, LOCAL_DIR)
     required=True,
     help="for whom",
 )
-@click.option("-o", "--output", metavar="FILE", default=STDOUT, help="the list  [default: stdout]")
+@click.option(
+    "-o", "--output", metavar="FILE", shell_complete=files, default=STDOUT, help="the list  [default: stdout]"
+)
 @click.option(
     "--signed", is_flag=True, help="addresses that need no token and soon expire; asks the endpoints for them"
 )
@@ -137,7 +142,7 @@ def _export(  # what a command line says
 
 def _how(made_for: Format, output: str, made: Exported) -> str:
     """The command that fetches the list."""
-    file = "FILE" if output == STDOUT else shlex.quote(output)
+    file = "FILE" if output == STDOUT else shlex.quote(str(Path(output).absolute()))  # it is run elsewhere
     match made_for:
         case Format.ARIA2:
             return f"aria2c -i {file}"
@@ -173,13 +178,18 @@ def _wget_folders(made: Exported) -> str:
         ),
     ),
 )
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@click.option("--into", metavar="DIR", help="the checkout  [default: the one that the current directory is in]")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=files)
+@click.option(
+    "--into",
+    metavar="DIR",
+    shell_complete=directories,
+    help="the checkout  [default: the one that the current directory is in]",
+)
 @click.option("--move", is_flag=True, help="rename what is used, and do not copy it")
 @json_option
 @setting("--reuse-by", choices=REUSED_BY)
 @setting("--lfs-store", choices=[kind.value for kind in LfsStore])
-@click.option("--backup", is_flag=True, help="move files that are in the way aside, to NAME.hfclone-orig-N")
+@backup_option
 @setting("--endpoint", metavar="ENDPOINT")
 @view_options
 def import_(paths: tuple[str, ...], into: str | None, move: bool, as_json: bool, **options: Any) -> Job:  # noqa: FBT001  # click's

@@ -19,11 +19,11 @@ from hfclone.cli.options import (
     selecting_options,
     view_options,
 )
-from hfclone.cli.session import Session, fail_early, write_line
+from hfclone.cli.session import Session, fail_early, say, write_line
 from hfclone.errors import HfcloneError, NotAsCommitted
 from hfclone.events import OnEvent
 from hfclone.names import RepoType, parse_repo_spec
-from hfclone.settings import Settings, narrowed
+from hfclone.settings import Settings, Verbosity, narrowed
 
 __all__ = ["COMMANDS", "guarded", "json_option"]
 
@@ -84,7 +84,7 @@ def _verify(
     dest: Path | None, lockfile: Path | None, settings: Settings, on_event: OnEvent, *, repair: bool, as_json: bool
 ) -> None:
     from hfclone import checking
-    from hfclone.cli.reports import audit_data, audit_lines, to_json
+    from hfclone.cli.reports import audit_data, audit_lines, right_line, to_json
 
     audit = checking.verify(dest, lockfile, settings, on_event)
     if repair and audit.findings:
@@ -93,6 +93,8 @@ def _verify(
         write_line(line)
     if audit.findings:
         raise NotAsCommitted(str(audit.path), audit.commit, len(audit.findings))
+    if settings.verbosity > Verbosity.QUIET:
+        say(right_line(audit))
 
 
 @click.command(
@@ -132,7 +134,10 @@ def _status(dest: Path | None, settings: Settings, *, as_json: bool) -> None:
 @click.command(
     cls=Command,
     examples=(
-        ("hfclone ls org/name", "size, kind, sha256 and path of every file"),
+        (
+            "hfclone ls org/name",
+            "size, kind, sha256 and path of every file; where there are GGUF files, the quantisation",
+        ),
         ("hfclone ls datasets/org/name@v1.0 --include '*.parquet' --json", "some of them, as data"),
     ),
 )

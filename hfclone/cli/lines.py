@@ -7,6 +7,7 @@ from typing import Protocol
 
 from hfclone.cli.tally import Tally
 from hfclone.cli.words import (
+    missing_line,
     pinned_line,
     plan_lines,
     report_lines,
@@ -60,8 +61,8 @@ def spoken(event: Event, tally: Tally, verbosity: Verbosity) -> tuple[str, ...]:
             return (pinned_line(event),)
         case Renamed(before, after):
             return (show_text(f"{before} is called {after} now"),)
-        case Planned(plan):
-            return plan_lines(plan)
+        case Planned(plan, fetching):
+            return plan_lines(plan) if fetching else (missing_line(plan),)
         case Reused():
             return (reused_line(event),)
         case Waiting():

@@ -29,6 +29,7 @@ __all__ = [
     "lacking_line",
     "listing_data",
     "listing_lines",
+    "right_line",
     "status_data",
     "status_lines",
     "to_json",
@@ -47,6 +48,12 @@ def audit_lines(audit: Audit) -> Iterator[str]:
     for finding in audit.findings:
         why = f"  ({_words(finding)})" if _words(finding) else ""
         yield f"{finding.problem.value:<10}  {show_path(finding.path)}{why}"
+
+
+def right_line(audit: Audit) -> str:
+    """Nothing was found, and how much was looked at."""
+    looked = f"{count_of(audit.files, 'file')}, {count_of(audit.objects, 'large object')} among them"
+    return f"all as commit {audit.commit} has it: {looked}; {show_size(audit.read_bytes)} read"
 
 
 def _words(finding: Finding) -> str:
@@ -111,9 +118,12 @@ def status_data(status: Status) -> dict[str, object]:
 
 
 def listing_lines(files: Iterable[LockedFile]) -> Iterator[str]:
-    """Size, what it is, sha256, path: in columns."""
-    for file in files:
-        yield f"{file.size:>15,}  {_kind(file):<9}  {file.sha256 or '-':<64}  {show_path(file.path)}"
+    """Size, what it is, sha256, path: in columns; where there are quantisations, these before the path."""
+    listed = [(file, quant_of(file.path) or "") for file in files]
+    width = max((len(quant) for _file, quant in listed), default=0)
+    for file, quant in listed:
+        last = f"{quant or '-':<{width}}  {show_path(file.path)}" if width else show_path(file.path)
+        yield f"{file.size:>15,}  {_kind(file):<9}  {file.sha256 or '-':<64}  {last}"
 
 
 def listing_data(repo: LockedRepo, files: Iterable[LockedFile]) -> Iterator[dict[str, object]]:

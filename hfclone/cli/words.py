@@ -15,6 +15,7 @@ __all__ = [
     "count_of",
     "cut",
     "fit",
+    "missing_line",
     "pinned_line",
     "plan_lines",
     "report_lines",
@@ -120,6 +121,12 @@ def plan_lines(plan: Plan) -> tuple[str, ...]:
         ),
         f"disk: {show_size(plan.need_bytes)} needed, {show_size(plan.free)} free",
     )
+
+
+def missing_line(plan: Plan) -> str:
+    """What is looked for, where nothing is fetched."""
+    missing = f"{show_size(plan.fetch_bytes)} in {count_of(len(plan.missing), 'object')}"
+    return f"{count_of(plan.objects, 'large object')}, {show_size(plan.total_bytes)}; missing: {missing}"
 
 
 def reused_line(event: Reused) -> str:

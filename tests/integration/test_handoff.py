@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -328,3 +329,18 @@ def test_a_browsers_file_under_its_final_name(hub: Hub, tiny_repo: LivingRepo, t
     assert hub.log.bytes_sent(kind="cdn", since=since) == 70_000
     assert_checkout(tiny, tiny_repo.commit, f"{hub.url}/acme/tiny")
     assert os.access(tiny / "model.safetensors", os.W_OK)
+
+
+def test_import_speaks_of_no_fetching(tiny: Path, hfclone: Command) -> None:
+    """Neither of what would come over the line, nor of the disk that it would take."""
+    (hfclone.cwd / "nothing").mkdir()
+    said = hfclone("import", "nothing", "--into", "tiny").stderr
+    assert "to fetch" not in said
+    assert "disk:" not in said
+    assert re.search(r"^\d large objects, .*; missing: .* in \d objects$", said, re.MULTILINE), said
+
+
+def test_the_command_for_a_list_runs_anywhere(tiny: Path, hfclone: Command) -> None:
+    """It is meant for another directory than the one that the list is in."""
+    said = hfclone("export", "tiny", "--format", "aria2", "-o", "my list").stderr
+    assert f"in a directory of its own: aria2c -i '{hfclone.cwd}/my list'\n" in said

@@ -46,6 +46,16 @@ def test_for_people(tiny_repo: LivingRepo, hfclone: Command, tmp_path: Path) -> 
     assert list(hfclone.tmp.iterdir()) == []
 
 
+def test_quantisations_are_a_column_where_there_are_any(hub: Hub, hfclone: Command) -> None:
+    hub.repo("acme/gguf", {"m-Q4_K_M.gguf": Lfs(10, seed=1), "m-Q8_0.gguf": Lfs(20, seed=2), "README.md": "of both\n"})
+    lines = hfclone("ls", "acme/gguf", "--exclude", ".git*").stdout.splitlines()
+    assert [line.split()[3:] for line in lines if "gitattributes" not in line] == [
+        ["-", "README.md"],
+        ["Q4_K_M", "m-Q4_K_M.gguf"],
+        ["Q8_0", "m-Q8_0.gguf"],
+    ]
+
+
 def test_a_revision_and_a_page(hub: Hub, tiny_repo: LivingRepo, hfclone: Command) -> None:
     assert "more.bin" in rows(hfclone, "acme/tiny@feat/slash")
     assert list(rows(hfclone, f"{hub.url}/acme/tiny/tree/main/sub/dir")) == ["sub/dir/w.bin"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -149,7 +150,13 @@ def test_a_git_object_of_another_content(hfclone: Command, checkout: Path) -> No
 
 def test_in_a_directory_of_the_checkout(hfclone: Command, checkout: Path) -> None:
     hfclone.cwd = checkout / "sub"
-    assert hfclone("verify").code == 0
+    done = hfclone("verify")
+    assert (done.code, done.stdout) == (0, "")
+    head = git(checkout, "rev-parse", "HEAD").strip()
+    assert re.fullmatch(
+        rf"all as commit {head} has it: \d+ files, 3 large objects among them; \d+ kB read\n", done.stderr
+    ), done
+    assert hfclone("verify", "-q").stderr == ""
     assert f"checkout  {checkout}\n" in hfclone("status").stdout
 
 
