@@ -150,7 +150,7 @@ class BadOption(UsageError):
 
 @dataclass(eq=False)
 class BadSettings(UsageError):
-    """A file of settings."""
+    """A file of settings cannot be read, or says what cannot be meant."""
 
     path: str
     key: str
@@ -158,8 +158,9 @@ class BadSettings(UsageError):
     suggestion: str = "put the file right, or name another with HFCLONE_CONFIG"
     code = "bad-settings"
 
-    def __str__(self) -> str:
-        return f"{self.path}: {self.key}: {self.reason}" if self.key else f"{self.path}: {self.reason}"
+    @property
+    def text(self) -> str:  # type: ignore[override]  # what is wrong may be the file as a whole
+        return "{path}: {key}: {reason}" if self.key else "{path}: {reason}"
 
     @property
     def hint(self) -> str:

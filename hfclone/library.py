@@ -32,7 +32,7 @@ def clone(
     revision: str | None = None,
     allow_patterns: Patterns = None,
     ignore_patterns: Patterns = None,
-    mirrors: Sequence[str] = (),
+    mirrors: str | Sequence[str] = (),
     endpoint: str | None = None,
     token: str | None = None,
     proxies: Mapping[str, str] | None = None,
@@ -52,7 +52,7 @@ def clone(
     revision: str | None = None,
     allow_patterns: Patterns = None,
     ignore_patterns: Patterns = None,
-    mirrors: Sequence[str] = (),
+    mirrors: str | Sequence[str] = (),
     endpoint: str | None = None,
     token: str | None = None,
     proxies: Mapping[str, str] | None = None,
@@ -71,7 +71,7 @@ def clone(  # noqa: PLR0913  # the names of huggingface_hub.snapshot_download
     revision: str | None = None,
     allow_patterns: Patterns = None,
     ignore_patterns: Patterns = None,
-    mirrors: Sequence[str] = (),
+    mirrors: str | Sequence[str] = (),
     endpoint: str | None = None,
     token: str | None = None,
     proxies: Mapping[str, str] | None = None,
@@ -122,7 +122,7 @@ def pull(  # noqa: PLR0913  # as clone
     revision: str | None = None,
     allow_patterns: Patterns = None,
     ignore_patterns: Patterns = None,
-    mirrors: Sequence[str] = (),
+    mirrors: str | Sequence[str] = (),
     endpoint: str | None = None,
     token: str | None = None,
     proxies: Mapping[str, str] | None = None,
@@ -208,7 +208,7 @@ def note_local_dir(local_dir: AnyPath, *, on_event: OnEvent = ignore) -> Shared:
 
 def _settings(  # what several jobs take
     *,
-    mirrors: Sequence[str] = (),
+    mirrors: str | Sequence[str] = (),
     endpoint: str | None = None,
     token: str | None = None,
     max_workers: int | None = None,
@@ -218,10 +218,10 @@ def _settings(  # what several jobs take
     cache_dir: AnyPath | None = None,
 ) -> Settings:
     flags = {
-        "--mirror": tuple(mirrors),
+        "--mirror": _texts(mirrors),
         "--endpoint": (endpoint,) if endpoint else (),
-        "--include": _patterns(allow_patterns),
-        "--exclude": _patterns(ignore_patterns),
+        "--include": _texts(allow_patterns),
+        "--exclude": _texts(ignore_patterns),
         "--connections": (str(max_workers),) if max_workers is not None else (),
         "--cache-dir": (os.fspath(cache_dir),) if cache_dir is not None else (),
         **_proxy_flags(proxies or {}),
@@ -247,6 +247,6 @@ def _kind(repo_type: str | None) -> RepoType | None:
         raise BadOption("repo_type", repo_type, f"write one of {names}") from None
 
 
-def _patterns(given: Patterns) -> tuple[str, ...]:
-    """One pattern or several, as huggingface_hub takes them."""
+def _texts(given: Patterns) -> tuple[str, ...]:
+    """One or several, as huggingface_hub takes patterns; a text is not the sequence of its letters."""
     return () if given is None else (given,) if isinstance(given, str) else tuple(given)

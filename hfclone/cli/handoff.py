@@ -13,12 +13,14 @@ from hfclone.cli.helping import Command
 from hfclone.cli.inspecting import guarded, json_option
 from hfclone.cli.options import (
     REUSED_BY,
+    STDOUT,
     Job,
     backup_option,
     chosen_settings,
     directories,
     files,
     network_options,
+    refuse_mixture,
     selecting_options,
     setting,
     view_options,
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-STDOUT = "-"
 PUBLIC, PRIVATE = 0o666, 0o600
 """Modes of a list, less the umask. Who has signed addresses can fetch what they lead to."""
 HUB_CACHE, LOCAL_DIR = "hf-cache", "local-dir"
@@ -91,6 +92,7 @@ def export(directory: str | None, made_for: str, output: str, signed: bool, **op
         _refuse_idle(made_for, output, revision, signed=signed)
         if made_for in SHARED:
             return lambda: Session(settings).run(lambda on_event: _share(dest, made_for, revision, settings, on_event))
+        refuse_mixture(output, settings)
         return lambda: Session(settings).run(
             lambda on_event: _export(dest, Format(made_for), output, settings, on_event, signed=signed)
         )
@@ -217,6 +219,7 @@ def _import(  # what a command line says
     from hfclone.cli.reports import imported_data, imported_lines, lacking_line, to_json
 
     made: Imported = importing.import_files(places, dest, taking, settings, on_event)
+    as_json = as_json or settings.progress is Progress.JSON
     for line in [to_json(imported_data(made))] if as_json else imported_lines(made):
         write_line(line)
     if settings.verbosity > Verbosity.QUIET:

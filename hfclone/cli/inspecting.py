@@ -23,7 +23,7 @@ from hfclone.cli.session import Session, fail_early, say, write_line
 from hfclone.errors import HfcloneError, NotAsCommitted
 from hfclone.events import OnEvent
 from hfclone.names import RepoType, parse_repo_spec
-from hfclone.settings import Settings, Verbosity, narrowed
+from hfclone.settings import Progress, Settings, Verbosity, narrowed
 
 __all__ = ["COMMANDS", "guarded", "json_option"]
 
@@ -89,6 +89,7 @@ def _verify(
     audit = checking.verify(dest, lockfile, settings, on_event)
     if repair and audit.findings:
         audit = checking.repair(audit, settings, on_event)
+    as_json = as_json or settings.progress is Progress.JSON
     for line in [to_json(audit_data(audit))] if as_json else audit_lines(audit):
         write_line(line)
     if audit.findings:
@@ -127,6 +128,7 @@ def _status(dest: Path | None, settings: Settings, *, as_json: bool) -> None:
     from hfclone.overview import status_of
 
     found = status_of(find_existing(dest, Git(settings.environment)))  # no flow: their imports take longer than this
+    as_json = as_json or settings.progress is Progress.JSON
     for line in [to_json(status_data(found))] if as_json else status_lines(found):
         write_line(line)
 
@@ -166,7 +168,8 @@ def ls(repo: str, revision: str | None, repo_type: str | None, as_json: bool, **
 
             found = read_repo(spec, settings, on_event)
             files = select_files(found.files, settings)
-            for line in map(to_json, listing_data(found, files)) if as_json else listing_lines(files):
+            data = as_json or settings.progress is Progress.JSON
+            for line in map(to_json, listing_data(found, files)) if data else listing_lines(files):
                 write_line(line)
 
         return lambda: Session(settings).run(work)

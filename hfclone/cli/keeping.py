@@ -12,12 +12,14 @@ import click
 from hfclone.cli.helping import Command
 from hfclone.cli.inspecting import guarded
 from hfclone.cli.options import (
+    STDOUT,
     Job,
     checkout_options,
     chosen_settings,
     directories,
     files,
     network_options,
+    refuse_mixture,
     selecting_options,
     view_options,
 )
@@ -26,7 +28,7 @@ from hfclone.cli.words import count_of, show_text
 from hfclone.errors import BadOption, NotAsCommitted
 from hfclone.events import OnEvent
 from hfclone.names import RepoSpec, parse_repo_spec
-from hfclone.settings import Settings, Verbosity
+from hfclone.settings import Progress, Settings, Verbosity
 
 if TYPE_CHECKING:
     from hfclone.locked import LockedRepo
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 DEFAULT_LOCKFILE = "hfclone.lock"
-STDOUT = "-"
 FIRST_SIGNAL_CODE = 128
 """Exit codes from here on mean that the user or the system ended the run."""
 
@@ -135,6 +136,7 @@ def lock(repos: tuple[str, ...], output: str, **options: Any) -> Job:
     def make() -> Job:
         specs = [_whole_repo(repo) for repo in repos]
         settings = chosen_settings(options)
+        refuse_mixture(output, settings)
         return lambda: Session(settings).run(lambda on_event: _lock(specs, output, settings, on_event))
 
     return guarded(make, options)
@@ -207,11 +209,12 @@ def _sync(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEvent)
 
 def _sync_strictly(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEvent) -> None:
     from hfclone import reproduce
-    from hfclone.cli.reports import audit_lines
+    from hfclone.cli.reports import audit_data, audit_lines, to_json
 
     reproduce.sync_one(locked, dest, settings, on_event)
     audit = reproduce.audit_synced(locked, dest, settings, on_event)
-    for line in audit_lines(audit):
+    as_json = settings.progress is Progress.JSON
+    for line in [to_json(audit_data(audit))] if as_json else audit_lines(audit):
         write_line(line)
     if audit.findings:
         raise NotAsCommitted(str(audit.path), audit.commit, len(audit.findings))

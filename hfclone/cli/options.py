@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 __all__ = [
+    "REUSED_BY",
+    "STDOUT",
     "Job",
     "backup_option",
     "checkout_options",
@@ -26,6 +28,7 @@ __all__ = [
     "files",
     "given_flags",
     "network_options",
+    "refuse_mixture",
     "selecting_options",
     "setting",
     "view_options",
@@ -68,6 +71,9 @@ def files(_ctx: object, _param: object, incomplete: str) -> list[CompletionItem]
 
     return [CompletionItem(incomplete, type="file")]
 
+
+STDOUT = "-"
+"""In place of a file's name."""
 
 REUSED_BY = (Taking.AUTO.value, Taking.HARDLINK.value)
 
@@ -146,6 +152,16 @@ def chosen_settings(options: dict[str, Any]) -> Settings:
         raise BadOption("--quiet", "", "it contradicts --verbose")
     verbosity = Verbosity.QUIET if options["quiet"] else Verbosity.VERBOSE if options["verbose"] else Verbosity.NORMAL
     return read_settings(flags, verbosity=verbosity, project=readable_project_file, user_agent=f"hfclone/{version()}")
+
+
+def refuse_mixture(output: str, settings: Settings) -> None:
+    """Events and a file cannot share stdout.
+
+    Raises:
+        BadOption: they would.
+    """
+    if output == STDOUT and settings.progress is Progress.JSON:
+        raise BadOption("--progress", Progress.JSON.value, "stdout is for the file; name one with -o")
 
 
 def given_flags(options: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -344,3 +344,23 @@ def test_the_command_for_a_list_runs_anywhere(tiny: Path, hfclone: Command) -> N
     """It is meant for another directory than the one that the list is in."""
     said = hfclone("export", "tiny", "--format", "aria2", "-o", "my list").stderr
     assert f"in a directory of its own: aria2c -i '{hfclone.cwd}/my list'\n" in said
+
+
+def test_with_progress_as_json_all_of_stdout_is(tiny: Path, hfclone: Command) -> None:
+    """One stream, one form; where a file would be mixed with it, that is refused."""
+    assert hfclone("lock", "acme/tiny").code == 0
+    (tiny / "extra").touch()
+    commands = (
+        ("verify", tiny),
+        ("status", tiny),
+        ("ls", "acme/tiny"),
+        ("import", tiny, "--into", tiny),
+        ("sync", "--locked"),
+    )
+    for command in commands:
+        lines = hfclone(*command, "--progress", "json").stdout.splitlines()
+        assert lines
+        assert all(json.loads(line)["v"] == 1 for line in lines), command
+    for command in (("lock", "acme/tiny", "-o", "-"), ("export", tiny, "--format", "urls")):
+        refused = hfclone(*command, "--progress", "json")
+        assert (refused.code, json.loads(refused.stdout)["code"]) == (2, "bad-option")

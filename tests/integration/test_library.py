@@ -179,6 +179,11 @@ def test_the_page(hub: Hub, tmp_path: Path) -> None:
     assert sum(entry.bytes_sent for entry in hub.log.entries if entry.oid and entry.status in (200, 206)) == 201_000
 
 
+def test_one_mirror_is_no_sequence_of_letters() -> None:
+    with pytest.raises(UsageError, match="'ftp://x'"):
+        clone("acme/tiny", mirrors="ftp://x")
+
+
 def test_typed_errors(hub: Hub, tiny_repo: LivingRepo, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """By family, with a code, fields and a hint; never a foreign one."""
     with pytest.raises(UsageError):
