@@ -154,7 +154,7 @@ def _lock(specs: list[RepoSpec], output: str, settings: Settings, on_event: OnEv
     write_lock(Path(output), made)
     if settings.verbosity > Verbosity.QUIET:
         held = sum(len(one.files) for one in made.repos)
-        say(show_text(f"{output} pins {count_of(len(made.repos), 'repo')}, {count_of(held, 'file')}"))
+        say(show_text(f"{output}: {count_of(len(made.repos), 'repo')} and {count_of(held, 'file')} are locked"))
 
 
 @click.command(

@@ -637,7 +637,7 @@ def test_help_onto_a_full_disk(world: World, args: tuple[str, ...]) -> None:
 def test_names_with_control_characters_are_shown_as_escapes(world: World) -> None:
     done = world.hfclone("lock", "acme/tiny", "-o", "a\x1b[31m.lock")
     assert (done.code, "\x1b" in done.stderr) == (0, False), done.stderr
-    assert "a\\x1b[31m.lock pins 1 repo, " in done.stderr
+    assert "a\\x1b[31m.lock: 1 repo and " in done.stderr
 
 
 @pytest.mark.parametrize("command", [("status",), ("verify",), ("fetch",), ("pull",), ("export", "--format", "urls")])
