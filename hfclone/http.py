@@ -186,8 +186,11 @@ class Web:
         no_proxy: Sequence[str] = (),
         ca_bundle: str | None = None,
         limits: Limits | None = None,
+        believed: Sequence[str] = (),
     ) -> None:
+        """``believed`` are URLs of endpoints that may name hosts inside a private network, though not this machine."""
         self.limits = limits or Limits()
+        self._believed = frozenset(map(origin_of, believed))
         self._user_agent = user_agent
         self._connections = Connections(Route(proxies or {}, no_proxy, ca_bundle), self.limits)
         self._calls = Calls(self._connections)
@@ -307,6 +310,8 @@ class Web:
             return self._note_reach
         host = urlsplit(namer).hostname or ""
         limit = self._reaches.get(host, reach_of_name(host)) or Reach.PUBLIC
+        if origin_of(namer) in self._believed:
+            limit = max(limit, Reach.PRIVATE)  # a company's own DNS may place the CDN there
 
         def refuse_inward(reach: Reach) -> None:
             if reach > limit:

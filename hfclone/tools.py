@@ -90,6 +90,7 @@ class Tools:
             no_proxy=settings.proxies.no_proxy,
             ca_bundle=settings.ca_bundle,
             limits=Limits(silence=settings.stall_after),
+            believed=[endpoint.url for endpoint in self.endpoints if endpoint.token_rule is TokenRule.SEND],
         )
 
     @property

@@ -122,3 +122,17 @@ def test_a_name_that_was_the_users_is_no_way_in(inside: Heard) -> None:
             with pytest.raises(BadRedirect, match="inside this network"):
                 web.get(target, label="home", named_by=first)
     assert len(inside.requests) == 3
+
+
+def test_the_hub_may_have_its_files_at_home(inside: Heard) -> None:
+    """A company's own DNS: from an endpoint that may see the token into private networks, not into this machine."""
+    proxy = f"http://127.0.0.1:{inside.server_address[1]}"
+    private = "http://10.0.0.1/x"
+    with Web(user_agent="t", believed=[PUBLIC], proxies={"all": proxy}) as web:
+        with web.get(private, label="hub", named_by=f"{PUBLIC}/org/name") as answer:
+            assert answer.status == 200
+        with pytest.raises(BadRedirect):
+            web.get(private, label="mirror", named_by="https://203.0.114.8")
+        with pytest.raises(BadRedirect):
+            web.get("http://127.0.0.1/x", label="hub", named_by=PUBLIC)
+    assert len(inside.requests) == 1
