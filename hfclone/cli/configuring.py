@@ -124,7 +124,7 @@ def _shown(row: Variable, said: Said) -> tuple[str, ...]:
 def _quoted(text: str) -> str:
     """A TOML text of one line."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
 
 
 @click.command(

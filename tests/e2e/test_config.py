@@ -58,7 +58,7 @@ def test_where_each_value_comes_from(hfclone: Command) -> None:
 
 def test_what_it_prints_is_a_file_of_settings(hfclone: Command) -> None:
     """With and without origins, it says the same when it is read."""
-    said = ("--include", 'a"\\b\t*', "--limit-rate", "5M", "--mirror", "m.example")
+    said = ("--include", 'a"\\b\t\U000e0001*', "--limit-rate", "5M", "--mirror", "m.example")
     before = {key: row["value"] for key, row in shown(hfclone, *said).items() if key not in ("endpoint", "config-file")}
     for words in ((), ("--show-origin",)):
         done = hfclone("config", *said, *words)
