@@ -105,14 +105,23 @@ class Adopter:
             if not any(pointer.size == found.size for pointer in left.values()):
                 progress.advance(found.size)
                 continue
+            outcome: Adopted | Unused | Unlike
             try:
                 oid = self._take(found, left, progress)
-                pointer = left.pop(oid, None)
-                yield Unlike(found.path, oid) if pointer is None else Adopted(self._kept(pointer), found.path)
+                outcome = self._judged(found, oid, left)
             except OSError as error:
-                yield Unused(found.path, error.strerror or str(error))
+                outcome = Unused(found.path, error.strerror or str(error))
             finally:
                 self._fresh.unlink(missing_ok=True)
+            yield outcome
+
+    def _judged(self, found: Found, oid: Oid, left: dict[Oid, Pointer]) -> Adopted | Unlike:
+        """What ``_fresh`` is; an object that is kept leaves ``left``, and no other does. Raises ``OSError``."""
+        if oid not in left:
+            return Unlike(found.path, oid)
+        kept = self._kept(left[oid], found)
+        del left[oid]
+        return Adopted(kept, found.path)
 
     def _take(self, found: Found, left: Collection[Oid], progress: ByteCount) -> Oid:
         """Make ``_fresh`` of the file; the sha256 of what lies there. Raises ``OSError``."""
@@ -131,17 +140,15 @@ class Adopter:
             os.close(source)
 
     def _same_inode(self, path: Path, stat: os.stat_result) -> bool:
-        """Make ``_fresh`` a name of the file that was hashed, if the file system lets us; raises ``OSError``."""
+        """Make ``_fresh`` a second name of the file that was hashed, if there may be one; raises ``OSError``.
+
+        Also where it is to be moved: its own name goes last, so that it is never without one that lasts.
+        """
         try:
-            if self._taking is Taking.MOVE:
-                path.rename(self._fresh)
-            else:
-                os.link(path, self._fresh)
+            os.link(path, self._fresh)
         except OSError:
             return False  # another file system, or one without links
         if not _is_same(os.lstat(self._fresh), stat):
-            if self._taking is Taking.MOVE:
-                self._fresh.rename(path)
             raise _changed()
         if self._taking is Taking.HARDLINK:
             self._fresh.chmod(S_IMODE(stat.st_mode) & ~_WRITE_BITS)
@@ -158,11 +165,13 @@ class Adopter:
         finally:
             os.close(target)
 
-    def _kept(self, pointer: Pointer) -> Arrived:
-        """The object in place of what was its partial."""
+    def _kept(self, pointer: Pointer, found: Found) -> Arrived:
+        """The object in place of what was its partial; a file that is moved is here now, and there no more."""
         self._partials.discard(pointer)
         part = self._partials.part_path(pointer)
         self._fresh.replace(part)
+        if self._taking is Taking.MOVE and os.path.samestat(os.lstat(found.path), os.lstat(part)):
+            found.path.unlink()
         return Arrived(pointer, part, pointer.oid)
 
 

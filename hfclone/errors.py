@@ -4,7 +4,7 @@
 
     HfcloneError
     ├── UsageError        the request itself cannot be meant          exit 2
-    │   └── BadRepoSpec · BadOption · BadSettings · BadLockfile · QuantNotFound
+    │   └── BadRepoSpec · BadOption · BadSettings · BadLockfile · QuantNotFound · NotImported
     ├── RemoteError       the far side answered, and the answer is no exit 3
     │   └── RepoNotFound · RepoDisabled · RevisionNotFound · PathNotFound · RevisionAmbiguous
     │       · AccessDenied · BadToken · ObjectMissing · NotServed
@@ -13,7 +13,7 @@
     │       · ServerFault · NotTheObject (OtherFile) · UrlExpired
     ├── IntegrityError    the bytes arrived and are wrong             exit 5
     │   └── HashMismatch · WrongBytes · BadPointer · UnsafePath · BadTree · NotAsLocked
-    │       · NotAsCommitted · NotImported
+    │       · NotAsCommitted
     ├── LocalError        this machine cannot                         exit 6
     │   └── DiskFull · CheckoutBusy · NotACheckout · OtherCheckout · Conflicts
     │       · OwnCommits · ForeignOrigin · NoReflink · CannotRead · CannotWrite · GitFailed · ToolMissing
@@ -176,6 +176,15 @@ class BadLockfile(UsageError):
     code = "bad-lockfile"
     text = "{file} is no lockfile of hfclone's: {where}: {reason}"
     advice = "take an unchanged copy of it, or make it anew with 'hfclone lock'"
+
+
+@dataclass(eq=False)
+class NotImported(UsageError):
+    path: str
+    files: tuple[str, ...]
+    code = "not-imported"
+    text = "nothing that {path} lacks is in {files}"
+    advice = "'hfclone ls' lists the sizes and sums of what is wanted; the files were left as they are"
 
 
 # --- the far side says no ----------------------------------------------------------------------
@@ -514,15 +523,6 @@ class NotAsCommitted(IntegrityError):
         "'hfclone verify --repair' fetches what is damaged or missing, and keeps edits; "
         "with --backup it moves them aside, and fetches what they were"
     )
-
-
-@dataclass(eq=False)
-class NotImported(IntegrityError):
-    path: str
-    files: tuple[str, ...]
-    code = "not-imported"
-    text = "nothing that {path} lacks is in {files}"
-    advice = "'hfclone ls' lists the sizes and sums of what is wanted; the files were left as they are"
 
 
 # --- this machine cannot -----------------------------------------------------------------------

@@ -32,7 +32,7 @@ from hfclone.errors import (
     RepoNotFound,
     ServerFault,
 )
-from hfclone.events import Failed, Finished, OnEvent, Planned, Report, Verified, ignore
+from hfclone.events import Failed, Finished, OnEvent, Planned, Report, Verified, Warned, ignore
 from hfclone.git import GitRepo, scratch_repo
 from hfclone.http import Web
 from hfclone.names import LfsStore, Pin, RepoSpec
@@ -113,7 +113,9 @@ def complete(
     for pointer in todo.copies:
         checkout.copy(pointer, todo.paths[pointer.oid])
     partials = Partials(checkout.parts_dir)
+    silent = {pointer.oid for pointer in todo.missing}
     for outcome in _arrivals(checkout, todo, tools, on_event):
+        silent.discard(outcome.pointer.oid)
         verified = outcome if isinstance(outcome, Failed) else _verified(outcome)
         if isinstance(verified, Verified):
             checkout.place(verified.pointer, partials.part_path(verified.pointer), todo.paths[verified.pointer.oid])
@@ -122,6 +124,7 @@ def complete(
             failures.append(verified.error)
         on_event(verified)
     checkout.settle()
+    assert not silent, f"no word of {len(silent)} objects"  # exit 0 means all of it is right, also where we are wrong
     if failures:
         raise Incomplete(str(checkout.path), len(failures), tuple(failures))
     return _finished(checkout, todo, tools, on_event)
@@ -260,6 +263,8 @@ def plan_of(
     presence = checkout.inventory(on_event)
     files = checkout.files()
     wanted = select(_sizes(files), tools.settings) - leave
+    if files and not wanted and tools.settings.include:
+        on_event(Warned("nothing-selected", f"no large file matches {', '.join(tools.settings.include)}"))
     edited = [path for path in files if path in wanted and presence[path] is Presence.FOREIGN]
     if edited and tools.edits is Edits.KEPT:
         raise Conflicts(str(checkout.path), tuple(map(show_path, edited)))

@@ -13,6 +13,7 @@ partial next takes that over into the journal, and so each fetcher goes on from 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 from hfclone.aria2control import BLOCK, format_control, parse_control
 from hfclone.errors import CannotRead, CannotWrite, DiskFull, LocalError
@@ -81,12 +83,9 @@ class Partials:
 
     def claimed_bytes(self, pointer: Pointer) -> int:
         """Bytes that are claimed to be here; for a plan, which need not be exact. Reads no content."""
-        if not self.part_path(pointer).exists():
+        if not os.path.exists(self.part_path(pointer)):  # a Path's raises where a name is too long
             return 0
-        claimed = RangeSet((r.start, r.stop) for r in _read_journal(self.journal_path(pointer), pointer))
-        for start, stop in _read_control(self.control_path(pointer), pointer):
-            claimed.add(start, stop)
-        return claimed.size
+        return self._all_claimed(pointer).size
 
     def reserved_bytes(self, pointer: Pointer) -> int:
         """Bytes of disk that the object's partial takes up; it is reserved whole where the disk can."""
@@ -107,6 +106,8 @@ class Partials:
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.await_writers()
+            self._regain(pointer)
+            _leave_to_others(path)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OPEN, 0o644)
             try:
                 with self._reserving:  # first: reading what is here is in vain where the disk is full
@@ -162,6 +163,56 @@ class Partials:
             raise local_error(error, path, len(content)) from error
         return _claimed(content, pointer)
 
+    def lend(self, pointer: Pointer, writer: str) -> None:
+        """Note, for runs to come, that ``writer`` outlives us and may be writing into the object's part.
+
+        Raises:
+            DiskFull, CannotWrite: this machine cannot.
+        """
+        path = self._lent_path(pointer)
+        try:
+            with path.open("w", encoding="utf-8") as file:
+                file.write(writer)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise local_error(error, path, len(writer)) from error
+
+    def end_lending(self, writer: str) -> None:
+        """``writer`` has let go of everything here."""
+        for path in self.directory.glob("*.lent"):
+            with contextlib.suppress(OSError, ValueError):
+                if path.read_text(encoding="utf-8") == writer:
+                    path.unlink()
+
+    def _regain(self, pointer: Pointer) -> None:
+        """Take what is claimed of a part that was lent into a file of its own: whoever still writes, writes elsewhere.
+
+        Why so: what is verified and placed must not change afterwards. Raises ``OSError``.
+        """
+        mark, path = self._lent_path(pointer), self.part_path(pointer)
+        if not mark.exists():
+            return
+        fresh = self.directory / f"{pointer.oid}.regained"
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as old, fresh.open("wb") as new:
+            _reserve(new.fileno(), pointer.size)
+            for start, stop in self._all_claimed(pointer):
+                at = start
+                for block in blocks(old.fileno(), start, min(stop, os.fstat(old.fileno()).st_size)):
+                    write_at(new.fileno(), block, at)
+                    at += len(block)
+            fresh.replace(path)
+        mark.unlink()
+
+    def _all_claimed(self, pointer: Pointer) -> RangeSet:
+        claimed = RangeSet((r.start, r.stop) for r in _read_journal(self.journal_path(pointer), pointer))
+        for start, stop in _read_control(self.control_path(pointer), pointer):
+            claimed.add(start, stop)
+        return claimed
+
+    def _lent_path(self, pointer: Pointer) -> Path:
+        return self.directory / f"{pointer.oid}.lent"
+
     def await_writers(self) -> None:
         """Wait until no aria2c of an earlier run writes here: it ends within seconds of its hfclone. Once is enough."""
         with self._awaiting:
@@ -175,7 +226,13 @@ class Partials:
         Raises:
             CannotWrite: the system refuses.
         """
-        for path in (self.journal_path(pointer), self.control_path(pointer), self.part_path(pointer)):
+        paths = (
+            self.journal_path(pointer),
+            self.control_path(pointer),
+            self.part_path(pointer),
+            self._lent_path(pointer),
+        )
+        for path in paths:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
@@ -384,6 +441,17 @@ def _open_journal(path: Path) -> tuple[int, int]:
     begin = b"\n" if end else header  # behind a torn line the next one must begin on its own
     write_at(descriptor, memoryview(begin), end)
     return descriptor, end + len(begin)
+
+
+def _leave_to_others(path: Path) -> None:
+    """Begin anew where the part has another name somewhere: to write into it would be to write into that, too.
+
+    A kill leaves one so, while a file is moved here or into git-lfs's store.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        stat = os.lstat(path)
+        if S_ISREG(stat.st_mode) and stat.st_nlink > 1:
+            path.unlink()
 
 
 def _reserve(descriptor: int, size: int) -> None:

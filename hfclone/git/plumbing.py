@@ -250,7 +250,11 @@ class GitRepo:
         return {oid: sizes[oid] if oid in sizes else self._sizes.get(oid) for oid in listed}
 
     def read_blobs(self, oids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """Content of blobs that are here; meant for small ones."""
+        """Content of blobs that are here; meant for small ones.
+
+        Raises:
+            GitFailed: one is not here, or not any more.
+        """
         for start in range(0, len(oids), _BATCH):
             batch = oids[start : start + _BATCH]
             data = self.run(
@@ -259,6 +263,9 @@ class GitRepo:
             at = 0
             for oid in batch:
                 stop = data.index(b"\n", at)
+                if not data[at:stop].isdigit():
+                    self._sizes.clear()  # they were asked of a repo that has changed since
+                    raise GitFailed("cat-file", 0, show_path(data[at:stop]))
                 size = int(data[at:stop])
                 yield oid, data[stop + 1 : stop + 1 + size]
                 at = stop + size + 2

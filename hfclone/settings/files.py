@@ -53,6 +53,8 @@ def file_layer(path: Path, origin: Origin) -> Layer:
 
 
 def _parsed(path: Path) -> Mapping[str, object]:
+    if path.is_fifo():
+        raise BadSettings(str(path), "", "it is no file")  # to open it would be to wait for somebody to write
     try:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)

@@ -18,7 +18,7 @@ from hfclone.settings.places import cache_at
 from hfclone.settings.proxies import proxies_of, with_certificates, with_proxies
 from hfclone.settings.reuse import reused_places
 from hfclone.settings.table import VARIABLES, Variable, variable
-from hfclone.settings.values import ca_bundle, choice, connections, positive_duration, reuse_by, switch
+from hfclone.settings.values import ca_bundle, choice, connections, named, positive_duration, reuse_by, switch
 from hfclone.settings.whom import endpoints, hub_and_mirrors
 
 __all__ = ["FindProject", "read_settings", "what_was_said"]
@@ -123,7 +123,7 @@ def _checked(said: Callable[[str], Said]) -> Settings:
         backup=switch(said("--backup")),
         include=said("--include").values,
         exclude=said("--exclude").values,
-        quants=said("--quant").values,
+        quants=named(said("--quant")),
         max_size=parse_size(said("--max-size").last, said("--max-size").name) if said("--max-size").values else None,
         progress=choice(Progress, said("--progress")),
         token=Token(said("token").last) if said("token").values else None,

@@ -13,7 +13,7 @@ from hfclone.names import Taking
 from hfclone.settings.layers import Said
 from hfclone.settings.table import MAX_CONNECTIONS
 
-__all__ = ["ca_bundle", "choice", "connections", "positive_duration", "reuse_by", "switch"]
+__all__ = ["ca_bundle", "choice", "connections", "named", "positive_duration", "reuse_by", "switch"]
 
 
 def positive_duration(said: Said) -> float:
@@ -37,6 +37,13 @@ def ca_bundle(said: Said) -> str | None:
     if said.values and not os.path.exists(said.last):  # noqa: PTH110  # a Path's raises
         raise BadOption(said.name, said.last, "there is no such file")
     return said.last or None
+
+
+def named(said: Said) -> tuple[str, ...]:
+    """Names, none of them empty."""
+    if not all(map(str.strip, said.values)):
+        raise BadOption(said.name, "", "it is empty")
+    return said.values
 
 
 def switch(said: Said) -> bool:

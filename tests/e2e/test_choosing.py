@@ -48,6 +48,14 @@ def test_one_quantisation(hub: Hub, zoo: LivingRepo, hfclone: Command) -> None:
     assert "m-f16.gguf" not in placed(dest)
 
 
+def test_what_matches_nothing_is_said(hub: Hub, zoo: LivingRepo, hfclone: Command) -> None:
+    done = hfclone("acme/zoo", "--include", "*.safetensor", "--progress", "json")
+    assert done.code == 0
+    assert done.event("warning")["code"] == "nothing-selected"
+    assert placed(hfclone.cwd / "zoo") == set()
+    assert hfclone("acme/zoo", "--quant", "").code == 2
+
+
 def test_the_plan_and_the_list(hub: Hub, zoo: LivingRepo, hfclone: Command) -> None:
     """Say the same, and fetch no large object."""
     rules = ("--quant", "Q4_K_M", "--quant", "f16", "--max-size", "60k", "--exclude", "*00002-of*")

@@ -6,6 +6,7 @@ bytes cost the object anew), and more than 16 connections to a server.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -19,8 +20,10 @@ import pytest
 
 from hfclone.aria2control import parse_control
 from hfclone.events import Event, Faulted, OnEvent, Position, Warned
+from hfclone.hashing import sha256_of
 from hfclone.http import Authority
 from hfclone.names import Token
+from hfclone.partials import Partials
 from hfclone.ranges import RangeSet
 from hfclone.transfer.aria2 import Aria2Daemon
 from tests.faults.rig import MB, Rig, same_file
@@ -308,6 +311,25 @@ def test_what_a_stopped_run_gave_a_daemon_is_taken_back(large: Rig, daemon: Aria
     large.daemon, large.kind = None, "threads"
     assert not large.fetch().failed
     assert large.sent() <= 1.15
+
+
+def test_what_a_daemon_still_writes_goes_elsewhere(large: Rig, daemon: Aria2Daemon) -> None:
+    """A run was killed, the daemon goes on, and the next run does without it."""
+    large.daemon = daemon
+    large.hub.faults.add(Throttle(total=12 * MB), on="cdn")
+    with pytest.raises(_Enough):
+        list(large.transfer().fetch(large.wanted, _until(10 * MB)))
+    pointer = large.objects[0]
+    partials = Partials(large.directory)
+    partials.lend(pointer, daemon.url)  # as a kill leaves it: nobody has told the daemon to stop
+    held = partials.claimed_bytes(pointer)
+    with partials.part_path(pointer).open("r+b") as theirs, contextlib.closing(partials.open(pointer)) as ours:
+        assert ours.held().size >= held > 0
+        before = sha256_of(partials.part_path(pointer))
+        theirs.write(b"wrong")
+        theirs.flush()
+        assert sha256_of(partials.part_path(pointer)) == before
+    assert not list(large.directory.glob("*.lent"))
 
 
 @pytest.mark.parametrize("secret", [None, Token("other")])

@@ -131,3 +131,14 @@ def test_trees_and_sizes_are_remembered_by_id_alone(tmp_path: Path) -> None:
         assert [entry.path for entry in repo.tree_entries(tip)] == [name]
     later = repo.write_blob(b"later")
     assert repo.blob_sizes([absent, later, blob]) == {absent: None, later: 5, blob: 3}
+
+
+def test_a_blob_that_has_gone_is_no_bug(tmp_path: Path) -> None:
+    """Its size was asked for while it was here."""
+    repo = made(Git(environ(tmp_path)), tmp_path / "r")
+    blob = repo.write_blob(b"here")
+    assert repo.blob_sizes([blob]) == {blob: 4}
+    (repo.git_dir / "objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(GitFailed, match="missing"):
+        list(repo.read_blobs([blob]))
+    assert repo.blob_sizes([blob]) == {blob: None}

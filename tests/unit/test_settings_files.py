@@ -152,6 +152,13 @@ def test_a_bad_value_names_file_and_key(home: dict[str, str]) -> None:
     assert caught.value.option == f"connections in {path}"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "hfclone.toml")
+    with pytest.raises(BadSettings, match="no file"):
+        file_layer(tmp_path / "hfclone.toml", Origin.PROJECT)
+
+
 def test_no_text_at_all(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     raw.write_bytes(b"\xff = 1")

@@ -139,7 +139,10 @@ class Aria2Transfer:
         downloads = Downloads(Rpc(web, daemon.url, daemon.secret), options)
         try:
             downloads.check()
-            downloads.stop(downloads.of_directory(wanted.partials.directory.absolute()))
+            here = wanted.partials.directory.absolute()
+            downloads.stop(downloads.of_directory(here))
+            if not downloads.of_directory(here):
+                wanted.partials.end_lending(daemon.url)
         except Lost as error:
             raise CannotRun(f"the one at {daemon.url} cannot be used ({error})") from error
         return downloads
@@ -154,6 +157,7 @@ class Aria2Transfer:
             downloads, workshop, crew, self.board, sources, wanted.partials, self.patience, self.clock,
             Hours(self.window, self.wall_clock), self.connections, web.limits.silence, early=self.daemon is None,
             ahead=0 if self.daemon else AHEAD, shares=self.limit_rate if self.daemon else None,
+            daemon=self.daemon.url if self.daemon else "",
         )  # fmt: skip
         verdicts = Verdicts(self.board, sources, self.clock, on_event, web.limits.silence)
         return Run(kit, list(wanted.objects), verdicts, on_event)

@@ -82,6 +82,8 @@ class Kit:
     """Objects that may wait in aria2c for their turn; 0 where how many run at once is not ours to say."""
     shares: int | None = None
     """Bytes a second that are shared out among the downloads; ``None`` where aria2c keeps the limit itself."""
+    daemon: str = ""
+    """The URL of an aria2 that does not end with us; empty for our own."""
 
 
 class Run:
@@ -246,6 +248,8 @@ class Run:
         task.split = self._most_connections(task) if ranged else 1
         try:
             told = self._kit.partials.write_control(task.pointer, task.held)
+            if self._kit.daemon:
+                self._kit.partials.lend(task.pointer, self._kit.daemon)
         except LocalError as error:
             self._cannot(task, error)
             return
