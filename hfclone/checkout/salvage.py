@@ -51,6 +51,7 @@ def _begin(ground: Ground, partials: Partials, pointer: Pointer, path: bytes, so
         return
     descriptor = ground.tree.open_file(source)
     try:
+        part.unlink(missing_ok=True)  # a file of its own: nobody who has the old one open writes into this
         clone_file(descriptor, part)
     finally:
         os.close(descriptor)

@@ -6,6 +6,7 @@ nothing of the package is changed for it.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -29,35 +30,47 @@ from hfclone.git import Git
 from hfclone.names import History, Pin, Repo
 from hfclone.plan import Presence
 
-url, commit, dest, objects, stop = sys.argv[1:]
-import git.cmd, git.util, hashlib
-left = [int(stop)]
+import git.cmd, git.util, hashlib, json, traceback
 
 class NoBlobs:
     def fetch(self, path, oid):
         raise ObjectMissing(oid, "nobody")
 
-def bring(repo):
-    bring_commit(repo, pin, [Endpoint(url)], history=History.SHALLOW, branch="main", blob_source=NoBlobs(),
-                 probe=lambda url: url, on_event=ignore)
+def work(url, commit, dest, objects, stop):
+    left = [stop]
+    pin = Pin(Repo("acme/tiny"), commit)
 
-def count(event, args):
-    if event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "subprocess.Popen", "os.utime"):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def bring(repo):
+        bring_commit(repo, pin, [Endpoint(url)], history=History.SHALLOW, branch="main", blob_source=NoBlobs(),
+                     probe=lambda url: url, on_event=ignore)
 
-pin = Pin(Repo("acme/tiny"), commit)
-sys.addaudithook(count)
-with open_checkout(pin, Path(dest), Git(os.environ), branch="main", origin="https://huggingface.co/acme/tiny",
-                   bring=bring) as checkout:
-    for path, what in checkout.inventory().items():
-        assert what is not Presence.FOREIGN, path
-        pointer = checkout.files()[path]
-        if what is not Presence.CONTENT:
-            part = checkout.parts_dir / "part"
-            shutil.copyfile(Path(objects) / pointer.oid, part)
-            checkout.place(pointer, part, [path])
+    def count(event, args):
+        if event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "subprocess.Popen", "os.utime"):
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+    with open_checkout(pin, Path(dest), Git(os.environ), branch="main",
+                       origin="https://huggingface.co/acme/tiny", bring=bring) as checkout:
+        for path, what in checkout.inventory().items():
+            assert what is not Presence.FOREIGN, path
+            pointer = checkout.files()[path]
+            if what is not Presence.CONTENT:
+                part = checkout.parts_dir / "part"
+                shutil.copyfile(Path(objects) / pointer.oid, part)
+                checkout.place(pointer, part, [path])
+
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        try:
+            work(*json.loads(line))
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -73,11 +86,23 @@ class Machine:
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }  # fmt: skip
 
+        # One process has everything imported, and forks for each run: nothing but the start is saved.
+        self.runner = subprocess.Popen(
+            [sys.executable, "-c", CHILD], env=self.environ, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
     def run(self, commit: str, dest: Path, stop: int = 0) -> int:
-        args = [sys.executable, "-c", CHILD, self.hub.url, commit, str(dest), str(self.objects), str(stop)]
-        done = subprocess.run(args, env=self.environ, capture_output=True, text=True, check=False)
-        assert done.returncode in (0, -signal.SIGKILL), done.stderr
-        return done.returncode
+        assert self.runner.stdin is not None
+        assert self.runner.stdout is not None
+        order = [self.hub.url, commit, str(dest), str(self.objects), stop]
+        self.runner.stdin.write(json.dumps(order) + "\n")
+        self.runner.stdin.flush()
+        code = int(self.runner.stdout.readline())
+        assert code in (0, -signal.SIGKILL)
+        return code
+
+    def close(self) -> None:
+        self.runner.communicate()
 
     def git(self, dest: Path, *args: str) -> str:
         done = subprocess.run(["git", *args], cwd=dest, env=self.environ, capture_output=True, text=True, check=False)
@@ -101,12 +126,13 @@ def content_of(dest: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("what", ["new", "move"])
-def test_killed_at_every_step(hub: Hub, tmp_path: Path, what: str) -> None:
+def test_killed_at_every_step(hub: Hub, tmp_path: Path, request: pytest.FixtureRequest, what: str) -> None:
     one, two, three = Lfs(50_000, seed=1), Lfs(60_000, seed=2), Lfs(10_000, seed=3)
     repo = hub.repo(
         "acme/tiny", {"a": "a", "b/c": "c", "link": Symlink(b"a"), "one.bin": one, "two.bin": two, "x": "x"}
     )
     machine = Machine(hub, tmp_path)
+    request.addfinalizer(machine.close)
     machine.offer(repo, one, two, three)
     first = str(repo.commit_of("refs/heads/main"))
     repo.add_commit(

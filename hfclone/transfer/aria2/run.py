@@ -92,8 +92,6 @@ class Run:
     def __init__(self, kit: Kit, objects: list[Pointer], verdicts: Verdicts, on_event: OnEvent) -> None:
         self.left: list[Pointer] = []
         """For the built-in fetcher: aria2c cannot, or not any more."""
-        self.unshared = False
-        """aria2c said that an object is whole, and here it is not."""
         self._kit = kit
         self._fresh = deque(objects)
         self._tasks: list[Task] = []
@@ -375,7 +373,6 @@ class Run:
         assert task.last is not None  # it has been looked at
         if task.last.state is State.COMPLETE:
             if self._kit.partials.control_path(task.pointer).exists():
-                self.unshared = True
                 raise Lost("it does not write to the same file system")
             task.senders.add(task.sender)
             self._finish(task)
