@@ -117,7 +117,8 @@ def test_a_gated_repo_and_a_mirror(hub: Hub, gated: LivingRepo, hfclone: Command
     assert not [entry for entry in hub.log.entries if entry.token == OTHER], "netrc was read"
     assert any("git" in words for words in watch.arguments)
     assert not [words for words in watch.arguments if any(form in words for form in FORMS)]
-    ours = ("-m hfclone", "/git", "git ", "HFCLONE_GIT_TOKEN")
+    # true is what git is told to ask for names and passwords: it answers nothing
+    ours = ("-m hfclone", "/git", "git ", "HFCLONE_GIT_TOKEN", "/true ")
     holders = [line for line, environment in watch.environments.items() if TOKEN.encode() in environment]
     assert not [line for line in holders if line and not any(word in line for word in ours)]
 
