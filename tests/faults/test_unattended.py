@@ -192,7 +192,8 @@ def test_the_clock_of_the_day_may_jump(rig: Rig, monkeypatch: pytest.MonkeyPatch
     ran = rig.fetch()
     assert not ran.failed
     assert ran.seconds < 6
-    assert len(rig.hub.log.of(kind="batch")) <= (2 if rig.kind == "threads" else 5)
+    # one for all, and one more for each address that was refused, unless they fall together
+    assert len(rig.hub.log.of(kind="batch")) <= (3 if rig.kind == "threads" else 5)
 
 
 # --- hosts that cannot be reached, and redirects -------------------------------------------------
