@@ -102,13 +102,14 @@ class Rig:
     stall_after: float = 20.0
     connect: float = 5.0
     limit_rate: int | None = None
-    kind: str = __import__("os").environ.get("KIND", "threads")
+    kind: str = "threads"
     only_mirrors: bool = False
     window: Window | None = None
     wall_clock: Callable[[], float] = time.time
     token: Authority | None = None
     daemon: Aria2Daemon | None = None
     program_path: str = "/usr/bin:/bin"
+    home: str = "/nowhere"
     board: Board = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,7 +142,7 @@ class Rig:
         )  # fmt: skip
         if self.kind == "threads":
             return threads
-        environment = {"PATH": self.program_path}
+        environment = {"PATH": self.program_path, "HOME": self.home}
         return Aria2Transfer(
             self.web, self.board, patience, authorities, self.hands.clock, self.connections, self.limit_rate,
             environment, None, threads, self.window, self.wall_clock, self.daemon,

@@ -26,7 +26,7 @@ from hfclone.names import Token
 from hfclone.partials import Partials
 from hfclone.ranges import RangeSet
 from hfclone.transfer.aria2 import Aria2Daemon
-from tests.faults.rig import MB, Rig, same_file
+from tests.faults.rig import MB, REPO, Rig, same_file
 from tests.faults.test_machine import start
 from tests.faults.test_unattended import (  # noqa: F401  # run here with another rig
     test_a_bad_redirect_is_not_followed,
@@ -199,6 +199,24 @@ def test_no_secret_and_no_address_in_argv_or_in_a_file(large: Rig, tmp_path: Pat
     assert not [word for word in words.split(b"\0") if b"://" in word or b"secret" in word or b"metalink=/" in word]
     assert b"--conf-path=/dev/stdin" in words.split(b"\0"), "the user's configuration is not read"
     assert files == []
+
+
+def test_the_users_configuration_is_not_read(rig: Rig, tmp_path: Path) -> None:
+    """It may name a program to run, a proxy, a header for everybody."""
+    spy, seen = tmp_path / "spy", tmp_path / "seen"
+    spy.write_text(f"#!/bin/sh\ntouch {seen}\n")
+    spy.chmod(0o755)
+    for folder in (".aria2", ".config/aria2"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "aria2.conf").write_text(f"on-download-start={spy}\n")
+    address = f"{rig.hub.url}/{REPO}/resolve/main/{rig.paths[rig.objects[0].oid][0].decode()}"
+    plain = ["aria2c", "-q", f"--dir={tmp_path}", "--out=plain", address]
+    subprocess.run(plain, env={**os.environ, "HOME": str(tmp_path)}, check=True, timeout=20)
+    assert seen.exists(), "aria2c by itself would have run it"
+    seen.unlink()
+    rig.home = str(tmp_path)
+    assert not rig.fetch().failed
+    assert not seen.exists()
 
 
 def test_an_aria2c_that_does_not_start(rig: Rig, tmp_path: Path) -> None:
