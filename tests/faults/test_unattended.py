@@ -346,7 +346,8 @@ def test_a_limit_that_outlasts_patience_is_named(rig: Rig) -> None:
     rig.patience = rig.first_answer = 4.0
     ran = rig.fetch()
     assert {failed.error.code for failed in ran.failed} == {"rate-limited"}
-    assert len(rig.hub.log) == 1
+    # nobody asks again; a few may have asked before the first was told
+    assert len(rig.hub.log) <= (2 if rig.kind == "threads" else 4)
     assert ran.waits
 
 
