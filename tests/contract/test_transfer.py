@@ -37,7 +37,7 @@ def fetcher(request: pytest.FixtureRequest, rig: Rig) -> Rig:
 def test_one_outcome_for_each_object(fetcher: Rig) -> None:
     ran = fetcher.fetch()
     assert not ran.failed
-    assert fetcher.sent() <= (1.02 if fetcher.kind == "threads" else 1.1)  # aria2c drops what it splits late
+    assert fetcher.sent() <= (1.02 if fetcher.kind == "threads" else 1.15)  # aria2c drops what it splits late
 
 
 def test_nothing_wanted_is_nothing_done(fetcher: Rig) -> None:

@@ -21,8 +21,8 @@ MIB = 1024 * 1024
 RECORD = 4 * MIB
 """What a kill may cost each connection on a fast line (``worker.RECORD_BYTES``)."""
 CHUNK = 256 * 1024
-STOP_SECONDS = 2.0
-"""A second, and another that a busy machine may need to end a process; a tenth of one is usual."""
+STOP_SECONDS = 3.0
+"""A second, and two more that a busy machine may need to end a process; a tenth of one is usual."""
 GO_ON = "run the same command again to go on"
 
 

@@ -191,7 +191,7 @@ def test_the_clock_of_the_day_may_jump(rig: Rig, monkeypatch: pytest.MonkeyPatch
     rig.hub.faults.add(Status(429, retry_after=2, form="date"), on="cdn", times=2)
     ran = rig.fetch()
     assert not ran.failed
-    assert ran.seconds < 6
+    assert ran.seconds < 10
     # one for all, and one more for each address that was refused, unless they fall together
     assert len(rig.hub.log.of(kind="batch")) <= (3 if rig.kind == "threads" else 5)
 
@@ -317,7 +317,7 @@ def test_two_honest_mirrors_are_used_at_once(rig: Rig) -> None:
     shares = [rig.hub.log.bytes_sent(listener=f"mirror{i}") / rig.total for i in range(2)]
     assert min(shares) > (0.3 if rig.kind == "threads" else 0.15)
     assert rig.sent() <= rig.fair
-    assert ran.seconds < 1.5 * rig.total / (16 * MB) + 1
+    assert ran.seconds < 1.5 * rig.total / (16 * MB) + 3  # a busy machine
 
 
 # --- rate limits ---------------------------------------------------------------------------------
