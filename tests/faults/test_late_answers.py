@@ -42,7 +42,7 @@ def test_a_third_of_the_answers_never_begins(rig: Rig, seed: int) -> None:
     assert not ran.failed
     assert stalled.hits > 5
     assert rig.sent() <= FAIR + 0.01  # what is under way when the last ranges are split
-    assert ran.seconds < 1.5 * rig.total / rate + 4  # a busy machine
+    assert ran.seconds < 30  # never after a stall of twenty seconds each; usual: 10 s. A busy machine needs its time
 
 
 def test_where_every_answer_is_late_none_is_hung_up_on(rig: Rig) -> None:
