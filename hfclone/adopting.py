@@ -22,14 +22,13 @@ from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
 from hfclone.searching import Found, found_by_name, found_by_size
 from hfclone.transfer import Arrived
-from hfclone.worktree import share_blocks
+from hfclone.worktree import WRITE_BITS, share_blocks
 
 __all__ = ["Adopted", "Adopter", "Unlike", "Unused", "reuse"]
 
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """A pipe that took a file's place does not hold us up."""
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-_WRITE_BITS = 0o222
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ class Adopter:
         if not _is_same(os.lstat(self._fresh), stat):
             raise _changed()
         if self._taking is Taking.HARDLINK:
-            self._fresh.chmod(S_IMODE(stat.st_mode) & ~_WRITE_BITS)
+            self._fresh.chmod(S_IMODE(stat.st_mode) & ~WRITE_BITS)
         return True
 
     def _copied(self, source: int, size: int, progress: ByteCount) -> Oid:

@@ -22,7 +22,7 @@ from hfclone.revisions import waiting
 from hfclone.selection import select
 from hfclone.settings import Settings
 from hfclone.tools import Tools
-from hfclone.transfer.exchange import request_range
+from hfclone.transfer.exchange import follow
 from hfclone.transfer.sources import Source, Sources
 from hfclone.updating import asked_of, offline_git
 
@@ -134,16 +134,11 @@ class _Signer:
         return found
 
     def _signed(self, pointer: Pointer, endpoint: Endpoint) -> Iterator[Source]:
-        now = self._tools.clock.now()
         source = self._sources.find(pointer, endpoint, lambda: self._order[self._order.index(pointer) :])
         if source is None:
             raise RateLimited(str(endpoint), None)
         if not source.signed:
-            with self._sources.asking(source) as heard:
-                body = request_range(self._web, source, self._pin, pointer, 0, 1, now)
-                heard(body.answer)
-            with body.answer:
-                self._sources.learn(pointer, source, body.answer)
+            follow(self._web, self._sources, source, self._pin, pointer, self._tools.clock.now())
             led = self._sources.find(pointer, endpoint, list)
             source = led if led is not None and led.signed else source
         # An address that works with a token or a header alone is of no use to others, and those stay here.

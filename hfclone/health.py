@@ -250,6 +250,17 @@ class Board:
         with self._lock:
             return self._health[endpoint].last_error
 
+    def last_word(self) -> HfcloneError:
+        """Why nothing comes: what the endpoints said last, else what they are waited for."""
+        said = [error for endpoint in self.endpoints if (error := self.last_error(endpoint)) is not None]
+        if said:
+            return said[-1]
+        now = self._now()
+        held = [endpoint for endpoint in self.endpoints if self.ready_at(endpoint) > now]
+        if held:
+            return errors.RateLimited(str(held[0]), self.ready_at(held[0]) - now)
+        return errors.Unreachable(", ".join(map(str, self.endpoints)), "no answer so far")
+
     def tallies(self) -> tuple[EndpointTally, ...]:
         """What each endpoint did, in the order of preference."""
         with self._lock:

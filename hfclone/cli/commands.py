@@ -17,6 +17,7 @@ from hfclone.cli.options import (
     chosen_settings,
     directories,
     network_options,
+    repo_options,
     selecting_options,
     setting,
     view_options,
@@ -155,13 +156,7 @@ def program() -> None:
 )
 @click.argument("repo")
 @click.argument("directory", metavar="[DIR]", required=False, shell_complete=directories)
-@click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit")
-@click.option(
-    "--repo-type",
-    type=click.Choice([kind.value for kind in RepoType]),
-    metavar="|".join(kind.value for kind in RepoType),
-    help="what REPO is",
-)
+@repo_options
 @selecting_options
 @setting("--history", choices=[kind.value for kind in History])
 @checkout_options
@@ -187,9 +182,8 @@ def _clone_job(repo: str, directory: str | None, options: dict[str, Any]) -> Job
     if directory == "":
         raise BadOption("DIR", "", "it is empty")
     dest = Path(directory or spec.repo.name)
-    work = _plan_work if options["dry_run"] else _clone_work
-    if work is _clone_work and (options["cached"] or options["cache_dir"]):
-        work = _cache_work
+    caching = options["cached"] or options["cache_dir"]
+    work = _plan_work if options["dry_run"] else _cache_work if caching else _clone_work
     return lambda: Session(settings).run(lambda on_event: work(spec, dest, settings, on_event))
 
 

@@ -20,6 +20,7 @@ from hfclone.cli.options import (
     directories,
     files,
     network_options,
+    path_of,
     refuse_mixture,
     selecting_options,
     setting,
@@ -87,7 +88,7 @@ def export(directory: str | None, made_for: str, output: str, signed: bool, **op
     """
 
     def make() -> Job:
-        settings, dest = chosen_settings(options), None if directory is None else Path(directory)
+        settings, dest = chosen_settings(options), path_of(directory)
         revision = options["revision"]
         _refuse_idle(made_for, output, revision, signed=signed)
         if made_for in SHARED:
@@ -203,7 +204,7 @@ def import_(paths: tuple[str, ...], into: str | None, move: bool, as_json: bool,
 
     def make() -> Job:
         settings = chosen_settings(options)
-        places, dest = [Path(path) for path in paths], None if into is None else Path(into)
+        places, dest = [Path(path) for path in paths], path_of(into)
         taking = Taking.MOVE if move else settings.reuse_by
         return lambda: Session(settings).run(
             lambda on_event: _import(places, dest, taking, settings, on_event, as_json=as_json)

@@ -16,6 +16,8 @@ from hfclone.cli.options import (
     directories,
     files,
     network_options,
+    path_of,
+    repo_options,
     selecting_options,
     view_options,
 )
@@ -72,7 +74,7 @@ def verify(directory: str | None, lockfile: str | None, repair: bool, as_json: b
 
     def make() -> Job:
         settings = chosen_settings(options)
-        dest, lock = _path(directory), _path(lockfile)
+        dest, lock = path_of(directory), path_of(lockfile)
         return lambda: Session(settings).run(
             lambda on_event: _verify(dest, lock, settings, on_event, repair=repair, as_json=as_json)
         )
@@ -115,7 +117,7 @@ def status(directory: str | None, as_json: bool, **options: Any) -> Job:  # noqa
     """
 
     def make() -> Job:
-        settings, dest = chosen_settings(options), _path(directory)
+        settings, dest = chosen_settings(options), path_of(directory)
         return lambda: Session(settings).run(lambda _on_event: _status(dest, settings, as_json=as_json))
 
     return guarded(make, options)
@@ -144,13 +146,7 @@ def _status(dest: Path | None, settings: Settings, *, as_json: bool) -> None:
     ),
 )
 @click.argument("repo")
-@click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit")
-@click.option(
-    "--repo-type",
-    type=click.Choice([kind.value for kind in RepoType]),
-    metavar="|".join(kind.value for kind in RepoType),
-    help="what REPO is",
-)
+@repo_options
 @json_option
 @selecting_options
 @network_options
@@ -175,10 +171,6 @@ def ls(repo: str, revision: str | None, repo_type: str | None, as_json: bool, **
         return lambda: Session(settings).run(work)
 
     return guarded(make, options)
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
 
 
 COMMANDS = (verify, status, ls)

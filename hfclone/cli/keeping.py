@@ -19,6 +19,7 @@ from hfclone.cli.options import (
     directories,
     files,
     network_options,
+    path_of,
     refuse_mixture,
     selecting_options,
     view_options,
@@ -62,7 +63,7 @@ def pull(directory: str | None, revision: str | None, **options: Any) -> Job:
     """
 
     def make() -> Job:
-        settings, dest = chosen_settings(options), _directory(directory)
+        settings, dest = chosen_settings(options), path_of(directory)
 
         def work(on_event: OnEvent) -> None:
             from hfclone import updating
@@ -94,7 +95,7 @@ def fetch(directory: str | None, **options: Any) -> Job:
     """
 
     def make() -> Job:
-        settings, dest = chosen_settings(options), _directory(directory)
+        settings, dest = chosen_settings(options), path_of(directory)
 
         def work(on_event: OnEvent) -> None:
             from hfclone import updating
@@ -218,10 +219,6 @@ def _sync_strictly(locked: LockedRepo, dest: Path, settings: Settings, on_event:
         write_line(line)
     if audit.findings:
         raise NotAsCommitted(str(audit.path), audit.commit, len(audit.findings))
-
-
-def _directory(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
 
 
 def _whole_repo(text: str) -> RepoSpec:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar  # Any: click hands over options by name
 
 import click
 
 from hfclone.cli.version import version
 from hfclone.errors import BadOption
-from hfclone.names import LfsStore, Taking
+from hfclone.names import LfsStore, RepoType, Taking
 from hfclone.projectfile import readable_project_file
 from hfclone.settings import VARIABLES, Fetcher, Progress, Settings, Verbosity, read_settings
 
@@ -28,7 +29,9 @@ __all__ = [
     "files",
     "given_flags",
     "network_options",
+    "path_of",
     "refuse_mixture",
+    "repo_options",
     "selecting_options",
     "setting",
     "view_options",
@@ -91,6 +94,15 @@ _NETWORK = (
     setting("--give-up-after", metavar="TIME"),
     setting("--proxy", metavar="URL"),
 )
+_REPO = (
+    click.option("--revision", metavar="REV", help="branch, tag, refs/pr/N or commit"),
+    click.option(
+        "--repo-type",
+        type=click.Choice([kind.value for kind in RepoType]),
+        metavar="|".join(kind.value for kind in RepoType),
+        help="what REPO is",
+    ),
+)
 _SELECTING = (
     setting("--include", metavar="GLOB"),
     setting("--exclude", metavar="GLOB"),
@@ -111,6 +123,18 @@ _VIEW = (
     click.option("-q", "--quiet", is_flag=True, help="errors only"),
     click.option("-v", "--verbose", is_flag=True, help="every failure and every verified object"),
 )
+
+
+def path_of(text: str | None) -> Path | None:
+    """A directory or file that was named, or not."""
+    return None if text is None else Path(text)
+
+
+def repo_options(function: _Function) -> _Function:
+    """What of a repo is meant."""
+    for option in reversed(_REPO):
+        function = option(function)
+    return function
 
 
 def network_options(function: _Function) -> _Function:

@@ -19,7 +19,7 @@ from pathlib import Path
 from hfclone.errors import BadOption, CannotWrite, Conflicts, DiskFull, HfcloneError, NotAsCommitted
 from hfclone.events import ByteCount
 from hfclone.export.holdings import Holding
-from hfclone.hashing import blocks
+from hfclone.hashing import blocks, write_at
 from hfclone.names import CacheLink
 from hfclone.treepaths import show_path
 from hfclone.worktree import WRITE_BITS, WorkTree, share_blocks
@@ -91,10 +91,11 @@ class Sharer:
 
     def _copy(self, one: Holding, source: int, target: int, steps: ByteCount) -> None:
         """Hashed on its way: the bytes pass by anyhow."""
-        digest = hashlib.sha256()
+        digest, at = hashlib.sha256(), 0
         for block in blocks(source, 0, one.size):
             digest.update(block)
-            _write_all(target, block)
+            write_at(target, block, at)
+            at += len(block)
             steps.advance(len(block))
         if digest.hexdigest() != one.etag:
             raise NotAsCommitted(str(self.tree.root), self.commit, 1)
@@ -123,11 +124,6 @@ def _why_not(way: CacheLink, source: Path, target: Path) -> str:
             with contextlib.suppress(OSError):
                 probe.unlink()
     return ""
-
-
-def _write_all(descriptor: int, block: memoryview) -> None:
-    while block:
-        block = block[os.write(descriptor, block) :]
 
 
 def _looks(stat: os.stat_result) -> tuple[int, int, int]:

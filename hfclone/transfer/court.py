@@ -132,14 +132,7 @@ class Court:
         """Why an object is given up: what went wrong with it, else what its endpoints said last."""
         if task.barred and not self.chooser.able(task):
             return list(task.barred.values())[-1]
-        said = [error for e in self.board.endpoints if (error := self.board.last_error(e)) is not None]
-        if task.error or said:
-            return task.error or said[-1]
-        now = self.clock.now()
-        held = [endpoint for endpoint in self.board.endpoints if self.board.ready_at(endpoint) > now]
-        if held:
-            return errors.RateLimited(str(held[0]), self.board.ready_at(held[0]) - now)
-        return errors.Unreachable(", ".join(map(str, self.board.endpoints)), "no answer so far")
+        return task.error or self.board.last_word()
 
     # --- wrong bytes ---------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from hfclone.hub import explain
 from hfclone.names import Pin
 from hfclone.pointer import Pointer
 from hfclone.ranges import format_range, parse_content_range
-from hfclone.transfer.sources import Source
+from hfclone.transfer.sources import Source, Sources
 
 __all__ = ["Body", "request_range"]
 
@@ -66,6 +66,16 @@ def request_range(
     except BaseException:
         answer.close()
         raise
+
+
+def follow(web: Web, sources: Sources, source: Source, pin: Pin, pointer: Pointer, now: float) -> Body:
+    """Ask for one byte, to learn where ``source`` leads: ``sources`` is told. The answer is closed. Raises as above."""
+    with sources.asking(source) as heard:
+        body = request_range(web, source, pin, pointer, 0, 1, now)
+        heard(body.answer)
+    with body.answer:
+        sources.learn(pointer, source, body.answer)
+    return body
 
 
 def _partial_body(answer: Answer, pointer: Pointer, start: int, stop: int) -> Body:

@@ -31,6 +31,7 @@ from hfclone.transfer.aria2.rpc import Lost, Refused
 from hfclone.transfer.aria2.tasks import Phase, Task
 from hfclone.transfer.aria2.verdicts import IN_VAIN, Verdicts
 from hfclone.transfer.aria2.work import Examined, Prepared, Workshop, chunks_of
+from hfclone.transfer.choice import PROBE_SECONDS
 from hfclone.transfer.court import DISK_WAIT, QUIET_SECONDS
 from hfclone.transfer.sources import BATCH_OBJECTS, Source, Sources
 from hfclone.transfer.tempo import Hours
@@ -48,8 +49,6 @@ FOLLOW_BYTES = 8 * 1024 * 1024
 HASH_PIECE = 256 * 1024 * 1024
 TOP_UP_SECONDS = 3.0
 """Between two tries to have lost connections made anew; aria2c drops a URL that failed once."""
-PROBE_SECONDS = 1.0
-"""So long the hub waits for a mirror's first answer before it takes the mirror's work."""
 SILENCE = 6.0
 """Seconds at most that a silent connection is waited for at first."""
 FEW = 4

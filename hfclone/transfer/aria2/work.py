@@ -18,7 +18,7 @@ from hfclone.pointer import Pointer
 from hfclone.ranges import RangeSet
 from hfclone.transfer.aria2.downloads import is_plain
 from hfclone.transfer.aria2.tasks import Task
-from hfclone.transfer.exchange import request_range
+from hfclone.transfer.exchange import follow, request_range
 from hfclone.transfer.sources import Source, Sources
 
 __all__ = ["Examined", "Prepared", "Workshop", "chunks_of"]
@@ -143,20 +143,16 @@ class Workshop:
     def _resolved(self, pointer: Pointer, source: Source) -> Source:
         """Where a request of our own ends up."""
         now = self.now()
-        with self.sources.asking(source) as heard:
-            body = request_range(self.web, source, self.pin, pointer, 0, 1, now)
-            heard(body.answer)
-        with body.answer:
-            self.board.met(source.endpoint)
-            self.board.note_ranges(source.endpoint, body.ranges)
-            self.sources.learn(pointer, source, body.answer)
-            if not body.answer.hops and (source.authority or source.headers):
-                raise _NeedsSecret
-            if not source.signed and self.sources.has_url(pointer, source.endpoint):
-                learned = self.sources.find(pointer, source.endpoint, tuple)  # with the end of its life
-                if learned is not None:
-                    return learned
-            return Source(source.endpoint, body.answer.url, born=now, signed=bool(body.answer.hops))
+        body = follow(self.web, self.sources, source, self.pin, pointer, now)
+        self.board.met(source.endpoint)
+        self.board.note_ranges(source.endpoint, body.ranges)
+        if not body.answer.hops and (source.authority or source.headers):
+            raise _NeedsSecret
+        if not source.signed and self.sources.has_url(pointer, source.endpoint):
+            learned = self.sources.find(pointer, source.endpoint, tuple)  # with the end of its life
+            if learned is not None:
+                return learned
+        return Source(source.endpoint, body.answer.url, born=now, signed=bool(body.answer.hops))
 
     def _probe(self, pointer: Pointer, source: Source) -> None:
         """Whether the endpoint knows ranges, before sixteen connections find out."""
