@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hfclone import flows
 from hfclone.audit import Audit, Select, Trust, audit_checkout, audit_directory
+from hfclone.audit.targets import Problem
 from hfclone.checkout import Checkout
 from hfclone.errors import BadOption, NotACheckout
 from hfclone.events import OnEvent, ignore
@@ -14,7 +15,6 @@ from hfclone.existing import find_existing
 from hfclone.lockfiles import locked_for, read_lock
 from hfclone.selection import select
 from hfclone.settings import Settings
-from hfclone.targets import Problem
 from hfclone.updating import offline_git, opened_where_it_is
 
 __all__ = ["repair", "verify"]

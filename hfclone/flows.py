@@ -16,7 +16,6 @@ from shutil import disk_usage, rmtree
 from stat import S_ISREG
 
 from hfclone import hub
-from hfclone.adopting import reuse
 from hfclone.blobs import HttpBlobs
 from hfclone.checkout import Checkout, Edits, open_checkout
 from hfclone.commits import bring_commit
@@ -39,6 +38,7 @@ from hfclone.names import LfsStore, Pin, RepoSpec
 from hfclone.partials import Partials
 from hfclone.plan import Plan, Presence, make_plan
 from hfclone.pointer import Pointer
+from hfclone.reuse.adopting import reuse
 from hfclone.revisions import find_pin, head_branch, waiting
 from hfclone.selection import check_quants, select
 from hfclone.settings import Settings

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hfclone import flows
-from hfclone.adopting import Adopted, Adopter, Unlike, Unused
 from hfclone.checkout import Checkout
 from hfclone.errors import BadOption
 from hfclone.events import ByteCount, OnEvent, Planned, Verified, ignore
 from hfclone.existing import find_existing
 from hfclone.hashing import sha256_of
-from hfclone.leftovers import Contradiction, find_leftovers, keep_leftover
 from hfclone.names import Taking
 from hfclone.partials import Partials
 from hfclone.plan import Plan
 from hfclone.pointer import Oid, Pointer
+from hfclone.reuse.adopting import Adopted, Adopter, Unlike, Unused
+from hfclone.reuse.leftovers import Contradiction, find_leftovers, keep_leftover
 from hfclone.selection import wanting_all
 from hfclone.settings import Settings
 from hfclone.updating import offline_git, opened_where_it_is

@@ -16,9 +16,9 @@ from hfclone.treepaths import show_path
 
 if TYPE_CHECKING:  # none is needed to show a status
     from hfclone.audit import Audit
+    from hfclone.audit.targets import Finding
     from hfclone.exporting import Exported
     from hfclone.importing import Imported, Taken
-    from hfclone.targets import Finding
 
 __all__ = [
     "audit_data",

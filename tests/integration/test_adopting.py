@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.adopting import Adopted, Adopter, Unused
 from hfclone.events import ignore
 from hfclone.names import Taking
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
+from hfclone.reuse.adopting import Adopted, Adopter, Unused
 
 DATA = bytes(range(256)) * 1200
 POINTER = Pointer(Oid(hashlib.sha256(DATA).hexdigest()), len(DATA))

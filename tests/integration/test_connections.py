@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hfclone.connections import Route
 from hfclone.errors import HfcloneError, Stalled, Unreachable
 from hfclone.http import Answer, Grip, Limits, Web
+from hfclone.http.connections import Route
 
 
 class Host(BaseHTTPRequestHandler):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.leftovers import LEAST_BYTES, Contradiction, Leftover, find_leftovers, keep_leftover
 from hfclone.partials import Partials, Record
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
+from hfclone.reuse.leftovers import LEAST_BYTES, Contradiction, Leftover, find_leftovers, keep_leftover
 
 WHOLE = bytes(range(256)) * 1024
 SIZE = len(WHOLE)

@@ -16,7 +16,7 @@ from hfclone.errors import Stalled
 if TYPE_CHECKING:
     import requests
 
-    from hfclone.connections import Connections, Grip, OnPeer, Response
+    from hfclone.http.connections import Connections, Grip, OnPeer, Response
 
 __all__ = ["Calls"]
 

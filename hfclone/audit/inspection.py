@@ -10,11 +10,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from hfclone.audit.targets import Target
 from hfclone.hashing import blocks
 from hfclone.locked import LINK_MODE, git_id
 from hfclone.looking import holds_pointer
 from hfclone.pointer import MAX_POINTER_BYTES
-from hfclone.targets import Target
 from hfclone.worktree import WorkTree
 
 __all__ = ["Looked", "look_closely"]

@@ -1,60 +1,35 @@
-"""One HTTP exchange at a time, by our own rules.
-
-The rules, and where they come from:
-
-* Redirects are followed here, hop by hop: http and https only, never from https down to http, five
-  at most, and never further inside our network than whoever named the URL (``reach``): judged by
-  its host, and by the connection's real peer before anything is sent. The token is attached to a
-  hop only if that hop's origin is the token's own.
-* Nothing is read from the environment or a ``.netrc``: proxies and certificates are handed in.
-* ``Accept-Encoding: identity`` is sent, and an answer with another ``Content-Encoding`` is refused:
-  a compressed body has no ranges, and inflating it is a bomb's way in.
-* A body is read with ``read1``: each call gives what one receive brought, so that a connection
-  that is reset loses no byte that had arrived.
-* No retries: ``patience`` and the pool decide about those.
-"""
+"""Requests and redirects, and whom a request's secret may follow to; the rules stand in the package's docstring."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from hfclone.calls import Calls
-from hfclone.connections import Connections, Grip, Limits, OnPeer, Route, body_error
 from hfclone.endpoints import origin_of
-from hfclone.errors import BadRedirect, NotTheObject, Truncated, Unreachable
+from hfclone.errors import BadRedirect, NotTheObject, Unreachable
+from hfclone.http.answer import Answer, quota_of
+from hfclone.http.calls import Calls
+from hfclone.http.connections import Connections, Grip, Limits, OnPeer, Route
 from hfclone.names import Token
 from hfclone.reach import Reach, reach_of, reach_of_name
 
 if TYPE_CHECKING:
-    from hfclone.connections import Response
+    from hfclone.http.connections import Response
 
     _Send = Callable[..., Response]
     """``Connections.send`` or ``Calls.send``."""
 
-__all__ = ["READ_BYTES", "Answer", "Authority", "Grip", "Limits", "Web"]
+__all__ = ["Authority", "Web"]
 
 MAX_HOPS = 5
-MOST_DIGITS = 19
-"""Digits of a number in a header: more is an attack, and ``int`` refuses thousands of them."""
 _TO_ANYONE = frozenset({"range", "accept", "content-type"})
 """Headers of a request that may follow a redirect to another origin; what else there is may be a secret."""
-SMALL_BODY_BYTES = 32 * 1024 * 1024
-"""No API answer that we ask for is longer; an endless one must not fill the memory."""
 SMALL_REST_BYTES = 16 * 1024
 """So much of a body is rather read than its connection given up."""
-READ_BYTES = 256 * 1024
-"""At most so much a receive; perf-facts: 256 KiB suits http and https alike."""
-LONGEST_ASKED = 3600.0
-"""Seconds after which we look again, however long a server asks us to wait: headers may be wrong, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,112 +42,6 @@ class Authority:
     def header_for(self, url: str) -> dict[str, str]:
         """The Authorization header for a request to ``url``: none unless the origins are equal."""
         return {"authorization": f"Bearer {self.token.reveal()}"} if origin_of(url) == origin_of(self.url) else {}
-
-
-@dataclass(slots=True)
-class Answer:
-    """An answer whose body has not been read. Belongs to the thread that asked; close it."""
-
-    label: str
-    """Who was asked, for messages."""
-    url: str
-    """Where the answer came from, after redirects."""
-    status: int
-    headers: Mapping[str, str]
-    hops: tuple[str, ...]
-    quota: tuple[int, float] | None
-    """Requests that the strictest limit on its way still allows, and for how many seconds; ``None`` if unsaid."""
-    _response: Response
-    _grip: Grip
-    _web: Web
-
-    def __enter__(self) -> Answer:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Done with it; the connection is kept if little or nothing of the body is left."""
-        self._web.release(self._response, self._grip)
-
-    @property
-    def length(self) -> int | None:
-        """Content-Length in bytes; ``None`` where the server does not say."""
-        value = self.headers.get("Content-Length", "")
-        return int(value) if _is_number(value) else None
-
-    @property
-    def content_type(self) -> str:
-        """The media type without parameters, in lower case."""
-        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
-    @property
-    def date(self) -> float | None:
-        """The server's own time as seconds since the epoch: what dates in its headers and URLs are to be held against.
-
-        Our clock may be wrong by hours and jump in the night; theirs agrees with what they write.
-        """
-        return _epoch(self.headers.get("Date", ""))
-
-    def chunks(self, limit: int, read_bytes: int = READ_BYTES) -> Iterator[bytes]:
-        """The body as it arrives, in pieces of up to ``read_bytes``; ends with it, or when ``limit`` bytes have come.
-
-        The connection is kept for the next request only where the body was read to its end.
-
-        Raises:
-            Truncated: the connection broke; everything before it has been yielded.
-            Stalled: nothing came for ``Limits.silence`` seconds.
-        """
-        got = 0
-        raw: Any = self._response  # any of urllib3's has read1
-        while got < limit:
-            try:
-                data: bytes = raw.read1(min(read_bytes, limit - got), decode_content=False)
-            except Exception as error:
-                raise body_error(error, self.label, got, limit, self._web.limits) from error
-            if not data:
-                return
-            got += len(data)
-            yield data
-
-    def is_quiet(self, seconds: float) -> bool:
-        """Whether nothing more of the body comes for ``seconds``; ends as soon as something does."""
-        return self._grip.is_quiet(seconds)
-
-    def text(self) -> bytes:
-        """A small body, whole.
-
-        Raises:
-            NotTheObject: it is longer than any answer should be.
-            Truncated, Stalled: as ``chunks``.
-        """
-        body = b"".join(self.chunks(SMALL_BODY_BYTES + 1))
-        if len(body) > SMALL_BODY_BYTES:
-            raise NotTheObject(self.label, "the answer does not end")
-        if self.length is not None and len(body) < self.length:
-            raise Truncated(self.label, len(body), self.length)
-        return body
-
-    def json(self) -> Any:
-        """A small JSON body. Raises as ``text``, and NotTheObject where it is no JSON."""
-        body = self.text()
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError):
-            raise NotTheObject(self.label, f"{self.content_type or 'something'} in place of JSON") from None
-
-    def retry_after(self, wall_clock: float) -> float | None:
-        """Seconds this answer asks us to wait (Retry-After as seconds or date, or RateLimit with ``r=0``).
-
-        ``wall_clock`` is the time as ``time.time()`` has it; a date counts from the answer's own. A
-        RateLimit header with requests left asks for nothing: it comes on every answer.
-        """
-        waits = [_retry_after(self.headers.get("Retry-After", ""), self.date or wall_clock)]
-        quota = _quota(self.headers.get("RateLimit", ""))
-        waits.append(quota[1] if quota and not quota[0] else None)
-        longest = max((wait for wait in waits if wait is not None), default=None)
-        return None if longest is None else min(longest, LONGEST_ASKED)
 
 
 class Web:
@@ -281,7 +150,7 @@ class Web:
                 raise Unreachable(label, "the run was stopped")
             every = self._headers(request, url, sent)
             response = send(request.method, url, every, request.body, label=label, grip=grip, on_peer=on_peer)
-            quota = _quota(response.headers.get("RateLimit", ""))
+            quota = quota_of(response.headers.get("RateLimit", ""))
             quotas += [quota] if quota else []
             target = response.headers.get("Location")
             if response.status not in (301, 302, 303, 307, 308) or target is None:
@@ -385,40 +254,3 @@ def _without_query(url: str) -> str:
     """``url`` for a message: a signed URL's query is a secret of its own."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _retry_after(value: str, wall_clock: float) -> float | None:
-    value = value.strip()
-    if not value:
-        return None
-    if value.isdecimal():
-        return float(value)
-    moment = _epoch(value)
-    return None if moment is None else max(0.0, moment - wall_clock)
-
-
-def _epoch(date: str) -> float | None:
-    """An HTTP date as seconds since the epoch."""
-    try:
-        return parsedate_to_datetime(date).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _is_number(text: str) -> bool:
-    """Whether a header's value is a number of a size that anybody means."""
-    return text.isascii() and text.isdecimal() and len(text) < MOST_DIGITS
-
-
-def _quota(value: str) -> tuple[int, float] | None:
-    """Requests left and seconds until the window ends: ``"resolvers";r=0;t=172`` (IETF draft 9)."""
-    fields = dict(part.strip().partition("=")[::2] for part in value.split(";"))
-    left, seconds = fields.get("r", ""), fields.get("t", "")
-    if not (_is_number(left) and _is_number(seconds)):
-        return None
-    return int(left), min(float(seconds), LONGEST_ASKED)
-
-
-def wall_clock() -> float:
-    """Seconds since the epoch, for dates in headers."""
-    return time.time()

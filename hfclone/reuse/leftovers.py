@@ -19,7 +19,7 @@ from hfclone.hashing import RangeDigest, blocks, same_bytes
 from hfclone.partials import Partial, Partials, Record
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
-from hfclone.searching import walk
+from hfclone.reuse.searching import walk
 
 __all__ = ["CONTROL_SUFFIX", "Contradiction", "Leftover", "find_leftovers", "keep_leftover"]
 

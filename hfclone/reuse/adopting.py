@@ -20,7 +20,7 @@ from hfclone.hashing import blocks, write_at
 from hfclone.names import Taking
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
-from hfclone.searching import Found, found_by_name, found_by_size
+from hfclone.reuse.searching import Found, found_by_name, found_by_size
 from hfclone.transfer import Arrived
 from hfclone.worktree import WRITE_BITS, share_blocks
 

@@ -12,16 +12,16 @@ from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from hfclone.audit.inspection import Looked, look_closely
+from hfclone.audit.targets import Finding, Problem, Target, committed_targets, locked_targets
 from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.existing import Existing, state_directory
 from hfclone.git import Git, GitRepo, TreeEntry, scratch_repo
 from hfclone.gitindex import Recorded, recorded_files
-from hfclone.inspection import Looked, look_closely
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo
 from hfclone.pointer import Pointer
 from hfclone.stamps import Stamps, looks_placed
-from hfclone.targets import Finding, Problem, Target, committed_targets, locked_targets
 from hfclone.worktree import Kind, Standing, WorkTree
 
 __all__ = ["Audit", "Select", "Trust", "audit_checkout", "audit_directory"]

@@ -1,0 +1,25 @@
+"""One HTTP exchange at a time, by our own rules.
+
+The rules, and where they come from:
+
+* Redirects are followed here, hop by hop: http and https only, never from https down to http, five
+  at most, and never further inside our network than whoever named the URL (``reach``): judged by
+  its host, and by the connection's real peer before anything is sent. The token is attached to a
+  hop only if that hop's origin is the token's own.
+* Nothing is read from the environment or a ``.netrc``: proxies and certificates are handed in.
+* ``Accept-Encoding: identity`` is sent, and an answer with another ``Content-Encoding`` is refused:
+  a compressed body has no ranges, and inflating it is a bomb's way in.
+* A body is read with ``read1``: each call gives what one receive brought, so that a connection
+  that is reset loses no byte that had arrived.
+* No retries: ``patience`` and the pool decide about those.
+
+``web`` sends and follows, ``answer`` reads, over ``connections`` (bytes) and ``calls`` (APIs).
+"""
+
+from __future__ import annotations
+
+from hfclone.http.answer import READ_BYTES, Answer, wall_clock
+from hfclone.http.connections import Grip, Limits, Route
+from hfclone.http.web import Authority, Web
+
+__all__ = ["READ_BYTES", "Answer", "Authority", "Grip", "Limits", "Route", "Web", "wall_clock"]
