@@ -63,7 +63,7 @@ def test_a_poor_line_brings_everything_and_sends_little_twice(rig: Rig, fault: C
     ran = rig.fetch()
     assert not ran.failed
     assert rig.sent() <= rig.fair
-    assert ran.seconds < 12
+    assert ran.seconds < 19
 
 
 def test_bodies_that_stall_for_ever_are_left(rig: Rig) -> None:
@@ -72,7 +72,7 @@ def test_bodies_that_stall_for_ever_are_left(rig: Rig) -> None:
     ran = rig.fetch()
     assert not ran.failed
     assert rig.sent() <= rig.fair
-    assert ran.seconds < 20
+    assert ran.seconds < 40
 
 
 def test_range_ignored_with_resets(rig: Rig) -> None:
@@ -89,7 +89,7 @@ def test_late_answers(rig: Rig) -> None:
     ran = rig.fetch()
     assert not ran.failed
     assert rig.sent() <= rig.fair
-    assert ran.seconds < 8
+    assert ran.seconds < 15
 
 
 def test_an_endless_body_is_bounded_by_the_pointer(rig: Rig) -> None:
@@ -156,7 +156,7 @@ def test_the_hub_goes_and_comes_back(rig: Rig, how: Outage, seconds: float) -> N
             rig.hands.ahead += seconds / 4
         rig.hub.up()
         rig.hands.ahead += 15  # so long it may take until somebody looks again
-        run.wait_for(Position, 3.0)
+        run.wait_for(Position, 15.0)
         ran = run.done()
     assert not ran.failed
     assert rig.sent() <= rig.fair
@@ -191,7 +191,7 @@ def test_the_clock_of_the_day_may_jump(rig: Rig, monkeypatch: pytest.MonkeyPatch
     rig.hub.faults.add(Status(429, retry_after=2, form="date"), on="cdn", times=2)
     ran = rig.fetch()
     assert not ran.failed
-    assert ran.seconds < 10
+    assert ran.seconds < 18
     # one for all, and one more for each address that was refused, unless they fall together
     assert len(rig.hub.log.of(kind="batch")) <= (3 if rig.kind == "threads" else 5)
 
@@ -249,7 +249,7 @@ def test_a_consistently_short_file_is_another_file(rig: Rig) -> None:
     ran = rig.fetch()
     assert [failed.pointer for failed in ran.failed] == [short]
     assert isinstance(ran.failed[0].error, errors.OtherFile)
-    assert ran.seconds < 10
+    assert ran.seconds < 18
 
 
 # --- mirrors -------------------------------------------------------------------------------------
@@ -282,9 +282,9 @@ def test_a_poor_mirror_before_an_honest_hub(
         mirror.faults.add(fault())  # type: ignore[arg-type]  # one of the faults
     ran = rig.fetch(mirror)
     assert not ran.failed
-    assert ran.seconds < 12
+    assert ran.seconds < 19
     corrupt = "wrong-bytes" in ran.faults or "hash-mismatch" in ran.faults
-    assert rig.sent() <= (2.1 if corrupt else rig.fair)
+    assert rig.sent() <= ((2 if corrupt else 1) * rig.fair)
 
 
 def test_a_mirror_dies_half_way(rig: Rig) -> None:
@@ -317,7 +317,7 @@ def test_two_honest_mirrors_are_used_at_once(rig: Rig) -> None:
     shares = [rig.hub.log.bytes_sent(listener=f"mirror{i}") / rig.total for i in range(2)]
     assert min(shares) > (0.3 if rig.kind == "threads" else 0.15)
     assert rig.sent() <= rig.fair
-    assert ran.seconds < 1.5 * rig.total / (16 * MB) + 3  # a busy machine
+    assert ran.seconds < 1.5 * rig.total / (16 * MB) + 8  # a busy machine
 
 
 # --- rate limits ---------------------------------------------------------------------------------
@@ -357,7 +357,7 @@ def test_a_hold_of_the_hub_does_not_stop_its_cdn(rig: Rig) -> None:
     rig.hub.limits.enforced = True
     ran = rig.fetch()
     assert not ran.failed
-    assert ran.seconds < 10
+    assert ran.seconds < 18
     assert len(rig.hub.log.of(kind="batch")) == 1
 
 
@@ -380,7 +380,7 @@ def test_a_byte_that_is_always_wrong_fails_honestly(rig: Rig) -> None:
     assert [failed.pointer for failed in ran.failed] == [large]
     assert isinstance(ran.failed[0].error, errors.HashMismatch)
     assert not rig.partials.part_path(large).exists()
-    assert rig.sent() <= 2.1  # one more chance, and no third
+    assert rig.sent() <= 2 * rig.fair  # one more chance, and no third
 
 
 def test_a_flipped_byte_costs_little_where_two_share(rig: Rig) -> None:
