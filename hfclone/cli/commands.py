@@ -48,6 +48,8 @@ EXAMPLES = (
 def run(args: Sequence[str]) -> int:
     """Do what ``args`` ask for; returns the exit code."""
     make_streams_safe()
+    if not args:  # a shell that asks says nothing on the command line
+        _prepare_completion()
     try:
         job = program.main(list(args), prog_name="hfclone", standalone_mode=False)
         return job() if callable(job) else int(job or 0)
@@ -61,6 +63,12 @@ def run(args: Sequence[str]) -> int:
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  # as a Session's: what comes before there is one
         return fail_unforeseen(error)
+
+
+def _prepare_completion() -> None:
+    from hfclone.cli.completing import register  # nobody else needs it
+
+    register()
 
 
 def _help_lines() -> Sequence[str]:

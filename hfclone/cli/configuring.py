@@ -131,7 +131,7 @@ def _quoted(text: str) -> str:
     cls=Command,
     short_help="Print what makes a shell complete commands and options.",
     examples=(
-        ('eval "$(hfclone completion bash)"', "in ~/.bashrc; the same with zsh in ~/.zshrc"),
+        ('eval "$(hfclone completion bash)"', "in ~/.bashrc; the same in ~/.zshrc, after compinit"),
         ("hfclone completion fish > ~/.config/fish/completions/hfclone.fish", "fish reads it by itself"),
     ),
 )
@@ -140,7 +140,10 @@ def completion(shell: str) -> Job:
     """Print what makes SHELL complete hfclone's commands and options."""
     from click.shell_completion import get_completion_class
 
+    from hfclone.cli.completing import register
+
     def job() -> int:
+        register()
         kind = get_completion_class(shell)
         assert kind is not None  # Choice lets no other through
         # The script asks 'hfclone' itself each time; which command stands here does not matter.

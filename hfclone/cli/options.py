@@ -52,7 +52,8 @@ def setting(option: str, *, choices: Sequence[str] = (), metavar: str = "") -> C
         return click.option(
             option, name, metavar="|".join(choices), help=help_text, shell_complete=partial(_among, choices)
         )
-    return click.option(option, name, metavar=metavar, multiple=variable.many, help=help_text)
+    paths = directories if metavar == "DIR" else None
+    return click.option(option, name, metavar=metavar, multiple=variable.many, help=help_text, shell_complete=paths)
 
 
 def _among(choices: Sequence[str], _ctx: object, _param: object, incomplete: str) -> list[CompletionItem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
@@ -42,43 +43,116 @@ CASES = [
     ("verify --lo", {"--lockfile"}, {"--dry-run"}),
     ("completion ", {"bash", "zsh", "fish"}, set()),
 ]
+"""How a line begins, what has to be offered for its last word, and what must not be."""
+
+WHOLE_WORDS = [
+    ("acme/ti", set(), {"clone", "folder/"}),  # a repo is nothing that a shell could know
+    ("acme/tiny fo", {"folder/"}, {"file.lock"}),
+    ("acme/tiny --reuse ", {"folder/"}, {"file.lock"}),
+    ("verify --lockfile f", {"folder/", "file.lock"}, set()),
+    ("--lfs-store=h", {"--lfs-store=hardlink"}, {"hardlink", "clone", "--lfs-store=copy"}),
+]
+"""More of them, for shells that complete paths where they are told to and have no break at ``=``."""
 
 
 def test_bash_completes(program: Command) -> None:
     """In a real bash, also where the command's name is left out."""
     bash = shutil.which("bash")
     assert bash
+    cases = [*CASES, ("--lfs-store =", {"hardlink", "copy"}, set()), ("--lfs-store = h", {"hardlink"}, {"copy"})]
     ask = "COMP_WORDS=(hfclone {}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMPREPLY=(); _hfclone_completion hfclone"
-    words = [" ".join(f"'{word}'" for word in line.split(" ")) for line, _some, _none in CASES]
+    words = [" ".join(f"'{word}'" for word in line.split(" ")) for line, _some, _none in cases]
     script = 'eval "$(hfclone completion bash)"\n' + "".join(
         f'{ask.format(each)}; echo "${{COMPREPLY[*]}}"\n' for each in words
     )
     done = subprocess.run([bash, "-c", script], env=program.environ, capture_output=True, text=True, check=True)
     answers = done.stdout.splitlines()
-    assert len(answers) == len(CASES), done
-    for (line, some, none), answer in zip(CASES, answers, strict=True):
+    assert len(answers) == len(cases), done
+    for (line, some, none), answer in zip(cases, answers, strict=True):
         assert some <= set(answer.split()), (line, answer)
         assert not none & set(answer.split()), (line, answer)
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells(program: Command, shell: str) -> None:
-    """The script asks as that shell asks, and is answered."""
-    script = program("completion", shell)
-    assert (script.code, script.stderr) == (0, "")
-    assert f"_HFCLONE_COMPLETE={shell}_complete" in script.stdout
-    for line, some, none in CASES[2:5]:
-        whole, _, last = f"hfclone {line}".rpartition(" ")
-        words = {"fish": {"COMP_WORDS": whole, "COMP_CWORD": last}}.get(
-            shell, {"COMP_WORDS": f"hfclone {line}", "COMP_CWORD": str(line.count(" ") + 1)}
-        )
-        done = program(env={"_HFCLONE_COMPLETE": f"{shell}_complete", **words})
-        found = {part for each in done.stdout.splitlines() for part in re.split(r"[,\t]", each)}
-        assert some <= found, (line, done)
-        assert not none & found, (line, done)
-    if shutil.which(shell):
-        checked = subprocess.run([shell, "-n"], input=script.stdout, text=True, capture_output=True, check=False)
-        assert checked.returncode == 0, checked.stderr
+def test_fish_completes(program: Command) -> None:
+    """A real fish says what it would offer; a description is whole."""
+    fish = shutil.which("fish")
+    if fish is None:
+        pytest.skip("fish is not installed")
+    lines = _world(program)
+    script = (
+        "hfclone completion fish | source; or exit 1\n"
+        "while read --line line; echo \\>; complete --do-complete $line; end < lines"
+    )
+    done = subprocess.run(
+        [fish, "--no-config", "-c", script], env=program.environ, cwd=program.cwd, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    blocks = done.stdout.decode().split(">\n")[1:]
+    _check(lines, [{line.partition("\t")[0] for line in block.splitlines()} for block in blocks])
+    assert "config\tShow the settings, and where each comes from." in blocks[0]
+
+
+ZSHRC = r"""
+autoload -Uz compinit; compinit -u -D
+eval "$(hfclone completion zsh)" || exit 1
+compadd() {  # the one way by which anything is offered
+    local offered=()
+    (( ${@[(I)-[OAD]*]} )) || builtin compadd -O offered "$@"
+    (( $#offered )) && print -rl -- $offered >&9
+    builtin compadd "$@"
+}
+zle-line-init() {  # the prompt stands: as if each line were typed there, and a Tab behind it
+    exec 9> offers
+    while IFS= read -r BUFFER; do
+        CURSOR=$#BUFFER
+        print -r -- ">" >&9
+        zle complete-word
+        print -r -- "$BUFFER" >&9
+    done < lines
+    exit
+}
+zle -N zle-line-init
+"""
+
+
+def test_zsh_completes(program: Command) -> None:
+    """A real zsh at its prompt: what it offers, and what becomes of a line where only one thing is meant."""
+    zsh = shutil.which("zsh")
+    if zsh is None:
+        pytest.skip("zsh is not installed")
+    lines = _world(program)
+    (program.home / ".zshrc").write_text(ZSHRC)
+    ours, theirs = pty.openpty()
+    env = {**program.environ, "ZDOTDIR": str(program.home), "TERM": "dumb"}
+    shell = subprocess.Popen(
+        [zsh, "-d", "-i"], env=env, cwd=program.cwd, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    said = _all_of(ours)
+    assert shell.wait(60) == 0, said
+    blocks = (program.cwd / "offers").read_text().split(">\n")[1:]
+    offers = [block.splitlines()[:-1] for block in blocks]
+    _check(lines, [{f"{one}/" if one == "folder" else one for one in some} for some in offers])
+    typed = dict(zip(lines, [block.splitlines()[-1] for block in blocks], strict=True))
+    assert typed["hfclone --mi"] == "hfclone --mirror "
+    assert typed["hfclone --lfs-store=h"] == "hfclone --lfs-store=hardlink "
+    assert typed["hfclone acme/tiny fo"] == "hfclone acme/tiny folder/"
+
+
+def _world(program: Command) -> list[str]:
+    """A directory to stand in, with something to complete; the lines that its file ``lines`` holds."""
+    (program.cwd / "folder").mkdir()
+    (program.cwd / "file.lock").touch()
+    lines = [f"hfclone {line}" for line, _some, _none in (*CASES, *WHOLE_WORDS)]
+    (program.cwd / "lines").write_text("".join(f"{line}\n" for line in lines))
+    return lines
+
+
+def _check(lines: list[str], offers: list[set[str]]) -> None:
+    assert len(offers) == len(lines), offers
+    for (_line, some, none), line, offered in zip((*CASES, *WHOLE_WORDS), lines, offers, strict=True):
+        assert some <= offered, (line, offered)
+        assert not none & offered, (line, offered)
 
 
 # --- terminals and locales ---------------------------------------------------------------------
@@ -90,14 +164,18 @@ def on_terminal(hfclone: Command, *args: str, columns: int, **env: str) -> bytes
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = hfclone.start(*args, env=env, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    said = b""
-    try:
-        while data := os.read(ours, 65536):
-            said += data
-    except OSError:
-        pass  # the last one has closed it
-    os.close(ours)
+    said = _all_of(ours)
     assert process.wait(60) == 0, said
+    return said
+
+
+def _all_of(terminal: int) -> bytes:
+    """What is written there until the last one has closed it."""
+    said = b""
+    with contextlib.suppress(OSError):
+        while data := os.read(terminal, 65536):
+            said += data
+    os.close(terminal)
     return said
 
 
