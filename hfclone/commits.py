@@ -299,11 +299,13 @@ class _Pass:
         """
         missing = self.repo.missing_blobs(self.pin.commit)
         oids = list(missing)
+        numbers = {oid: number for number, oid in enumerate(oids, start=1)}
         failure: HfcloneError | None = None
         for start in range(0, len(oids), _BATCH):
             for batch in self._halving(oids[start : start + _BATCH]):
                 for oid in batch:
                     failure = self._single(missing[oid], oid) or failure
+                    self.on_event(Working("small files", numbers[oid], len(oids)))
         if failure is not None:
             raise failure
 

@@ -226,7 +226,10 @@ def ignore(_event: Event) -> None:
 
 
 class ByteCount:
-    """Bytes done of a long job, told as ``Working`` at most once in 16 MiB, and at the end."""
+    """Bytes done of a long job, told as ``Working`` at most once in 16 MiB, and at the end.
+
+    A ``total`` of 0 is one that nobody knows.
+    """
 
     _STEP = 16 * 1024 * 1024
 

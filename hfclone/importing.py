@@ -145,7 +145,8 @@ class _Importing:
         try:
             if not place.is_file() or place.stat().st_size not in {pointer.size for pointer in here.values()}:
                 return False
-            return sha256_of(place.resolve()) in here
+            progress = ByteCount("verifying", place.stat().st_size, self._on_event)
+            return sha256_of(place.resolve(), progress.advance) in here
         except OSError:
             return False
 

@@ -32,7 +32,7 @@ from hfclone.checkout.owner import LastRun, owned
 from hfclone.checkout.placing import Checkout
 from hfclone.checkout.store import Store, open_store
 from hfclone.errors import Conflicts, HfcloneError
-from hfclone.events import OnEvent, Warned, Working, ignore
+from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
 from hfclone.git import Git, GitRepo, TreeEntry
 from hfclone.names import LfsStore, Pin
 from hfclone.stamps import Stamps
@@ -157,12 +157,13 @@ class _Opening:
             Conflicts: a user's files are.
         """
         state = self.repo.git_dir / "hfclone"
-        move = Move(self.repo, self.tree, stamps, state, before, after)
+        progress = ByteCount("verifying", 0, self.on_event)
+        move = Move(self.repo, self.tree, stamps, state, before, after, progress.advance)
         conflicts = move.judge()
         if conflicts and self.edits is Edits.ASIDE:
             for path, aside in move.set_aside(conflicts):
                 self.on_event(Warned("set-aside", f"{show_path(path)} was moved to {show_path(aside)}"))
-            move = Move(self.repo, self.tree, stamps, state, before, after)
+            move = Move(self.repo, self.tree, stamps, state, before, after, progress.advance)
             conflicts = move.judge()
         if conflicts:
             raise Conflicts(str(self.repo.path), tuple(map(show_path, conflicts)))

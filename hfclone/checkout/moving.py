@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -88,6 +88,8 @@ class Move:
     state: Path
     before: Side
     after: Side
+    on_bytes: Callable[[int], None]
+    """Hears how many bytes more were read of large files that no stamp knows."""
     _standing: dict[bytes, Standing] = field(default_factory=dict)
     _doubtful: list[bytes] = field(default_factory=list)
     _contents: dict[bytes, Pointer] = field(default_factory=dict)
@@ -239,7 +241,7 @@ class Move:
         stamp = self.stamps.get(path)
         if stamp is not None and stamp.fits(pointer, stat):
             return True
-        return digest_of(self.tree, path) == pointer.oid
+        return digest_of(self.tree, path, self.on_bytes) == pointer.oid
 
     def _settle_doubts(self) -> list[bytes]:
         """Paths whose bytes are no blob's, but are what git writes for one (line ends, ``ident``)."""

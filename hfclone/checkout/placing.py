@@ -14,7 +14,7 @@ from hfclone.checkout.salvage import salvage
 from hfclone.checkout.staging import put_files
 from hfclone.checkout.vouchers import Vouchers
 from hfclone.errors import BadPointer, CannotWrite, Conflicts
-from hfclone.events import ByteCount, OnEvent, Warned, ignore
+from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
 from hfclone.gitindex import Fresh, SizeRule, Unpatched, patch_index, recorded_files
 from hfclone.hashing import sha256_of
 from hfclone.looking import holds_pointer
@@ -29,6 +29,8 @@ from hfclone.worktree import FileMode, Kind, clone_file, settle_mtime, with_mode
 __all__ = ["Checkout"]
 
 _MUNGING_GIT = (2, 43)
+_TELL_EVERY = 256
+"""Objects between two words of progress, where no bytes are moved."""
 
 
 class Checkout:
@@ -42,6 +44,7 @@ class Checkout:
         self._bad = bad
         self._on_event = on_event
         self._vouchers = Vouchers(ground.state / "journals")
+        self._kept = ByteCount("copying for git-lfs", 0, on_event)
         self._settled = False
         self._unsynced: dict[bytes, bytes] = {}
         """Directories that something was renamed into, each by one of its paths."""
@@ -80,7 +83,8 @@ class Checkout:
 
     def salvage(self, pointer: Pointer, paths: Iterable[bytes]) -> bool:
         """Begin a missing object's partial with what stood at ``paths``: see ``salvage``."""
-        return salvage(self._ground, self._vouchers, Partials(self.parts_dir), pointer, paths)
+        progress = ByteCount("copying", pointer.size, self._on_event)
+        return salvage(self._ground, self._vouchers, Partials(self.parts_dir), pointer, paths, progress.advance)
 
     def place(self, pointer: Pointer, part: Path, paths: Sequence[bytes]) -> None:
         """Put the object in ``part``, which the caller has verified, to all ``paths``; ``part`` is gone then.
@@ -164,8 +168,7 @@ class Checkout:
         if self._ground.fresh or not self._settled:
             self._patch_index()
         if self._ground.store.is_filled:
-            for path in self._ground.objects.values():
-                self._keep(path)
+            self._fill_store()
         self._ground.stamps.save(self.files())
         self._ground.fresh.clear()
         self._settled = True
@@ -206,8 +209,10 @@ class Checkout:
         for path, pointer in self.files().items():
             wanted.setdefault(pointer.oid, []).append(path)
         self._vouchers.tidy(wanted)
-        for oid, part in held_objects(self._ground.state).items():
-            if oid in wanted and sha256_of(part) == oid:
+        held = held_objects(self._ground.state)
+        progress = ByteCount("verifying", sum(held[oid].stat().st_size for oid in held.keys() & wanted), self._on_event)
+        for oid, part in held.items():
+            if oid in wanted and sha256_of(part, progress.advance) == oid:
                 with contextlib.suppress(Conflicts):
                     self.place(self.files()[wanted[oid][0]], part, wanted[oid])
             part.unlink(missing_ok=True)
@@ -223,13 +228,23 @@ class Checkout:
         finally:
             target.unlink(missing_ok=True)
 
-    def _keep(self, path: bytes) -> None:
+    def _fill_store(self) -> None:
+        """Have git-lfs's store hold all that is in place, too."""
+        files, store = self.files(), self._ground.store
+        lacking = [path for path in self._ground.objects.values() if not store.holds(files[path])]
+        progress = ByteCount("copying for git-lfs", sum(store.needs(files[path]) for path in lacking), self._on_event)
+        for number, path in enumerate(lacking, start=1):
+            self._keep(path, progress)
+            if number % _TELL_EVERY == 0:
+                self._on_event(Working("objects for git-lfs", number, len(lacking)))
+
+    def _keep(self, path: bytes, progress: ByteCount) -> None:
         """Have the object that is in place at ``path`` in git-lfs's store, too."""
         pointer, stat, stamp = self.files()[path], self._ground.tree.look(path).stat, self._ground.stamps.get(path)
         if stat is None or stamp is None or not stamp.fits(pointer, stat):
             return  # edited since
         try:
-            self._ground.store.keep_placed(pointer, self._ground.tree, path)
+            self._ground.store.keep_placed(pointer, self._ground.tree, path, progress.advance)
         except OSError as error:
             raise CannotWrite(show_path(path), error.strerror or str(error)) from error
 
@@ -264,7 +279,7 @@ class Checkout:
             os.chmod(source, with_mode(os.stat(source).st_mode, mode))
         settle_mtime(source)
         if self._ground.store.is_filled:
-            self._ground.store.keep_part(pointer, source)
+            self._ground.store.keep_part(pointer, source, self._kept.advance)
         stat = self._ground.tree.place(source, path, self._ground.tree.look(path))
         self._unsynced[path.rpartition(b"/")[0]] = path
         self._ground.damaged.pop(path, None)

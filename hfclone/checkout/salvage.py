@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat as modes
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from hfclone.checkout.ground import Ground
 from hfclone.checkout.vouchers import Vouchers
@@ -22,11 +22,18 @@ from hfclone.worktree import Standing, clone_file
 __all__ = ["salvage"]
 
 
-def salvage(ground: Ground, vouchers: Vouchers, partials: Partials, pointer: Pointer, paths: Iterable[bytes]) -> bool:
+def salvage(
+    ground: Ground,
+    vouchers: Vouchers,
+    partials: Partials,
+    pointer: Pointer,
+    paths: Iterable[bytes],
+    on_bytes: Callable[[int], None],
+) -> bool:
     """Begin ``pointer``'s partial with a damaged file at one of ``paths``, or one that was set aside; whether it did.
 
     A damaged file is moved where nobody else has it; the user's own is copied, without taking disk where
-    the file system can.
+    the file system can; ``on_bytes`` hears how many bytes more that were.
     """
     for path in paths:
         source = path if path in ground.damaged else ground.aside.get(path)
@@ -34,14 +41,21 @@ def salvage(ground: Ground, vouchers: Vouchers, partials: Partials, pointer: Poi
             continue
         try:
             if vouchers.lay_out(pointer, partials):
-                _begin(ground, partials, pointer, path, source)
+                _begin(ground, partials, pointer, path, source, on_bytes)
                 return True
         except OSError:  # a disk that is too full or cannot read it: then all is fetched
             partials.discard(pointer)
     return False
 
 
-def _begin(ground: Ground, partials: Partials, pointer: Pointer, path: bytes, source: bytes) -> None:
+def _begin(
+    ground: Ground,
+    partials: Partials,
+    pointer: Pointer,
+    path: bytes,
+    source: bytes,
+    on_bytes: Callable[[int], None],
+) -> None:
     part, standing = partials.part_path(pointer), ground.tree.look(source)
     if ground.is_damaged(path, standing) and _is_alone(standing, os.stat(partials.directory)):
         ground.tree.take(source, part)
@@ -52,7 +66,7 @@ def _begin(ground: Ground, partials: Partials, pointer: Pointer, path: bytes, so
     descriptor = ground.tree.open_file(source)
     try:
         part.unlink(missing_ok=True)  # a file of its own: nobody who has the old one open writes into this
-        clone_file(descriptor, part)
+        clone_file(descriptor, part, on_bytes)
     finally:
         os.close(descriptor)
 

@@ -63,14 +63,17 @@ class Store:
         """Bytes of disk that keeping the object here will take."""
         return pointer.size if self.way is LfsStore.COPY and not self.holds(pointer) else 0
 
-    def keep_part(self, pointer: Pointer, part: Path) -> None:
-        """Put the verified object in ``part`` here, too. One inode that serves both is made read-only."""
+    def keep_part(self, pointer: Pointer, part: Path, on_bytes: Callable[[int], None]) -> None:
+        """Put the verified object in ``part`` here, too. One inode that serves both is made read-only.
+
+        ``on_bytes`` hears how many bytes more were copied.
+        """
         if self.way is LfsStore.HARDLINK:
             os.chmod(part, os.stat(part).st_mode & ~WRITE_BITS)
         with open(part, "rb") as file:
-            self._keep(pointer, file.fileno(), lambda target: os.link(part, target))
+            self._keep(pointer, file.fileno(), lambda target: os.link(part, target), on_bytes)
 
-    def keep_placed(self, pointer: Pointer, tree: WorkTree, path: bytes) -> None:
+    def keep_placed(self, pointer: Pointer, tree: WorkTree, path: bytes, on_bytes: Callable[[int], None]) -> None:
         """The same for an object that is in place in ``tree`` already."""
         if self.holds(pointer):
             return
@@ -78,7 +81,7 @@ class Store:
         try:
             if self.way is LfsStore.HARDLINK:
                 os.fchmod(descriptor, os.fstat(descriptor).st_mode & ~WRITE_BITS)
-            self._keep(pointer, descriptor, lambda target: tree.link_to(path, target))
+            self._keep(pointer, descriptor, lambda target: tree.link_to(path, target), on_bytes)
         finally:
             os.close(descriptor)
 
@@ -95,7 +98,9 @@ class Store:
         with open(source, "rb") as file:
             clone_file(file.fileno(), target, on_bytes)
 
-    def _keep(self, pointer: Pointer, source: int, link: Callable[[Path], None]) -> None:
+    def _keep(
+        self, pointer: Pointer, source: int, link: Callable[[Path], None], on_bytes: Callable[[int], None]
+    ) -> None:
         """By way of a name of ours in git-lfs's own directory for temporary files: a kill leaves no half object.
 
         Raises:
@@ -119,7 +124,7 @@ class Store:
                     with open(fresh, "xb") as new:
                         share_blocks(source, new.fileno())
                 case _:
-                    clone_file(source, fresh)
+                    clone_file(source, fresh, on_bytes)
             os.replace(fresh, target)
         except OSError as error:
             raise _translated(error, target, pointer) from error

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hfclone.endpoints import Endpoint
 from hfclone.errors import LocalError
-from hfclone.events import Event, Failed, Position
+from hfclone.events import Event, Failed, Position, Working
 from hfclone.partials import Partial
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
@@ -16,7 +17,10 @@ from hfclone.transfer import Arrived
 from hfclone.transfer.pool import Lease, Pool, Task
 from hfclone.transfer.trust import Trust
 
-__all__ = ["Books", "Item", "Trial"]
+__all__ = ["TELL_BYTES", "Books", "Item", "Trial"]
+
+TELL_BYTES = 64 * 1024 * 1024
+"""So many bytes are read here before that is told, where none arrives: a second of an ordinary disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,10 @@ class Books:
     orphans: list[Item] = field(default_factory=list)
     """Settled while somebody still used their files."""
     received: int = 0
+    read: int = 0
+    """Bytes that were read here: to prove what an earlier run left, or for an object's sha256."""
+    _told: int = 0
+    """So many had been read when something was last told of."""
     fatal: LocalError | None = None
 
     @property
@@ -123,3 +131,11 @@ class Books:
                 item.shown = received
                 moved.append(Position(item.pointer.oid, received))
         return moved
+
+    def progress(self) -> Sequence[Event]:
+        """How far it is since the last call: by what arrives, and where nothing does, by what is read."""
+        moved = self.positions()
+        if not moved and self.read - self._told < TELL_BYTES:
+            return ()
+        self._told = self.read
+        return moved or [Working("verifying", self.read, 0)]

@@ -106,9 +106,10 @@ class Desk:
             begun = [item.pointer for item in self._books.items.values()]
             return [*begun, *islice(self._pool.upcoming(), UPCOMING)]
 
-    def checked(self, _count: int) -> None:
+    def checked(self, count: int) -> None:
         """Bytes of an earlier run were looked at: that is work, so patience does not run."""
         with self._lock:
+            self._books.read += count
             self._kit.patience.postpone()
 
     def opened(self, item: Item, partial: Partial) -> None:
@@ -229,6 +230,7 @@ class Desk:
             if self._books.items.get(item.pointer.oid) is not item:  # given up meanwhile
                 self._books.close_orphans()
                 return
+            self._books.read += stop - item.hashed
             item.hashed = stop
             if stop - item.flushed >= FLUSH_BYTES:
                 self._dirty.notify()
@@ -268,7 +270,7 @@ class Desk:
                 self._news.wait(timeout)
             if books.fatal is not None:
                 raise books.fatal
-            outcomes, events = list(books.outcomes), [*self._board.demotions(), *books.events, *books.positions()]
+            outcomes, events = list(books.outcomes), [*self._board.demotions(), *books.events, *books.progress()]
             books.outcomes.clear()
             books.events.clear()
             return outcomes, events, not self._pool.unsettled

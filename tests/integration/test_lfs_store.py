@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hfclone.errors import NoReflink
-from hfclone.events import Event, Warned
+from hfclone.events import Event, Warned, Working
 from hfclone.names import LfsStore
 from hfclone.plan import Presence
 from tests.hub import Hub, Lfs, LivingRepo
@@ -202,6 +202,15 @@ def test_the_plan_counts_a_copy(hub: Hub, repo: LivingRepo, world: World, tmp_pa
     for choice, wanted in ((LfsStore.COPY, BIG.size), (LfsStore.HARDLINK, 0), (LfsStore.NONE, 0)):
         with opened(hub, pin_of(repo), tmp_path / choice.value, world.git, lfs_store=choice) as checkout:
             assert checkout.store_bytes(checkout.files()[b"big.bin"]) == wanted
+
+
+def test_filling_it_later_shows_how_far_it_is(hub: Hub, repo: LivingRepo, world: World, tmp_path: Path) -> None:
+    filled(hub, repo, world, tmp_path / "t", LfsStore.NONE)
+    events = filled(hub, repo, world, tmp_path / "t", LfsStore.COPY)
+    total = BIG.size + 3_000
+    assert Working("copying for git-lfs", total, total) in events
+    again = filled(hub, repo, world, tmp_path / "t", LfsStore.COPY)
+    assert not [event for event in again if isinstance(event, Working) and "git-lfs" in event.what]
 
 
 def test_storage_elsewhere(hub: Hub, repo: LivingRepo, world: World, tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ class Crew:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopped = False
-        self.worked = False
+        self.read = 0
+        """Bytes that jobs have read."""
+        self._counting = threading.Lock()
         """Bytes were read since this was last set back: that is work, also where nothing arrives."""
         # Daemons: a thread stuck in a connect must not hold a process that ends.
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(size)]
@@ -60,9 +62,10 @@ class Crew:
         except queue.Empty:
             return
 
-    def note_bytes(self, _count: int) -> None:
+    def note_bytes(self, count: int) -> None:
         """For jobs that read: says that they are at work. Raises Stopped when they are not to go on."""
-        self.worked = True
+        with self._counting:
+            self.read += count
         if self._stopped:
             raise Stopped
 

@@ -19,7 +19,7 @@ from typing import TypeVar
 from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import LocalError
-from hfclone.events import Demoted, Failed, Faulted, OnEvent, Position, Started, Waiting
+from hfclone.events import Demoted, Failed, Faulted, OnEvent, Position, Started, Waiting, Working
 from hfclone.health import FILES, Board, RangeSupport
 from hfclone.partials import Partials, Record
 from hfclone.patience import SAY_SECONDS, Clock, Patience
@@ -31,6 +31,7 @@ from hfclone.transfer.aria2.rpc import Lost, Refused
 from hfclone.transfer.aria2.tasks import Phase, Task
 from hfclone.transfer.aria2.verdicts import IN_VAIN, Verdicts
 from hfclone.transfer.aria2.work import Examined, Prepared, Workshop, chunks_of
+from hfclone.transfer.books import TELL_BYTES
 from hfclone.transfer.choice import PROBE_SECONDS
 from hfclone.transfer.court import DISK_WAIT, QUIET_SECONDS
 from hfclone.transfer.sources import BATCH_OBJECTS, Source, Sources
@@ -106,6 +107,8 @@ class Run:
         self._at_once = 0
         self._in_trouble = True  # until the first byte: who is never heard of is asked little
         self._misses = 0
+        self._read = self._told = 0
+        """Bytes that were read here, and so many when something was last told of."""
 
     def outcomes(self) -> Iterator[Arrived | Failed]:
         """One outcome for each object that is not left over, as each settles. Raises Lost when aria2c is gone."""
@@ -450,15 +453,22 @@ class Run:
         closed_for = kit.hours.closed_for()
         if closed_for:
             self._suspend()
-        if closed_for or kit.crew.worked:
+        if closed_for or self._has_read():
             kit.patience.postpone()
-            kit.crew.worked = False
         if kit.patience.exhausted or all(kit.board.lacks(endpoint, FILES) for endpoint in kit.board.endpoints):
             self._give_up()
         for task in [task for task in self._in(Phase.WAITING) if not self._verdicts.able(task)]:
             self._settle(task, Failed(task.pointer, self._verdicts.reason(task)))
         self._share_rate()
         self._say_waiting(closed_for)
+
+    def _has_read(self) -> bool:
+        """Whether anything was read since the last call; where nothing arrives, that is told."""
+        before, self._read = self._read, self._kit.crew.read
+        if self._read - self._told >= TELL_BYTES:
+            self._told = self._read
+            self._on_event(Working("verifying", self._read, 0))
+        return self._read > before
 
     def _suspend(self) -> None:
         """Take everything back from aria2c."""
@@ -525,7 +535,7 @@ class Run:
 
     def _tell_position(self, task: Task, received: int) -> None:
         if received != task.position:
-            task.position = received
+            task.position, self._told = received, self._kit.crew.read
             self._on_event(Position(task.pointer.oid, received))
 
 
