@@ -36,6 +36,7 @@ from hfclone.events import Faulted, OnEvent, Working
 from hfclone.git import Fetch, GitRepo
 from hfclone.names import History, Pin
 from hfclone.patience import Verdict, judge
+from hfclone.wording import phrase
 
 __all__ = ["BlobSource", "bring_commit", "translate"]
 
@@ -220,7 +221,7 @@ class _Pass:
                 raise translate(again, self.endpoint, self.pin) from again
 
     def _fetch(self, what: Fetch) -> None:
-        self.repo.fetch(self.url, what, lambda done, total: self.on_event(Working("git", done, total)))
+        self.repo.fetch(self.url, what, lambda done, total: self.on_event(Working(phrase("git"), done, total)))
 
     def _own_ref(self) -> str:
         return f"{self.pin.commit}:refs/hfclone/{self.pin.commit}"
@@ -305,7 +306,7 @@ class _Pass:
             for batch in self._halving(oids[start : start + _BATCH]):
                 for oid in batch:
                     failure = self._single(missing[oid], oid) or failure
-                    self.on_event(Working("small files", numbers[oid], len(oids)))
+                    self.on_event(Working(phrase("small-files"), numbers[oid], len(oids)))
         if failure is not None:
             raise failure
 

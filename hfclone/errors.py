@@ -1,4 +1,4 @@
-"""Every error hfclone raises, and every word of it that a user reads.
+"""Every error hfclone raises. What each says stands in ``wording/errors.py``, by its code.
 
 ::
 
@@ -19,16 +19,18 @@
     │       · OwnCommits · ForeignOrigin · NoReflink · CannotRead · CannotWrite · GitFailed · ToolMissing
     └── Incomplete        patience ran out; carries every failure     exit 4
 
-Why so: an error is a value with fields, made where it happens; its text and its hint stand
-here, beside its name, so that a translator finds all of them in one file. Policy (who is asked
-next, how long we wait) is decided from the class in ``patience.py``, never from a text.
+Why so: an error is a value with fields, made where it happens. Policy (who is asked next, how long we
+wait) is decided from the class in ``patience.py``, never from a text.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
+
+from hfclone.wording import error_hint, error_text, phrase
 
 __all__ = [
     "AccessDenied",
@@ -91,28 +93,31 @@ class HfcloneError(Exception):
 
     code: ClassVar[str] = "hfclone-error"
     """Stable, kebab-case name of the kind; what scripts and ``--progress json`` see."""
-    text: ClassVar[str] = "hfclone failed"
-    advice: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         # Exception pickles by its args, and these errors cross process borders.
-        self.args = tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+        self.args = tuple(self.fields().values())
 
     def fields(self) -> dict[str, object]:
         """The data of this error by field name."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+
+    @property
+    def variant(self) -> str:
+        """Which sentence of its kind fits these fields, where there are several."""
+        return ""
+
+    def words(self) -> dict[str, object]:
+        """What its sentences may name: the fields, a tuple without its brackets."""
+        return {k: ", ".join(map(str, v)) if isinstance(v, tuple) else v for k, v in self.fields().items()}
 
     def __str__(self) -> str:
-        return self.text.format(**self._words())
-
-    def _words(self) -> dict[str, object]:
-        """The fields as a sentence wants them: no tuple's brackets."""
-        return {k: ", ".join(map(str, v)) if isinstance(v, tuple) else v for k, v in self.fields().items()}
+        return error_text(self.code, self.variant, self.words())
 
     @property
     def hint(self) -> str:
         """What the user can do about it, in one line; empty where there is nothing to say."""
-        return self.advice.format(**self._words())
+        return error_hint(self.code, self.variant, self.words())
 
 
 # --- the request -------------------------------------------------------------------------------
@@ -129,8 +134,6 @@ class BadRepoSpec(UsageError):
     given: str
     reason: str
     code = "bad-repo-spec"
-    text = "{given!r} does not name a repo: {reason}"
-    advice = "write org/name, datasets/org/name, org/name@revision, or paste the page's URL"
 
 
 @dataclass(eq=False)
@@ -141,11 +144,10 @@ class BadOption(UsageError):
     given: str
     reason: str
     code = "bad-option"
-    advice = "see hfclone --help"
 
     @property
-    def text(self) -> str:  # type: ignore[override]  # a switch has no value to show
-        return "{option} {given!r}: {reason}" if self.given else "{option}: {reason}"
+    def variant(self) -> str:  # a switch has no value to show
+        return "" if self.given else "switch"
 
 
 @dataclass(eq=False)
@@ -155,16 +157,12 @@ class BadSettings(UsageError):
     path: str
     key: str
     reason: str
-    suggestion: str = "put the file right, or name another with HFCLONE_CONFIG"
+    suggestion: str = field(default_factory=partial(phrase, "put-right"))
     code = "bad-settings"
 
     @property
-    def text(self) -> str:  # type: ignore[override]  # what is wrong may be the file as a whole
-        return "{path}: {key}: {reason}" if self.key else "{path}: {reason}"
-
-    @property
-    def hint(self) -> str:
-        return self.suggestion
+    def variant(self) -> str:  # what is wrong may be the file as a whole
+        return "" if self.key else "whole"
 
 
 @dataclass(eq=False)
@@ -174,8 +172,6 @@ class BadLockfile(UsageError):
     """A line, or a field as ``repos[0].files[2].mode``."""
     reason: str
     code = "bad-lockfile"
-    text = "{file} is no lockfile of hfclone's: {where}: {reason}"
-    advice = "take an unchanged copy of it, or make it anew with 'hfclone lock'"
 
 
 @dataclass(eq=False)
@@ -183,8 +179,6 @@ class NotImported(UsageError):
     path: str
     files: tuple[str, ...]
     code = "not-imported"
-    text = "nothing that {path} lacks is in {files}"
-    advice = "'hfclone ls' lists the sizes and sums of what is wanted; the files were left as they are"
 
 
 # --- the far side says no ----------------------------------------------------------------------
@@ -197,13 +191,10 @@ class QuantNotFound(UsageError):
     quants: tuple[str, ...]
     there: tuple[str, ...]
     code = "quant-not-found"
-    text = "no GGUF file is {quants}"
 
     @property
-    def hint(self) -> str:
-        if not self.there:
-            return "the repo has no GGUF files with a quantisation in their names; choose with --include"
-        return f"there are {', '.join(self.there)}"
+    def variant(self) -> str:
+        return "" if self.there else "none"
 
 
 class RemoteError(HfcloneError):
@@ -219,8 +210,6 @@ class RepoNotFound(RemoteError):
     page: str
     request_id: str = ""
     code = "repo-not-found"
-    text = "{endpoint} knows no {repo}, or it is private"
-    advice = "check the name at {page}; for a private repo log in with 'hf auth login' or set HF_TOKEN"
 
 
 @dataclass(eq=False)
@@ -229,8 +218,6 @@ class RepoDisabled(RemoteError):
     endpoint: str
     page: str
     code = "repo-disabled"
-    text = "{endpoint} has disabled {repo}"
-    advice = "see {page}; only the hub or the repo's owner can lift this"
 
 
 @dataclass(eq=False)
@@ -240,8 +227,6 @@ class RevisionNotFound(RemoteError):
     endpoint: str
     page: str
     code = "revision-not-found"
-    text = "{repo} has no revision {revision!r} at {endpoint}"
-    advice = "its branches and tags are listed at {page}/refs"
 
 
 @dataclass(eq=False)
@@ -253,8 +238,6 @@ class PathNotFound(RemoteError):
     commit: str
     page: str
     code = "path-not-found"
-    text = "{repo} has no {path!r} at commit {commit}"
-    advice = "its files are listed at {page}/tree/{commit}"
 
 
 @dataclass(eq=False)
@@ -263,8 +246,6 @@ class RevisionAmbiguous(RemoteError):
     revision: str
     candidates: tuple[str, ...]
     code = "revision-ambiguous"
-    text = "{revision!r} names more than one commit of {repo}: {candidates}"
-    advice = "write more digits of the commit"
 
 
 @dataclass(eq=False)
@@ -279,24 +260,14 @@ class AccessDenied(RemoteError):
     code = "access-denied"
 
     @property
-    def text(self) -> str:  # type: ignore[override]  # two situations, one class: callers act alike
-        if self.with_token:
-            return "{repo} is gated at {endpoint}, and your account is not on its list"
-        return "{repo} is gated at {endpoint}, and no token was sent"
-
-    @property
-    def advice(self) -> str:  # type: ignore[override]
-        if self.with_token:
-            return "ask for access at {page}, then run the same command again"
-        return "ask for access at {page}, then log in with 'hf auth login' or set HF_TOKEN"
+    def variant(self) -> str:  # two situations, one class: callers act alike
+        return "with-token" if self.with_token else ""
 
 
 @dataclass(eq=False)
 class BadToken(RemoteError):
     endpoint: str
     code = "bad-token"
-    text = "{endpoint} does not accept the token: it is wrong or has expired"
-    advice = "log in again with 'hf auth login', or unset HF_TOKEN to go without a token"
 
 
 @dataclass(eq=False)
@@ -306,8 +277,6 @@ class ObjectMissing(RemoteError):
     oid: str
     endpoint: str
     code = "object-missing"
-    text = "{endpoint} does not have object {oid}"
-    advice = "another --mirror may have it"
 
 
 @dataclass(eq=False)
@@ -318,7 +287,6 @@ class NotServed(RemoteError):
     endpoint: str
     status: int
     code = "not-served"
-    text = "{endpoint} does not serve {service} (HTTP {status})"
 
 
 # --- the bytes did not arrive ------------------------------------------------------------------
@@ -341,13 +309,8 @@ class Unreachable(TransferError):
     code = "unreachable"
 
     @property
-    def text(self) -> str:  # type: ignore[override]  # most go through none
-        return "cannot reach {endpoint}" + (" through the proxy {proxy}" if self.proxy else "") + ": {reason}"
-
-    @property
-    def hint(self) -> str:
-        what = "the proxy, the network and the name" if self.proxy else "the network and the name"
-        return f"check {what}; --mirror adds another source"
+    def variant(self) -> str:
+        return "proxy" if self.proxy else ""
 
 
 @dataclass(eq=False)
@@ -356,7 +319,6 @@ class BadRedirect(TransferError):
     target: str
     reason: str
     code = "bad-redirect"
-    text = "{endpoint} redirects to {target}: {reason}"
 
 
 @dataclass(eq=False)
@@ -365,7 +327,6 @@ class Truncated(TransferError):
     got: int
     want: int
     code = "truncated"
-    text = "{endpoint} closed the connection after {got} of {want} bytes"
 
 
 @dataclass(eq=False)
@@ -373,7 +334,6 @@ class Stalled(TransferError):
     endpoint: str
     seconds: float
     code = "stalled"
-    text = "{endpoint} sent nothing for {seconds:.0f} s"
 
 
 @dataclass(eq=False)
@@ -384,7 +344,6 @@ class RangeRefused(TransferError):
     asked: str
     answered: str
     code = "range-refused"
-    text = "{endpoint} was asked for bytes {asked} and answered {answered}"
 
 
 @dataclass(eq=False)
@@ -393,8 +352,6 @@ class RateLimited(TransferError):
     retry_after: float | None
     """Seconds the endpoint asked us to wait; ``None`` if it did not say."""
     code = "rate-limited"
-    text = "{endpoint} asks us to slow down (HTTP 429)"
-    advice = "a token raises the hub's limits; hfclone waits and goes on by itself"
 
 
 @dataclass(eq=False)
@@ -403,13 +360,10 @@ class ServerFault(TransferError):
     status: int
     retry_after: float | None = None
     code = "server-fault"
-    text = "{endpoint} answered HTTP {status}"
 
     @property
-    def advice(self) -> str:  # type: ignore[override]  # most statuses speak for themselves
-        if self.status in (401, 403, 407, 511):
-            return "a proxy or a captive portal may want you to log in: open {endpoint} in a browser"
-        return ""
+    def variant(self) -> str:  # most statuses speak for themselves
+        return "login" if self.status in (401, 403, 407, 511) else ""
 
 
 @dataclass(eq=False)
@@ -419,8 +373,6 @@ class NotTheObject(TransferError):
     endpoint: str
     reason: str
     code = "not-the-object"
-    text = "{endpoint} sent something else in place of the file: {reason}"
-    advice = "a captive portal or a proxy may want you to log in: open the URL in a browser"
 
 
 @dataclass(eq=False)
@@ -428,7 +380,6 @@ class OtherFile(NotTheObject):
     """A file of another length than the pointer's: an endpoint that says so again and again has another file."""
 
     code = "other-file"
-    advice = "another --mirror may have the right one"
 
 
 @dataclass(eq=False)
@@ -438,7 +389,6 @@ class UrlExpired(TransferError):
     endpoint: str
     status: int
     code = "url-expired"
-    text = "a signed URL of {endpoint} has expired (HTTP {status})"
 
 
 # --- the bytes arrived and are wrong -----------------------------------------------------------
@@ -457,8 +407,6 @@ class HashMismatch(IntegrityError):
     endpoints: tuple[str, ...]
     """Whoever sent a part of it."""
     code = "hash-mismatch"
-    text = "object {oid} arrived with sha256 {actual} (from {endpoints})"
-    advice = "the bytes were not kept; try another --mirror, or none"
 
 
 @dataclass(eq=False)
@@ -468,8 +416,6 @@ class WrongBytes(IntegrityError):
     endpoint: str
     oid: str
     code = "wrong-bytes"
-    text = "{endpoint} sent wrong bytes of object {oid}; they were replaced"
-    advice = "leave this endpoint out if it happens again"
 
 
 @dataclass(eq=False)
@@ -477,8 +423,6 @@ class BadPointer(IntegrityError):
     path: str
     reason: str
     code = "bad-pointer"
-    text = "{path} claims to be a git LFS pointer and is not one: {reason}"
-    advice = "tell the repo's owner; nothing of it was fetched"
 
 
 @dataclass(eq=False)
@@ -486,8 +430,6 @@ class UnsafePath(IntegrityError):
     path: str
     reason: str
     code = "unsafe-path"
-    text = "the repo holds a path that must not be written here: {path!r} ({reason})"
-    advice = "nothing was written; tell the repo's owner"
 
 
 @dataclass(eq=False)
@@ -496,8 +438,6 @@ class BadTree(IntegrityError):
     endpoint: str
     reason: str
     code = "bad-tree"
-    text = "git refuses what {endpoint} sent for commit {commit}: {reason}"
-    advice = "leave this endpoint out; if others send the same, the repo itself is unsafe: tell its owner"
 
 
 @dataclass(eq=False)
@@ -506,8 +446,6 @@ class NotAsLocked(IntegrityError):
     endpoint: str
     reason: str
     code = "not-as-locked"
-    text = "{path} is not what the lockfile pins: {endpoint} {reason}"
-    advice = "it was not kept; leave this endpoint out, or name another --mirror"
 
 
 @dataclass(eq=False)
@@ -518,11 +456,6 @@ class NotAsCommitted(IntegrityError):
     commit: str
     wrong: int
     code = "not-as-committed"
-    text = "{wrong} file(s) of {path} are not those of commit {commit}"
-    advice = (
-        "'hfclone verify --repair' fetches what is damaged or missing, and keeps edits; "
-        "with --backup it moves them aside, and fetches what they were"
-    )
 
 
 # --- this machine cannot -----------------------------------------------------------------------
@@ -540,12 +473,9 @@ class DiskFull(LocalError):
     need: int
     free: int
     code = "disk-full"
-    text = "{path} needs {need:,} bytes and has {free:,} bytes free"
-    advice = "free {short:,} bytes or choose another directory, then run the same command again"
 
-    @property
-    def hint(self) -> str:
-        return self.advice.format(short=max(0, self.need - self.free))
+    def words(self) -> dict[str, object]:
+        return {**super().words(), "short": max(0, self.need - self.free)}
 
 
 @dataclass(eq=False)
@@ -553,18 +483,14 @@ class CheckoutBusy(LocalError):
     path: str
     owner: str
     code = "checkout-busy"
-    text = "{path} is in use by {owner}"
-    advice = "wait for it to end, or stop it"
 
 
 @dataclass(eq=False)
 class NotACheckout(LocalError):
     path: str
     reason: str
-    suggestion: str = "name an empty or a new directory"
+    suggestion: str = field(default_factory=partial(phrase, "name-another"))
     code = "not-a-checkout"
-    text = "{path} is not a checkout of hfclone's: {reason}"
-    advice = "{suggestion}"
 
 
 @dataclass(eq=False)
@@ -573,8 +499,6 @@ class OtherCheckout(LocalError):
     holds: str
     asked: str
     code = "other-checkout"
-    text = "{path} is a checkout of {holds}, not of {asked}"
-    advice = "name another directory"
 
 
 @dataclass(eq=False)
@@ -584,14 +508,16 @@ class Conflicts(LocalError):
     path: str
     paths: tuple[str, ...]
     code = "conflicts"
+    _SHOWN: ClassVar[int] = 10
+    """Paths in its text: the list is cut for reading, not for callers."""
 
     @property
-    def text(self) -> str:  # type: ignore[override]  # the list is cut for reading, not for callers
-        shown = ", ".join(self.paths[:10]).replace("{", "{{").replace("}", "}}")
-        more = f" and {len(self.paths) - 10} more" if len(self.paths) > 10 else ""
-        return f"{{path}} holds files that are not the repo's: {shown}{more}"
+    def variant(self) -> str:
+        return "many" if len(self.paths) > self._SHOWN else ""
 
-    advice = "nothing was touched; move them away, or undo your changes, and run the command again"
+    def words(self) -> dict[str, object]:
+        shown = ", ".join(self.paths[: self._SHOWN])
+        return {**super().words(), "paths": shown, "more": len(self.paths) - self._SHOWN}
 
 
 @dataclass(eq=False)
@@ -599,8 +525,6 @@ class OwnCommits(LocalError):
     path: str
     branch: str
     code = "own-commits"
-    text = "branch {branch!r} of {path} holds commits that are not the repo's"
-    advice = "nothing was touched; check out another branch, or name another directory"
 
 
 @dataclass(eq=False)
@@ -609,8 +533,6 @@ class ForeignOrigin(LocalError):
     origin: str
     reason: str
     code = "foreign-origin"
-    text = "{path} comes from {origin}: {reason}"
-    advice = "name its host with --endpoint or --mirror; 'git pull' and 'hfclone fetch' go with any host"
 
 
 @dataclass(eq=False)
@@ -618,8 +540,6 @@ class CannotWrite(LocalError):
     path: str
     reason: str
     code = "cannot-write"
-    text = "cannot write {path}: {reason}"
-    advice = "check the directory's owner and rights, or name another one"
 
 
 @dataclass(eq=False)
@@ -627,8 +547,6 @@ class CannotRead(LocalError):
     path: str
     reason: str
     code = "cannot-read"
-    text = "cannot read {path}: {reason}"
-    advice = "its disk may fail: see what the system's log says, and name a directory on another one"
 
 
 @dataclass(eq=False)
@@ -636,8 +554,6 @@ class NoReflink(LocalError):
     path: str
     reason: str
     code = "no-reflink"
-    text = "the file system of {path} cannot share blocks between files: {reason}"
-    advice = "choose --lfs-store none (content in the work tree alone), copy (twice the disk) or hardlink"
 
 
 @dataclass(eq=False)
@@ -646,7 +562,6 @@ class GitFailed(LocalError):
     status: int
     stderr: str
     code = "git-failed"
-    text = "git {command} failed ({status}): {stderr}"
 
 
 @dataclass(eq=False)
@@ -654,8 +569,6 @@ class ToolMissing(LocalError):
     name: str
     why: str
     code = "tool-missing"
-    text = "{name} is not installed: {why}"
-    advice = "install {name} (on Debian and Ubuntu: apt install {name}) and run the command again"
 
 
 # --- patience ran out --------------------------------------------------------------------------
@@ -671,12 +584,15 @@ class Incomplete(HfcloneError):
     failures: tuple[HfcloneError, ...]
     """One error for each object or call that was given up."""
     code = "incomplete"
-    text = "{missing} object(s) of {path} could not be fetched"
-    advice = "everything that arrived is kept: run the same command again to go on"
 
     @property
-    def hint(self) -> str:
+    def variant(self) -> str:
+        return "final" if self._final_hints() else ""
+
+    def words(self) -> dict[str, object]:
+        return {**super().words(), "hints": "; ".join(self._final_hints()[:2])}
+
+    def _final_hints(self) -> list[str]:
         """Where another run would end as this one did, what would change it instead."""
-        final = bool(self.failures) and all(isinstance(each, RemoteError | BadPointer) for each in self.failures)
-        hints = list(dict.fromkeys(each.hint for each in self.failures if each.hint)) if final else []
-        return f"everything else is in place; {'; '.join(hints[:2])}" if hints else self.advice
+        final = all(isinstance(each, RemoteError | BadPointer) for each in self.failures)
+        return list(dict.fromkeys(each.hint for each in self.failures if each.hint)) if final else []

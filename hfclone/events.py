@@ -6,14 +6,15 @@ reach the observer on the caller's thread, one at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hfclone.errors import HfcloneError
 from hfclone.names import Pin, Repo
 from hfclone.plan import Plan
 from hfclone.pointer import Oid, Pointer
+from hfclone.wording import warning
 
 __all__ = [
     "ByteCount",
@@ -120,7 +121,12 @@ class Warned:
     """Something that the user has to know, and that does not stop the run. ``code`` is kebab-case and stable."""
 
     code: str
-    text: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """What is told of it."""
+        return warning(self.code, self.fields)
 
 
 @dataclass(frozen=True, slots=True)

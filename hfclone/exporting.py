@@ -25,6 +25,7 @@ from hfclone.tools import Tools
 from hfclone.transfer.exchange import follow
 from hfclone.transfer.sources import Source, Sources
 from hfclone.updating import asked_of, offline_git
+from hfclone.wording import phrase
 
 __all__ = ["Exported", "list_missing", "list_missing_signed"]
 
@@ -79,7 +80,7 @@ def list_missing_signed(directory: Path | None, settings: Settings, on_event: On
             )
             items.append(Item(path, pointer, tuple(source.url for source in found)))
             ends += [source.dies_at for source in found if source.dies_at is not None]
-            on_event(Working("signed addresses", count, len(missing)))
+            on_event(Working(phrase("signed-addresses"), count, len(missing)))
         life = min(ends) - tools.clock.now() if ends else None
     return Exported(here.path, Listing(repo.path, here.commit, tuple(items), "" if life is None else _moment(life)))
 

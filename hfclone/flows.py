@@ -264,7 +264,7 @@ def plan_of(
     files = checkout.files()
     wanted = select(_sizes(files), tools.settings) - leave
     if files and not wanted and tools.settings.include:
-        on_event(Warned("nothing-selected", f"no large file matches {', '.join(tools.settings.include)}"))
+        on_event(Warned("nothing-selected", {"patterns": ", ".join(tools.settings.include)}))
     edited = [path for path in files if path in wanted and presence[path] is Presence.FOREIGN]
     if edited and tools.edits is Edits.KEPT:
         raise Conflicts(str(checkout.path), tuple(map(show_path, edited)))

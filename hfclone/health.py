@@ -17,6 +17,7 @@ from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
 from hfclone.events import Demoted, EndpointTally
 from hfclone.patience import Backoff
+from hfclone.wording import phrase
 
 __all__ = ["FILES", "Board", "RangeSupport"]
 
@@ -259,7 +260,7 @@ class Board:
         held = [endpoint for endpoint in self.endpoints if self.ready_at(endpoint) > now]
         if held:
             return errors.RateLimited(str(held[0]), self.ready_at(held[0]) - now)
-        return errors.Unreachable(", ".join(map(str, self.endpoints)), "no answer so far")
+        return errors.Unreachable(", ".join(map(str, self.endpoints)), phrase("no-answer-so-far"))
 
     def tallies(self) -> tuple[EndpointTally, ...]:
         """What each endpoint did, in the order of preference."""
@@ -276,5 +277,6 @@ class Board:
 
     def _note_lack(self, health: _Health, service: str, reason: str, seconds: float = PROBE_AGAIN) -> None:
         if not self._lacks(health, service):
-            self._demoted.append(Demoted(str(health.endpoint), service, reason))
+            what = phrase("these-files") if service == FILES else service
+            self._demoted.append(Demoted(str(health.endpoint), what, reason))
         health.lacks[service] = self._now() + seconds

@@ -21,6 +21,7 @@ from hfclone.reuse.leftovers import Contradiction, find_leftovers, keep_leftover
 from hfclone.selection import wanting_all
 from hfclone.settings import Settings
 from hfclone.updating import offline_git, opened_where_it_is
+from hfclone.wording import phrase
 
 __all__ = ["Imported", "Taken", "import_files"]
 
@@ -121,7 +122,7 @@ class _Importing:
 
     def _keep_leftovers(self, place: Path, unused: dict[Path, Unused]) -> None:
         for leftover in list(find_leftovers(place, self._left, self._todo.paths)):
-            progress = ByteCount("keeping what is begun", leftover.here.size, self._on_event)
+            progress = ByteCount(phrase("keeping"), leftover.here.size, self._on_event)
             pointer = leftover.pointer
             try:
                 kept = keep_leftover(leftover, self._partials, progress.advance)
@@ -145,7 +146,7 @@ class _Importing:
         try:
             if not place.is_file() or place.stat().st_size not in {pointer.size for pointer in here.values()}:
                 return False
-            progress = ByteCount("verifying", place.stat().st_size, self._on_event)
+            progress = ByteCount(phrase("verifying"), place.stat().st_size, self._on_event)
             return sha256_of(place.resolve(), progress.advance) in here
         except OSError:
             return False

@@ -16,6 +16,7 @@ from hfclone.revisions import DEFAULT_BRANCH
 from hfclone.selection import select
 from hfclone.settings import Settings
 from hfclone.tools import Tools
+from hfclone.wording import phrase
 
 __all__ = ["digests_of", "read_repo", "select_files"]
 
@@ -74,4 +75,4 @@ def digests_of(repo: GitRepo, oids: Iterable[str], on_event: OnEvent) -> Iterato
         for oid, data in repo.read_blobs(batch):
             yield oid, (len(data), Oid(hashlib.sha256(data).hexdigest()))
         done += len(batch)
-        on_event(Working("small files", done, len(sizes)))
+        on_event(Working(phrase("small-files"), done, len(sizes)))

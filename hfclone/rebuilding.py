@@ -35,6 +35,7 @@ from hfclone.patience import Verdict, judge
 from hfclone.revisions import waiting
 from hfclone.tools import Tools
 from hfclone.treepaths import show_path
+from hfclone.wording import phrase
 from hfclone.worktree import write_safely
 
 __all__ = ["Rebuilder"]
@@ -91,7 +92,7 @@ class Rebuilder:
                 for start in range(0, len(oids), _GIT_BATCH):
                     batch = tuple(oids[start : start + _GIT_BATCH])
                     repo.fetch(endpoint.git_url(self._locked.pin.repo), Fetch(oids=batch, filter_spec="blob:none"))
-                    self._on_event(Working("git", start + len(batch), len(oids)))
+                    self._on_event(Working(phrase("git"), start + len(batch), len(oids)))
             except GitFailed as error:
                 self._on_event(Faulted(str(endpoint), error))
 
@@ -102,7 +103,7 @@ class Rebuilder:
         for number, file in enumerate(missing.values()):
             failure = self._fetch(repo, file)
             failures += [failure] if failure else []
-            self._on_event(Working("small files", number + 1, len(missing)))
+            self._on_event(Working(phrase("small-files"), number + 1, len(missing)))
         if failures:
             raise _worth_most(failures)
 

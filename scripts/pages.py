@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 from hfclone import errors  # noqa: E402
 from hfclone.cli.messages import EXIT_CODES  # noqa: E402
 from hfclone.settings import VARIABLES, Where  # noqa: E402
+from hfclone.wording.errors import ERRORS  # noqa: E402
 
 FAMILIES = {
     errors.UsageError: 2,
@@ -60,9 +61,9 @@ def settings() -> Iterator[str]:
 
 def _meaning(kind: type[errors.HfcloneError]) -> str:
     """Its sentence with the fields' names in place of values; where it has several, what its class says."""
-    if isinstance(kind.text, str):
-        return re.sub(r"\{(\w+)[^}]*\}", lambda field: field[1].upper(), kind.text)
-    return (kind.__doc__ or "").partition("\n")[0].rstrip(".")
+    if any(name.startswith(f"{kind.code} ") and not name.endswith(" hint") for name in ERRORS):
+        return (kind.__doc__ or "").partition("\n")[0].rstrip(".")
+    return re.sub(r"\{(\w+)[^}]*\}", lambda field: field[1].upper(), ERRORS[kind.code])
 
 
 MADE: dict[str, Callable[[], Iterator[str]]] = {

@@ -22,6 +22,7 @@ from hfclone.gitindex import Recorded, recorded_files
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo
 from hfclone.pointer import Pointer
 from hfclone.stamps import Stamps, looks_placed
+from hfclone.wording import phrase
 from hfclone.worktree import Kind, Standing, WorkTree
 
 __all__ = ["Audit", "Select", "Trust", "audit_checkout", "audit_directory"]
@@ -181,12 +182,12 @@ class _Run:
                     pool.submit(look_closely, self.root, rows, lock, found[n], counts, n, stop) for n in range(THREADS)
                 ]
                 while wait(work, timeout=TELL_SECONDS).not_done:
-                    self.on_event(Working("verifying", sum(counts), total))
+                    self.on_event(Working(phrase("verifying"), sum(counts), total))
                 for one in work:
                     one.result()
             finally:
                 stop.set()
-        self.on_event(Working("verifying", total, total))
+        self.on_event(Working(phrase("verifying"), total, total))
         for each in found:
             yield from each
 

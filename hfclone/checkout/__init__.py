@@ -37,6 +37,7 @@ from hfclone.git import Git, GitRepo, TreeEntry
 from hfclone.names import LfsStore, Pin
 from hfclone.stamps import Stamps
 from hfclone.treepaths import Folding, Platform, check_tree, show_path
+from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
 
 __all__ = ["Checkout", "Edits", "open_checkout"]
@@ -135,7 +136,7 @@ class _Opening:
         came_from = journal.read()
         before = came_from if came_from is not None else repo.resolve("HEAD") or ""
         refuse_own_commits(repo, self.branch, commit)
-        self.on_event(Working("files", 0, len(entries)))
+        self.on_event(Working(phrase("files"), 0, len(entries)))
         move = self._judged(stamps, after if before == commit else read_side(repo, before), after)
         checkout = Checkout(self.pin, Ground(repo, self.tree, after, stamps, self.store), bad, self.on_event)
         if not move.is_nothing or before != commit or came_from is not None or not (repo.git_dir / "index").exists():
@@ -147,7 +148,7 @@ class _Opening:
         checkout.settle()
         _set_refs(repo, commit, self.branch)
         journal.drop()
-        self.on_event(Working("files", len(entries), len(entries)))
+        self.on_event(Working(phrase("files"), len(entries), len(entries)))
         return checkout
 
     def _judged(self, stamps: Stamps, before: Side, after: Side) -> Move:
@@ -157,12 +158,12 @@ class _Opening:
             Conflicts: a user's files are.
         """
         state = self.repo.git_dir / "hfclone"
-        progress = ByteCount("verifying", 0, self.on_event)
+        progress = ByteCount(phrase("verifying"), 0, self.on_event)
         move = Move(self.repo, self.tree, stamps, state, before, after, progress.advance)
         conflicts = move.judge()
         if conflicts and self.edits is Edits.ASIDE:
             for path, aside in move.set_aside(conflicts):
-                self.on_event(Warned("set-aside", f"{show_path(path)} was moved to {show_path(aside)}"))
+                self.on_event(Warned("set-aside", {"path": show_path(path), "aside": show_path(aside)}))
             move = Move(self.repo, self.tree, stamps, state, before, after, progress.advance)
             conflicts = move.judge()
         if conflicts:

@@ -13,6 +13,7 @@ from hfclone.hashing import sha256_of
 from hfclone.looking import digest_of, holds_pointer
 from hfclone.plan import Presence
 from hfclone.pointer import Pointer
+from hfclone.wording import phrase
 from hfclone.worktree import Kind, Standing
 
 __all__ = ["take_inventory"]
@@ -27,7 +28,9 @@ def take_inventory(ground: Ground, on_event: OnEvent) -> Mapping[bytes, Presence
     adopted if it is the object. What lies in git-lfs's store is hashed, too, where it is of use.
     """
     standing = {path: ground.tree.look(path) for path in ground.files}
-    progress = ByteCount("verifying", sum(_to_hash(ground, path, standing[path]) for path in standing), on_event)
+    progress = ByteCount(
+        phrase("verifying"), sum(_to_hash(ground, path, standing[path]) for path in standing), on_event
+    )
     found = {path: _presence(ground, path, standing[path], progress) for path in standing}
     lacking = [path for path, what in found.items() if what in (Presence.ABSENT, Presence.POINTER)]
     return found | dict.fromkeys(_in_store(ground, lacking, on_event), Presence.STORED)
@@ -73,7 +76,7 @@ def _adopt(ground: Ground, path: bytes, pointer: Pointer, stat: os.stat_result) 
 def _in_store(ground: Ground, paths: Sequence[bytes], on_event: OnEvent) -> list[bytes]:
     """Those of ``paths`` whose object git-lfs has stored."""
     sizes = {p.oid: p.size for path in paths if ground.store.holds(p := ground.files[path])}
-    digest = _digester(ByteCount("verifying", sum(sizes.values()), on_event))
+    digest = _digester(ByteCount(phrase("verifying"), sum(sizes.values()), on_event))
     return [path for path in paths if ground.store.has(ground.files[path], digest)]
 
 

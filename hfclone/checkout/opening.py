@@ -30,10 +30,6 @@ _LOCAL_CONFIG = (
     # A user's autocrlf would rewrite pointers.
     ("core.autocrlf", "false"),
 )
-_LFSCONFIG = (
-    "the repo's .lfsconfig names {urls} as its LFS server: hfclone does not ask it, "
-    "but git-lfs would, if it is run in this checkout"
-)
 _UNFINISHED = {
     "MERGE_HEAD": "merge",
     "rebase-merge": "rebase",
@@ -160,7 +156,7 @@ def warn_of_lfsconfig(repo: GitRepo, entries: Iterable[TreeEntry], on_event: OnE
     oid = next((entry.oid for entry in entries if entry.path == b".lfsconfig" and entry.is_file), None)
     urls = repo.urls_in_blob(oid) if oid else ()
     if urls:
-        on_event(Warned("lfsconfig", _LFSCONFIG.format(urls=", ".join(map(_without_secrets, urls)))))
+        on_event(Warned("lfsconfig", {"urls": ", ".join(map(_without_secrets, urls))}))
 
 
 def _is_blank(git_dir: Path) -> bool:

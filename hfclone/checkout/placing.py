@@ -24,6 +24,7 @@ from hfclone.plan import Presence
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import looks_placed
 from hfclone.treepaths import show_path
+from hfclone.wording import phrase
 from hfclone.worktree import FileMode, Kind, clone_file, settle_mtime, with_mode
 
 __all__ = ["Checkout"]
@@ -44,7 +45,7 @@ class Checkout:
         self._bad = bad
         self._on_event = on_event
         self._vouchers = Vouchers(ground.state / "journals")
-        self._kept = ByteCount("copying for git-lfs", 0, on_event)
+        self._kept = ByteCount(phrase("copying-for-lfs"), 0, on_event)
         self._settled = False
         self._unsynced: dict[bytes, bytes] = {}
         """Directories that something was renamed into, each by one of its paths."""
@@ -83,7 +84,7 @@ class Checkout:
 
     def salvage(self, pointer: Pointer, paths: Iterable[bytes]) -> bool:
         """Begin a missing object's partial with what stood at ``paths``: see ``salvage``."""
-        progress = ByteCount("copying", pointer.size, self._on_event)
+        progress = ByteCount(phrase("copying"), pointer.size, self._on_event)
         return salvage(self._ground, self._vouchers, Partials(self.parts_dir), pointer, paths, progress.advance)
 
     def place(self, pointer: Pointer, part: Path, paths: Sequence[bytes]) -> None:
@@ -126,7 +127,7 @@ class Checkout:
         """Rename files of the user's at ``paths`` to free names beside them, and say so."""
         for path in paths:
             aside = self._ground.aside[path] = self._ground.tree.set_aside(path)
-            self._on_event(Warned("set-aside", f"{show_path(path)} was moved to {show_path(aside)}"))
+            self._on_event(Warned("set-aside", {"path": show_path(path), "aside": show_path(aside)}))
 
     def restore(self, paths: Collection[bytes]) -> None:
         """Write files of git's own (not large ones) at ``paths`` as the commit has them, whatever stands there.
@@ -210,7 +211,9 @@ class Checkout:
             wanted.setdefault(pointer.oid, []).append(path)
         self._vouchers.tidy(wanted)
         held = held_objects(self._ground.state)
-        progress = ByteCount("verifying", sum(held[oid].stat().st_size for oid in held.keys() & wanted), self._on_event)
+        progress = ByteCount(
+            phrase("verifying"), sum(held[oid].stat().st_size for oid in held.keys() & wanted), self._on_event
+        )
         for oid, part in held.items():
             if oid in wanted and sha256_of(part, progress.advance) == oid:
                 with contextlib.suppress(Conflicts):
@@ -219,7 +222,7 @@ class Checkout:
 
     def _take_stored(self, pointer: Pointer, path: bytes) -> None:
         target = self.parts_dir / f"{pointer.oid}.copy"
-        progress = ByteCount("copying", pointer.size, self._on_event)
+        progress = ByteCount(phrase("copying"), pointer.size, self._on_event)
         try:
             self._ground.store.take(pointer, target, progress.advance)
             self._put(pointer, target, path)
@@ -232,11 +235,13 @@ class Checkout:
         """Have git-lfs's store hold all that is in place, too."""
         files, store = self.files(), self._ground.store
         lacking = [path for path in self._ground.objects.values() if not store.holds(files[path])]
-        progress = ByteCount("copying for git-lfs", sum(store.needs(files[path]) for path in lacking), self._on_event)
+        progress = ByteCount(
+            phrase("copying-for-lfs"), sum(store.needs(files[path]) for path in lacking), self._on_event
+        )
         for number, path in enumerate(lacking, start=1):
             self._keep(path, progress)
             if number % _TELL_EVERY == 0:
-                self._on_event(Working("objects for git-lfs", number, len(lacking)))
+                self._on_event(Working(phrase("lfs-objects"), number, len(lacking)))
 
     def _keep(self, path: bytes, progress: ByteCount) -> None:
         """Have the object that is in place at ``path`` in git-lfs's store, too."""
@@ -286,7 +291,7 @@ class Checkout:
         self._ground.holds(path, pointer, stat)
 
     def _copy_to(self, pointer: Pointer, source: bytes, paths: Sequence[bytes]) -> None:
-        progress = ByteCount("copying", pointer.size * len(paths), self._on_event)
+        progress = ByteCount(phrase("copying"), pointer.size * len(paths), self._on_event)
         for path in paths:
             target = self.parts_dir / f"{pointer.oid}.copy"
             try:

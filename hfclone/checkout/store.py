@@ -144,7 +144,7 @@ def open_store(repo: GitRepo, choice: LfsStore, on_event: OnEvent) -> Store:
     folder = repo.git_dir / (configured or "lfs")
     parts = repo.git_dir / "hfclone" / "parts"
     if choice is LfsStore.HARDLINK:
-        on_event(Warned("lfs-store-hardlink", _HARDLINK_WARNING))
+        on_event(Warned("lfs-store-hardlink"))
     if choice not in (LfsStore.AUTO, LfsStore.REFLINK):
         return Store(folder, choice)
     reason = _why_no_reflink(parts, folder)
@@ -153,12 +153,6 @@ def open_store(repo: GitRepo, choice: LfsStore, on_event: OnEvent) -> Store:
     if choice is LfsStore.REFLINK:
         raise NoReflink(str(folder), reason)
     return Store(folder, LfsStore.NONE)
-
-
-_HARDLINK_WARNING = (
-    "--lfs-store hardlink: each large file is one inode in the work tree and in .git/lfs/objects, read-only; "
-    "a program that edits it in place all the same spoils both"
-)
 
 
 def _why_no_reflink(parts: Path, folder: Path) -> str:

@@ -8,12 +8,13 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from hfclone.cli.lines import spoken, working_line
+from hfclone.cli.lines import spoken
 from hfclone.cli.tally import Tally
-from hfclone.cli.words import columns, cut, fit, show_size
+from hfclone.cli.words import columns, cut, fit, show_size, working_line
 from hfclone.events import Event, Failed, Finished, Planned, Position, Started, Verified, Waiting, Working
 from hfclone.pointer import Oid
 from hfclone.settings import Verbosity
+from hfclone.wording import line
 
 __all__ = ["Bars"]
 
@@ -94,8 +95,8 @@ class Bars:
                 return self._note
 
     def _say(self, lines: tuple[str, ...]) -> None:
-        for line in lines:
-            _Line.write(line, file=self._stream)
+        for text in lines:
+            _Line.write(text, file=self._stream)
 
     def _draw(self, now: float) -> None:
         width = self._width()
@@ -125,22 +126,26 @@ class Bars:
         while len(self._lines) <= index:
             # The size is given, since tqdm draws nothing on a terminal that says it has none (0 x 0).
             place, rows = len(self._lines), MAX_OBJECTS + 3
-            line = _Line(file=self._stream, leave=False, position=place, bar_format="", ncols=MIN_BAR, nrows=rows)
-            self._lines.append(line)
-        line = self._lines[index]
-        line.text = text
-        line.refresh()
+            added = _Line(file=self._stream, leave=False, position=place, bar_format="", ncols=MIN_BAR, nrows=rows)
+            self._lines.append(added)
+        shown = self._lines[index]
+        shown.text = text
+        shown.refresh()
 
     def _whole(self, width: int, now: float) -> str:
         tally = self._tally
-        count = f"  {tally.done:,}/{tally.plan.objects:,}" if tally.plan else ""
-        return _meter("", tally.position, tally.total, f"{tally.summary(now)}{count}", width)
+        right = tally.summary(now)
+        if tally.plan:
+            right = line("bar", summary=right, done=tally.done, objects=tally.plan.objects)
+        return _meter("", tally.position, tally.total, right, width)
 
     def _object(self, oid: Oid, width: int) -> str:
         tally = self._tally
         received, size = tally.received.get(oid, 0), tally.sizes.get(oid, 0)
         name = fit(tally.name(oid), max(12, width // 3))
-        return _meter(f"{name} ", received, size, f"{show_size(received):>7} of {show_size(size):>7}", width)
+        return _meter(
+            f"{name} ", received, size, line("bar object", done=show_size(received), size=show_size(size)), width
+        )
 
 
 def _meter(left: str, done: int, total: int, right: str, width: int) -> str:

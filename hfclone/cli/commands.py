@@ -28,6 +28,7 @@ from hfclone.errors import BadOption, HfcloneError
 from hfclone.events import OnEvent
 from hfclone.names import CacheLink, History, RepoSpec, RepoType, parse_repo_spec
 from hfclone.settings import Settings, narrowed
+from hfclone.wording import line, phrase
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -77,13 +78,13 @@ def _help_lines() -> Sequence[str]:
 
 
 def _tell(lines: Sequence[str], code: int) -> int:
-    for line in lines:
-        say(line)
+    for text in lines:
+        say(text)
     return code
 
 
 def _usage_hint(error: click.UsageError) -> str:
-    return f"see {error.ctx.command_path if error.ctx else 'hfclone'} --help"
+    return line("usage hint", command=error.ctx.command_path if error.ctx else "hfclone")
 
 
 class _NothingAsked(Exception):
@@ -188,7 +189,7 @@ def _clone_job(repo: str, directory: str | None, options: dict[str, Any]) -> Job
     spec = parse_repo_spec(repo, repo_type=repo_type, revision=options["revision"])
     settings = narrowed(chosen_settings(options), spec)
     if directory == "":
-        raise BadOption("DIR", "", "it is empty")
+        raise BadOption("DIR", "", phrase("empty"))
     dest = Path(directory or spec.repo.name)
     caching = options["cached"] or options["cache_dir"]
     work = _plan_work if options["dry_run"] else _cache_work if caching else _clone_work

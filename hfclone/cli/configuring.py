@@ -34,6 +34,7 @@ from hfclone.settings import (
     what_was_said,
     without_password,
 )
+from hfclone.wording import line, phrase
 
 __all__ = ["COMMANDS"]
 
@@ -68,8 +69,8 @@ def config(show_origin: bool, as_json: bool, **options: Any) -> Job:  # noqa: FB
 
         def work(_on_event: OnEvent) -> None:
             lines = _data(rows) if as_json else _lines(rows, settings, show_origin=show_origin)
-            for line in lines:
-                write_line(line)
+            for text in lines:
+                write_line(text)
 
         return lambda: Session(settings).run(work)
 
@@ -92,7 +93,7 @@ def _lines(rows: Sequence[Row], settings: Settings, *, show_origin: bool) -> Ite
     for row, said in rows:
         shown = _shown(row, said)
         text = f"[{', '.join(map(_quoted, shown))}]" if row.many else _quoted("".join(shown[-1:]))
-        origin = f"  # {said.name or 'default'}" if show_origin else ""
+        origin = f"  # {said.name or phrase('default')}" if show_origin else ""
         if row.where is not Where.NONE:
             yield show_text(f"{row.key} = {text}{origin}")
         elif said.origin is not Origin.DEFAULT:
@@ -103,15 +104,15 @@ def _files(settings: Settings) -> Iterator[str]:
     """Which files there may be, and what became of them."""
     found = find_project_file(settings.environment)
     if settings.environment.get("HFCLONE_CONFIG"):
-        yield show_text(f"# the only file: {settings.environment['HFCLONE_CONFIG']} (HFCLONE_CONFIG)")
+        yield show_text(line("config only", path=settings.environment["HFCLONE_CONFIG"]))
         return
     if found is not None:
         yield show_text(
-            f"# the project's file: {found.path}" + (f" (not read: {found.ignored})" if found.ignored else "")
+            line("config project ignored" if found.ignored else "config project", path=found.path, reason=found.ignored)
         )
     own = user_file(settings.environment)
     if own is not None:
-        yield show_text(f"# your file: {own}" + ("" if os.path.lexists(own) else " (there is none)"))
+        yield show_text(line("config own" if os.path.lexists(own) else "config own none", path=own))
 
 
 def _shown(row: Variable, said: Said) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from hfclone.events import OnEvent
 from hfclone.export import Format
 from hfclone.names import CacheLink, LfsStore, Taking
 from hfclone.settings import Progress, Settings, Verbosity
+from hfclone.wording import line, phrase
 
 if TYPE_CHECKING:
     from hfclone.exporting import Exported
@@ -105,9 +106,9 @@ def _refuse_idle(made_for: str, output: str, revision: str | None, *, signed: bo
     """What says nothing about a format would be passed over in silence."""
     if made_for in SHARED and (signed or output != STDOUT):
         option, given = ("--signed", "") if signed else ("--output", output)
-        raise BadOption(option, given, f"it is for lists, and {made_for} is none")
+        raise BadOption(option, given, phrase("for-lists", form=made_for))
     if made_for != HUB_CACHE and revision is not None:
-        raise BadOption("--revision", revision, f"it is for {HUB_CACHE} alone")
+        raise BadOption("--revision", revision, phrase("for-one-form", form=HUB_CACHE))
 
 
 def _share(dest: Path | None, made_for: str, revision: str | None, settings: Settings, on_event: OnEvent) -> None:
@@ -135,17 +136,17 @@ def _export(  # what a command line says
     if output == STDOUT:
         write_data(data)
     elif os.path.exists(output) and not os.path.isfile(output):  # noqa: PTH110, PTH113  # a Path's raise
-        raise BadOption("-o", output, "it is no regular file; '-' is stdout")
+        raise BadOption("-o", output, phrase("no-regular-file"))
     else:
         write_safely(Path(output), data, PRIVATE if signed else PUBLIC)
     if settings.verbosity > Verbosity.QUIET:
-        for line in exported_lines(made, _how(made_for, output, made)):
-            say(line)
+        for text in exported_lines(made, _how(made_for, output, made)):
+            say(text)
 
 
 def _how(made_for: Format, output: str, made: Exported) -> str:
     """The command that fetches the list."""
-    file = "FILE" if output == STDOUT else shlex.quote(str(Path(output).absolute()))  # it is run elsewhere
+    file = phrase("some-file") if output == STDOUT else shlex.quote(str(Path(output).absolute()))  # it is run elsewhere
     match made_for:
         case Format.ARIA2:
             return f"aria2c -i {file}"
@@ -156,9 +157,9 @@ def _how(made_for: Format, output: str, made: Exported) -> str:
         case Format.WGET:
             return f"wget -c{_wget_folders(made)} -i {file}"
         case Format.IDM:
-            return f"import {file} in IDM (Tasks, Import)"
+            return line("exported how idm", file=file)
         case Format.URLS:
-            return f"give {file} to any program"
+            return line("exported how urls", file=file)
 
 
 def _wget_folders(made: Exported) -> str:
@@ -221,8 +222,8 @@ def _import(  # what a command line says
 
     made: Imported = importing.import_files(places, dest, taking, settings, on_event)
     as_json = as_json or settings.progress is Progress.JSON
-    for line in [to_json(imported_data(made))] if as_json else imported_lines(made):
-        write_line(line)
+    for text in [to_json(imported_data(made))] if as_json else imported_lines(made):
+        write_line(text)
     if settings.verbosity > Verbosity.QUIET:
         say(lacking_line(made))
     if made.useless:

@@ -87,8 +87,8 @@ def event_data(event: Event) -> dict[str, Any]:  # noqa: PLR0912  # one case an 
             return {"event": "demoted", "endpoint": endpoint, "what": what, "reason": reason}
         case Waiting(seconds, reason, gives_up_in):
             return {"event": "waiting", "seconds": seconds, "reason": reason, "gives_up_in": gives_up_in}
-        case Warned(code, text):
-            return {"event": "warning", "code": code, "message": text}
+        case Warned(code):
+            return {"event": "warning", "code": code, "message": event.text}
         case Shared(form, path, files, lacking, disk_bytes, way):
             counts: dict[str, Any] = {"files": files, "lacking": lacking, "disk_bytes": disk_bytes, "way": way}
             return {"event": "shared", "form": form, "path": str(path), **counts}

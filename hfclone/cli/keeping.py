@@ -25,11 +25,12 @@ from hfclone.cli.options import (
     view_options,
 )
 from hfclone.cli.session import Session, say, write_line
-from hfclone.cli.words import count_of, show_text
+from hfclone.cli.words import show_text
 from hfclone.errors import BadOption, NotAsCommitted
 from hfclone.events import OnEvent
 from hfclone.names import RepoSpec, parse_repo_spec
 from hfclone.settings import Progress, Settings, Verbosity
+from hfclone.wording import counted, line, phrase
 
 if TYPE_CHECKING:
     from hfclone.locked import LockedRepo
@@ -155,7 +156,8 @@ def _lock(specs: list[RepoSpec], output: str, settings: Settings, on_event: OnEv
     write_lock(Path(output), made)
     if settings.verbosity > Verbosity.QUIET:
         held = sum(len(one.files) for one in made.repos)
-        say(show_text(f"{output}: {count_of(len(made.repos), 'repo')} and {count_of(held, 'file')} are locked"))
+        repos, held_files = counted("repo", len(made.repos)), counted("file", held)
+        say(show_text(line("locked", file=output, repos=repos, files=held_files)))
 
 
 @click.command(
@@ -215,8 +217,8 @@ def _sync_strictly(locked: LockedRepo, dest: Path, settings: Settings, on_event:
     reproduce.sync_one(locked, dest, settings, on_event)
     audit = reproduce.audit_synced(locked, dest, settings, on_event)
     as_json = settings.progress is Progress.JSON
-    for line in [to_json(audit_data(audit))] if as_json else audit_lines(audit):
-        write_line(line)
+    for text in [to_json(audit_data(audit))] if as_json else audit_lines(audit):
+        write_line(text)
     if audit.findings:
         raise NotAsCommitted(str(audit.path), audit.commit, len(audit.findings))
 
@@ -224,7 +226,7 @@ def _sync_strictly(locked: LockedRepo, dest: Path, settings: Settings, on_event:
 def _whole_repo(text: str) -> RepoSpec:
     spec = parse_repo_spec(text)
     if spec.file is not None:
-        raise BadOption("REPO", text, "a lockfile pins whole repos; choose files with --include")
+        raise BadOption("REPO", text, phrase("whole-repos"))
     return spec
 
 

@@ -16,6 +16,7 @@ from hfclone.cli.words import (
     show_size,
     show_text,
     waiting_line,
+    working_line,
 )
 from hfclone.events import (
     Demoted,
@@ -34,8 +35,9 @@ from hfclone.events import (
     Working,
 )
 from hfclone.settings import Verbosity
+from hfclone.wording import line
 
-__all__ = ["Lines", "View", "spoken", "working_line"]
+__all__ = ["Lines", "View", "spoken"]
 
 INTERVAL_SECONDS = 5.0
 """Between two lines of progress: a night's log stays readable."""
@@ -60,24 +62,24 @@ def spoken(event: Event, tally: Tally, verbosity: Verbosity) -> tuple[str, ...]:
         case Pinned():
             return (pinned_line(event),)
         case Renamed(before, after):
-            return (show_text(f"{before} is called {after} now"),)
+            return (show_text(line("renamed", before=before, after=after)),)
         case Planned(plan, fetching):
             return plan_lines(plan) if fetching else (missing_line(plan),)
         case Reused():
             return (reused_line(event),)
         case Waiting():
             return (waiting_line(event),)
-        case Warned(_code, text):
-            return (show_text(f"warning: {text}"),)
+        case Warned():
+            return (show_text(line("warning", text=event.text)),)
         case Failed(pointer, error):
-            return (show_text(f"gave up {tally.name(pointer.oid)}: {error}"),)
+            return (show_text(line("failed", name=tally.name(pointer.oid), error=error)),)
         case Faulted(endpoint, error) if loud:
             text = str(error)
-            return (show_text(text if endpoint in text else f"{endpoint}: {text}"),)
+            return (show_text(text if endpoint in text else line("faulted", endpoint=endpoint, error=text)),)
         case Demoted(endpoint, what, reason) if loud:
-            return (show_text(f"{endpoint} is not asked for {what} for a while: {reason}"),)
+            return (show_text(line("demoted", endpoint=endpoint, what=what, reason=reason)),)
         case Verified(pointer) if loud:
-            return (f"verified {tally.name(pointer.oid)} ({show_size(pointer.size)})",)
+            return (line("verified", name=tally.name(pointer.oid), size=show_size(pointer.size)),)
         case Shared():
             return (shared_line(event),)
         case Finished(report):
@@ -114,8 +116,8 @@ class Lines:
         again = isinstance(event, Planned) and self._tally.plan is not None
         again = again or (isinstance(event, Waiting) and self._is_known(event, now))
         self._tally.note(event, now)
-        for line in () if again else spoken(event, self._tally, self._verbosity):
-            self._say(line)
+        for text in () if again else spoken(event, self._tally, self._verbosity):
+            self._say(text)
         if self._interval is not None and now - self._last >= self._interval:
             self._tell_progress(event, now)
 
@@ -132,16 +134,10 @@ class Lines:
         if isinstance(event, Working):
             self._say(working_line(event))
         elif tally.plan is not None and not isinstance(event, Waiting | Finished):
-            self._say(f"{tally.summary(now)}  {tally.done:,} of {tally.plan.objects:,} objects")
+            self._say(line("progress", summary=tally.summary(now), done=tally.done, objects=tally.plan.objects))
         else:
             return
         self._last = now
 
     def close(self) -> None:
         """Nothing to put right."""
-
-
-def working_line(event: Working) -> str:
-    """Local or git work, with its end where it is known."""
-    of = f" {event.done:,} of {event.total:,}" if event.total else f" {event.done:,}" if event.done else ""
-    return show_text(f"{event.what}{of}")

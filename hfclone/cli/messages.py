@@ -20,6 +20,7 @@ from hfclone.errors import (
     TransferError,
     UsageError,
 )
+from hfclone.wording import line
 
 __all__ = [
     "EXIT_BROKEN_PIPE",
@@ -116,20 +117,20 @@ def usage_lines(message: str, hint: str) -> tuple[str, ...]:
     return (*_error_and(message), *_hint(hint))
 
 
-def interrupted_lines(signal: str) -> tuple[str, ...]:
-    """After Ctrl-C or a signal that ends the run."""
-    return (f"hfclone: {signal}: everything that arrived is kept; run the same command again to go on",)
+def interrupted_lines(signal: str = "") -> tuple[str, ...]:
+    """After Ctrl-C, or the signal of that name, which ends the run."""
+    return (line("interrupted by" if signal else "interrupted", signal=signal),)
 
 
 def bug_lines(error: BaseException, *, with_traceback: bool) -> tuple[str, ...]:
     """An exception that nobody foresaw; people paste this into reports."""
     said = without_secrets(str(error))
     what = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    first = _error_and(f"{what} (this is a bug in hfclone; nothing that arrived is lost)")
+    first = _error_and(line("bug", what=what))
     if not with_traceback:
-        return (*first, *_hint("run it again with -v for the details, and report them"))
+        return (*first, *_hint(line("bug hint")))
     text = without_secrets("".join(traceback.format_exception(error)))
-    return (*(show_text(line) for line in text.splitlines()), *first)
+    return (*map(show_text, text.splitlines()), *first)
 
 
 def without_secrets(text: str) -> str:
@@ -144,19 +145,19 @@ def without_secrets(text: str) -> str:
 
 def _error_and(message: str) -> tuple[str, ...]:
     """The first line behind ``hfclone: error:``, the others (git's, say) set in beneath."""
-    first, *others = [line for line in message.splitlines() if line.strip()] or [""]
-    return (f"hfclone: error: {show_text(first)}", *(f"  {show_text(line)}" for line in others))
+    first, *others = [each for each in message.splitlines() if each.strip()] or [""]
+    return (line("error", error=show_text(first)), *(f"  {show_text(each)}" for each in others))
 
 
 def _hint(hint: str) -> tuple[str, ...]:
-    return (f"hint: {show_text(hint)}",) if hint else ()
+    return (line("hint", hint=show_text(hint)),) if hint else ()
 
 
 def _failure_lines(failures: Sequence[HfcloneError], name: Naming) -> tuple[str, ...]:
     groups: dict[tuple[str, str], list[HfcloneError]] = {}
     for failure in failures:
         groups.setdefault((failure.code, _endpoint(failure)), []).append(failure)
-    return tuple(line for key, group in groups.items() for line in _group_lines(key, group, name))
+    return tuple(each for key, group in groups.items() for each in _group_lines(key, group, name))
 
 
 def _endpoint(failure: HfcloneError) -> str:
@@ -167,12 +168,16 @@ def _endpoint(failure: HfcloneError) -> str:
 
 def _group_lines(key: tuple[str, str], group: Sequence[HfcloneError], name: Naming) -> tuple[str, ...]:
     code, endpoint = key
-    where = f" ({endpoint})" if endpoint else ""
-    count = f", {len(group)} times" if len(group) > 1 else ""
+    fields = {"code": code, "endpoint": endpoint, "number": len(group), "error": " ".join(str(group[0]).split())}
+    many = len(group) > 1
+    if endpoint:
+        head = line("failures at many" if many else "failures at", **fields)
+    else:
+        head = line("failures many" if many else "failures", **fields)
     paths = list(dict.fromkeys(path for failure in group for path in name(failure)))
-    more = (f"    and {len(paths) - MAX_PATHS:,} more",) if len(paths) > MAX_PATHS else ()
+    more = (line("failures more", number=len(paths) - MAX_PATHS),) if len(paths) > MAX_PATHS else ()
     return (
-        show_text(f"  {code}{where}{count}: {' '.join(str(group[0]).split())}"),
+        show_text(head),
         *(f"    {show_text(path)}" for path in paths[:MAX_PATHS]),
         *more,
     )

@@ -14,6 +14,7 @@ from hfclone.errors import BadOption
 from hfclone.names import LfsStore, RepoType, Taking
 from hfclone.projectfile import readable_project_file
 from hfclone.settings import VARIABLES, Fetcher, Progress, Settings, Verbosity, read_settings
+from hfclone.wording import phrase
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -174,7 +175,7 @@ def chosen_settings(options: dict[str, Any]) -> Settings:
     """
     flags = given_flags(options)
     if options["quiet"] and options["verbose"]:
-        raise BadOption("--quiet", "", "it contradicts --verbose")
+        raise BadOption("--quiet", "", phrase("contradicts", option="--verbose"))
     verbosity = Verbosity.QUIET if options["quiet"] else Verbosity.VERBOSE if options["verbose"] else Verbosity.NORMAL
     return read_settings(flags, verbosity=verbosity, project=readable_project_file, user_agent=f"hfclone/{version()}")
 
@@ -186,7 +187,7 @@ def refuse_mixture(output: str, settings: Settings) -> None:
         BadOption: they would.
     """
     if output == STDOUT and settings.progress is Progress.JSON:
-        raise BadOption("--progress", Progress.JSON.value, "stdout is for the file; name one with -o")
+        raise BadOption("--progress", Progress.JSON.value, phrase("stdout-is-taken"))
 
 
 def given_flags(options: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -8,11 +8,12 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from hfclone.cli.words import count_of, show_size, show_text
+from hfclone.cli.words import show_size, show_text
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.overview import State, Status
 from hfclone.quants import quant_of
 from hfclone.treepaths import show_path
+from hfclone.wording import counted, line
 
 if TYPE_CHECKING:  # none is needed to show a status
     from hfclone.audit import Audit
@@ -46,20 +47,26 @@ def to_json(data: Mapping[str, object]) -> str:
 def audit_lines(audit: Audit) -> Iterator[str]:
     """One line for each thing that is wrong."""
     for finding in audit.findings:
-        why = f"  ({_words(finding)})" if _words(finding) else ""
-        yield f"{finding.problem.value:<10}  {show_path(finding.path)}{why}"
+        why, path = _words(finding), show_path(finding.path)
+        yield line("finding why" if why else "finding", problem=finding.problem.value, path=path, why=why)
 
 
 def right_line(audit: Audit) -> str:
     """Nothing was found, and how much was looked at."""
-    looked = f"{count_of(audit.files, 'file')}, {count_of(audit.objects, 'large object')} among them"
-    return f"all as commit {audit.commit} has it: {looked}; {show_size(audit.read_bytes)} read"
+    files, objects, size = (
+        counted("file", audit.files),
+        counted("large object", audit.objects),
+        show_size(audit.read_bytes),
+    )
+    return line("right", commit=audit.commit, files=files, objects=objects, size=size)
 
 
 def _words(finding: Finding) -> str:
     if not finding.found:
         return ""
-    return show_text(f"{finding.found}, not {finding.expected}" if finding.expected else finding.found)
+    if not finding.expected:
+        return show_text(finding.found)
+    return show_text(line("finding found", found=finding.found, expected=finding.expected))
 
 
 def audit_data(audit: Audit) -> dict[str, object]:
@@ -85,21 +92,32 @@ def audit_data(audit: Audit) -> dict[str, object]:
 
 def status_lines(status: Status) -> Iterator[str]:
     """How a checkout stands."""
-    yield show_text(f"checkout  {status.path}")
-    yield show_text(f"origin    {status.origin or 'none'}")
-    yield f"commit    {status.commit}" + (show_text(f" on branch {status.branch}") if status.branch else " (detached)")
-    yield f"objects   {_counts(status.objects)}"
-    yield f"files     {_counts(status.files)}"
+    yield show_text(line("status checkout", path=status.path))
+    yield show_text(line("status origin" if status.origin else "status origin none", origin=status.origin))
+    yield show_text(
+        line("status commit branch" if status.branch else "status commit", commit=status.commit, branch=status.branch)
+    )
+    yield line("status objects", counts=_counts(status.objects))
+    yield line("status files", counts=_counts(status.files))
     if status.partial_bytes:
-        yield f"partials  {show_size(status.partial_bytes)} of objects that are not whole yet"
+        yield line("status partials", size=show_size(status.partial_bytes))
     if status.unfinished:
-        yield "a move to another commit was interrupted: run the same command again to finish it"
+        yield line("status unfinished")
 
 
 def _counts(counts: Mapping[State, int]) -> str:
     total = sum(counts.values())
-    others = [f"{counts[state]:,} {state.value}" for state in State if counts.get(state)]
-    return f"{total:,}: {', '.join(others)}" if others else "none"
+    each = [line(_STATES[state], number=counts[state]) for state in State if counts.get(state)]
+    return line("status counts", total=total, counts=", ".join(each)) if each else line("status counts none")
+
+
+_STATES = {
+    State.PRESENT: "status present",
+    State.POINTER: "status pointer",
+    State.MISSING: "status missing",
+    State.EDITED: "status edited",
+    State.UNVERIFIED: "status unverified",
+}
 
 
 def status_data(status: Status) -> dict[str, object]:
@@ -151,32 +169,33 @@ def _kind(file: LockedFile) -> str:
 def exported_lines(made: Exported, how: str) -> Iterator[str]:
     """What the list holds, and what is to be done with it."""
     listing = made.listing
-    count = count_of(len(listing.items), "object")
-    yield f"{count} of {show_size(made.size)} missing in {show_text(str(made.path))}"
+    objects, size = counted("object", len(listing.items)), show_size(made.size)
+    yield show_text(line("exported", objects=objects, size=size, path=made.path))
     if listing.expires:
-        yield f"the addresses are good until {listing.expires}, for whoever has them"
+        yield line("exported expiring", expires=listing.expires)
     if listing.items:
-        yield show_text(f"in a directory of its own: {how}")
-        yield show_text(f"then: hfclone import THAT_DIRECTORY --into {shlex.quote(str(made.path))}")
+        yield show_text(line("exported how", how=how))
+        yield show_text(line("exported then", path=shlex.quote(str(made.path))))
 
 
 def imported_lines(made: Imported) -> Iterator[str]:
     """One line for each file that was used, or looked as if it could be."""
     for one in made.objects:
-        yield f"object    {show_path(one.path)}  (from {show_text(str(one.source))})"
+        yield show_text(line("imported object", path=show_path(one.path), source=one.source))
     for one in made.partials:
-        yield f"partial   {show_path(one.path)}  ({show_size(one.size)} from {show_text(str(one.source))})"
+        size = show_size(one.size)
+        yield show_text(line("imported partial", path=show_path(one.path), size=size, source=one.source))
     for unused in made.unused:
-        yield show_text(f"unused    {unused.path}  ({unused.reason})")
+        yield show_text(line("imported unused", path=unused.path, reason=unused.reason))
 
 
 def lacking_line(made: Imported) -> str:
     """What is left to do."""
     if not made.missing:
-        return "no object is missing"
+        return line("imported all")
     size = show_size(sum(pointer.size for pointer in made.missing))
-    there = show_text(shlex.quote(str(made.path)))
-    return f"{count_of(len(made.missing), 'object')} of {size} missing still: 'hfclone fetch {there}' gets the rest"
+    objects, path = counted("object", len(made.missing)), shlex.quote(str(made.path))
+    return show_text(line("imported lacking", objects=objects, size=size, path=path))
 
 
 def imported_data(made: Imported) -> dict[str, object]:

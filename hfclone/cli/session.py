@@ -31,6 +31,7 @@ from hfclone.cli.tally import Tally
 from hfclone.errors import CannotWrite, HfcloneError
 from hfclone.events import Event, Failed, OnEvent
 from hfclone.settings import Progress, Settings, Verbosity
+from hfclone.wording import line, phrase
 
 __all__ = ["Session", "fail_early", "fail_unforeseen", "make_streams_safe", "say", "write_data", "write_line"]
 
@@ -63,7 +64,7 @@ class Session:
         except OutputClosed:
             return EXIT_BROKEN_PIPE
         except KeyboardInterrupt:
-            return self._interrupted("interrupted", EXIT_INTERRUPTED)
+            return self._interrupted("", EXIT_INTERRUPTED)
         except Ended as end:
             return self._interrupted(Signals(end.number).name, end.exit_code)
         except HfcloneError as error:
@@ -83,11 +84,11 @@ class Session:
         code = exit_code(error)
         if self._json:
             self._tell_json({**error_data(error), "exit": code})
-        for line in error_lines(error, self._name):
-            say(line)
+        for text in error_lines(error, self._name):
+            say(text)
         if self._verbosity >= Verbosity.VERBOSE and error.__cause__ is not None:
             cause = without_secrets(repr(error.__cause__))
-            say(f"  cause: {cause}".encode("ascii", "backslashreplace").decode())
+            say(line("cause", cause=cause.encode("ascii", "backslashreplace").decode()))
         return code
 
     def _name(self, error: HfcloneError) -> Sequence[str]:
@@ -100,8 +101,8 @@ class Session:
         lines = interrupted_lines(signal)
         if self._json:
             self._tell_json({"code": "interrupted", "message": lines[0], "hint": "", "fields": {}, "exit": code})
-        for line in lines:
-            say(line)
+        for text in lines:
+            say(text)
         return code
 
     def fail_by_bug(self, error: Exception) -> int:
@@ -111,8 +112,8 @@ class Session:
             self._tell_json(
                 {"code": "bug", "message": without_secrets(str(error)), "hint": "", "fields": fields, "exit": EXIT_BUG}
             )
-        for line in bug_lines(error, with_traceback=self._verbosity >= Verbosity.VERBOSE):
-            say(line)
+        for text in bug_lines(error, with_traceback=self._verbosity >= Verbosity.VERBOSE):
+            say(text)
         return EXIT_BUG
 
     def _tell_json(self, data: dict[str, object]) -> None:
@@ -144,7 +145,7 @@ def _expect_current_directory() -> None:
     try:
         Path.cwd()
     except OSError as error:
-        raise CannotWrite("the current directory", error.strerror or str(error)) from error
+        raise CannotWrite(phrase("current-directory"), error.strerror or str(error)) from error
 
 
 def _terminal_view(settings: Settings, stream: TextIO) -> View:
@@ -198,15 +199,15 @@ def _occupy_standard_files() -> None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
-def say(line: str) -> None:
+def say(text: str) -> None:
     """One line on stderr; if nobody can read it any more, the run still goes on."""
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(text, file=sys.stderr, flush=True)
     except OSError:
         pass  # the terminal is gone (SIGHUP ignored by nohup, a closed pipe)
 
 
-def write_line(line: str) -> None:
+def write_line(text: str) -> None:
     """One line of data on stdout.
 
     Raises:
@@ -214,7 +215,7 @@ def write_line(line: str) -> None:
         CannotWrite: the system refuses.
     """
     with _stdout_may_fail():
-        print(line, flush=True)
+        print(text, flush=True)
 
 
 def write_data(data: bytes) -> None:

@@ -9,6 +9,7 @@ from hfclone.events import Event, Failed, Planned, Position, Started, Verified
 from hfclone.plan import Plan
 from hfclone.pointer import Oid
 from hfclone.treepaths import show_path
+from hfclone.wording import line
 
 __all__ = ["Tally"]
 
@@ -104,8 +105,9 @@ class Tally:
     def summary(self, now: float) -> str:
         """``1.20 GB of 4.00 GB  12.3 MB/s  3 min 48 s left``."""
         left = self.left(now)
-        end = "time left unknown" if left is None else f"{show_duration(left)} left"
-        return f"{show_size(self.position)} of {show_size(self.total)}  {show_rate(self.rate(now))}  {end}"
+        end = line("left unknown") if left is None else line("left", time=show_duration(left))
+        done, total, rate = show_size(self.position), show_size(self.total), show_rate(self.rate(now))
+        return line("summary", done=done, total=total, rate=rate, left=end)
 
     def name(self, oid: str) -> str:
         """The first path of an object, safe to show; its oid where no plan has told."""

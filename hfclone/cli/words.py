@@ -1,18 +1,19 @@
 """Facts as text for people: sizes, times, names, and the lines that every view says alike. Pure.
 
-Sizes are decimal (1 kB is 1000 bytes), as hubs and disk makers write them.
+The sentences stand in ``hfclone.wording``. Sizes are decimal (1 kB is 1000 bytes), as hubs and disk makers
+write them.
 """
 
 from __future__ import annotations
 
 import unicodedata
 
-from hfclone.events import Pinned, Report, Reused, Shared, Waiting
+from hfclone.events import EndpointTally, Pinned, Report, Reused, Shared, Waiting, Working
 from hfclone.plan import Plan
+from hfclone.wording import counted, line, measured
 
 __all__ = [
     "columns",
-    "count_of",
     "cut",
     "fit",
     "missing_line",
@@ -25,6 +26,7 @@ __all__ = [
     "show_size",
     "show_text",
     "waiting_line",
+    "working_line",
 ]
 
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
@@ -33,17 +35,17 @@ _UNITS = ("kB", "MB", "GB", "TB", "PB")
 def show_size(count: float) -> str:
     """Three significant digits: ``512 B``, ``1.23 MB``, ``45.6 GB``."""
     if count < 999.5:
-        return f"{count:.0f} B"
+        return measured(f"{count:.0f}", "B")
     for unit in _UNITS:
         count /= 1000
         if count < 999.5 or unit == _UNITS[-1]:
             break
-    return f"{count:.{2 if count < 9.995 else 1 if count < 99.95 else 0}f} {unit}"
+    return measured(f"{count:.{2 if count < 9.995 else 1 if count < 99.95 else 0}f}", unit)
 
 
 def show_rate(rate: float) -> str:
     """Bytes a second."""
-    return f"{show_size(rate)}/s"
+    return measured(show_size(rate), "rate")
 
 
 def show_duration(seconds: float) -> str:
@@ -52,8 +54,9 @@ def show_duration(seconds: float) -> str:
     for size, unit, part, lesser in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:
             rest = whole % size // part
-            return f"{whole // size} {unit}" + (f" {rest} {lesser}" if rest else "")
-    return f"{whole} s"
+            first = measured(f"{whole // size}", unit)
+            return f"{first} {measured(str(rest), lesser)}" if rest else first
+    return measured(str(whole), "s")
 
 
 def show_text(text: str) -> str:
@@ -105,68 +108,75 @@ def _columns_of(char: str) -> int:
 
 def pinned_line(event: Pinned) -> str:
     """Which commit, and who said so."""
-    asked = event.revision or "the default branch"
-    who = f" ({asked}, says {event.endpoint})" if event.endpoint else " (as given)"
-    return show_text(f"{event.pin.repo} at commit {event.pin.commit}{who}")
+    repo, commit = event.pin.repo, event.pin.commit
+    if not event.endpoint:
+        return show_text(line("pinned given", repo=repo, commit=commit))
+    fields = {"repo": repo, "commit": commit, "revision": event.revision, "endpoint": event.endpoint}
+    return show_text(line("pinned" if event.revision else "pinned default", **fields))
 
 
 def plan_lines(plan: Plan) -> tuple[str, ...]:
     """What will be fetched, and whether the disk has room."""
-    left_out = f" ({plan.unselected:,} more stay as pointers)" if plan.unselected else ""
+    objects, size = counted("large object", plan.objects), show_size(plan.total_bytes)
+    fetch = {"size": show_size(plan.fetch_bytes), "objects": counted("object", len(plan.missing))}
     return (
-        f"{count_of(plan.objects, 'large object')}, {show_size(plan.total_bytes)}{left_out}",
-        (
-            f"to fetch: {show_size(plan.fetch_bytes)} in {count_of(len(plan.missing), 'object')}"
-            f"; here: {show_size(plan.here_bytes)}"
-        ),
-        f"disk: {show_size(plan.need_bytes)} needed, {show_size(plan.free)} free",
+        line("plan partly" if plan.unselected else "plan", objects=objects, size=size, unselected=plan.unselected),
+        line("plan fetch", **fetch, here=show_size(plan.here_bytes)),
+        line("plan disk", need=show_size(plan.need_bytes), free=show_size(plan.free)),
     )
 
 
 def missing_line(plan: Plan) -> str:
     """What is looked for, where nothing is fetched."""
-    missing = f"{show_size(plan.fetch_bytes)} in {count_of(len(plan.missing), 'object')}"
-    return f"{count_of(plan.objects, 'large object')}, {show_size(plan.total_bytes)}; missing: {missing}"
+    objects, size = counted("large object", plan.objects), show_size(plan.total_bytes)
+    missing, lacking = show_size(plan.fetch_bytes), counted("object", len(plan.missing))
+    return line("plan missing", objects=objects, size=size, missing=missing, lacking=lacking)
 
 
 def reused_line(event: Reused) -> str:
     """What need not be fetched."""
-    return show_text(f"reused {count_of(event.objects, 'object')}, {show_size(event.size)}, from {event.place}")
+    objects, size = counted("object", event.objects), show_size(event.size)
+    return show_text(line("reused", objects=objects, size=size, place=event.place))
 
 
 def waiting_line(event: Waiting) -> str:
     """For what, until when, and that nothing is lost by stopping."""
-    end = "never gives up" if event.gives_up_in is None else f"gives up in {show_duration(event.gives_up_in)}"
-    return show_text(f"waiting {show_duration(max(1.0, event.seconds))}: {event.reason}; {end}; Ctrl-C is safe")
+    time = show_duration(max(1.0, event.seconds))
+    if event.gives_up_in is None:
+        return show_text(line("waiting", time=time, reason=event.reason))
+    return show_text(line("waiting until", time=time, reason=event.reason, end=show_duration(event.gives_up_in)))
+
+
+def working_line(event: Working) -> str:
+    """Local or git work, with its end where it is known."""
+    if not event.total and not event.done:
+        return show_text(event.what)
+    fields = {"what": event.what, "done": event.done, "total": event.total}
+    return show_text(line("working of" if event.total else "working", **fields))
 
 
 def shared_line(event: Shared) -> str:
     """What another tool finds now, and what that took of the disk."""
-    lacking = f" ({event.lacking:,} are not here)" if event.lacking else ""
-    way = f", large files by {event.way}" if event.way else ""
-    took = f"{show_size(event.disk_bytes)} of disk{way}"
-    return show_text(f"{event.form}: {count_of(event.files, 'file')}{lacking} in {event.path}; took {took}")
+    files = counted("file", event.files)
+    if event.lacking:
+        files = line("shared files", files=files, lacking=event.lacking)
+    disk = line("shared disk by" if event.way else "shared disk", size=show_size(event.disk_bytes), way=event.way)
+    return show_text(line("shared", form=event.form, files=files, path=event.path, disk=disk))
 
 
 def report_lines(report: Report) -> tuple[str, ...]:
     """How the run ended."""
-    left_out = f"; {report.unselected:,} stay as pointers" if report.unselected else ""
+    objects, left = counted("object", report.objects), report.unselected
+    fetched, reused = show_size(report.fetched_bytes), show_size(report.reused_bytes)
     return (
-        f"done: {report.pin.repo} at commit {report.pin.commit}",
-        f"{count_of(report.objects, 'object')} verified and in place{left_out}",
-        (
-            f"fetched {show_size(report.fetched_bytes)}, reused {show_size(report.reused_bytes)}"
-            f", in {show_duration(report.seconds)}"
-        ),
-        *(
-            show_text(f"  {tally.endpoint}: {show_size(tally.sent)}, {count_of(tally.failures, 'failure')}")
-            for tally in report.endpoints
-            if tally.sent or tally.failures
-        ),
-        f"checkout: {show_text(str(report.path))}",
+        line("done", repo=report.pin.repo, commit=report.pin.commit),
+        line("done objects partly" if left else "done objects", objects=objects, unselected=left),
+        line("done bytes", fetched=fetched, reused=reused, time=show_duration(report.seconds)),
+        *(_tally_line(tally) for tally in report.endpoints if tally.sent or tally.failures),
+        line("done checkout", path=show_text(str(report.path))),
     )
 
 
-def count_of(number: int, noun: str) -> str:
-    """``1 object``, ``1,200 objects``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def _tally_line(tally: EndpointTally) -> str:
+    size, failures = show_size(tally.sent), counted("failure", tally.failures)
+    return show_text(line("done endpoint", endpoint=tally.endpoint, size=size, failures=failures))

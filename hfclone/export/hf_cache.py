@@ -32,6 +32,7 @@ from hfclone.plan import Plan
 from hfclone.selection import select
 from hfclone.settings import Settings, has_cache_links, hub_cache
 from hfclone.stamps import Stamps
+from hfclone.wording import phrase
 from hfclone.worktree import Kind, WorkTree
 
 __all__ = ["fill_cache", "foretell"]
@@ -113,9 +114,9 @@ def _told(
     way = way_between(state, layout.blobs, choice)
     need = small + (large if way is CacheLink.COPY else 0)
     if large and way is CacheLink.HARDLINK:
-        on_event(Warned("cache-hardlink", _HARDLINK_WARNING.format(need=large)))
+        on_event(Warned("cache-hardlink", {"need": large}))
     if large and way is CacheLink.COPY and choice is CacheLink.AUTO:
-        on_event(Warned("cache-copies", _COPY_WARNING.format(folder=layout.folder, need=large)))
+        on_event(Warned("cache-copies", {"folder": layout.folder, "need": large}))
     free = disk_usage(layout.blobs).free
     if need and need + _SPARE_BYTES > free:
         raise DiskFull(str(layout.folder), need + _SPARE_BYTES, free)
@@ -184,13 +185,12 @@ class _Filling:
         """Those where nothing stands, or something else."""
         standing = [(place, _stat(place.target)) for place in places]
         to_read = sum(place.one.size for place, stat in standing if stat and self._has_to_read(place, stat))
-        steps = ByteCount("verifying the cache", to_read, self._on_event)
+        steps = ByteCount(phrase("cache-verifying"), to_read, self._on_event)
         for place, stat in standing:
             if stat is None:
                 yield place
             elif not self._is_right(place, stat, steps):
-                text = f"{place.target} was in the Hub cache with other bytes than its name says; it is replaced"
-                self._on_event(Warned("cache-damaged", text))
+                self._on_event(Warned("cache-damaged", {"path": place.target}))
                 yield place
 
     def _has_to_read(self, place: _Place, stat: os.stat_result) -> bool:
@@ -237,13 +237,13 @@ class _Filling:
                 _sync(fresh)
                 self._put(place, fresh)
             done += len(batch)
-            self._on_event(Working("small files", done, len(sizes)))
+            self._on_event(Working(phrase("small-files"), done, len(sizes)))
 
     def _put_large(self, places: Iterable[_Place], way: CacheLink) -> None:
         listed = list(places)
         sharer = Sharer(self._tree, self._here.commit, way)
         total = sum(place.one.size for place in listed)
-        steps = ByteCount("filling the cache", total if way is CacheLink.COPY else 0, self._on_event)
+        steps = ByteCount(phrase("cache-filling"), total if way is CacheLink.COPY else 0, self._on_event)
         for place in listed:
             fresh = self._half_done.name()
             sharer.bring(place.one, fresh, steps)
@@ -289,13 +289,6 @@ class _Filling:
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.is_file() or file.read_bytes() != commit:
             self._half_done.written(commit).replace(file)
-
-
-_HARDLINK_WARNING = (
-    "each large file is one file with two names, in the checkout and in the Hub cache, and read-only: a program that "
-    "edits it in place all the same spoils both; --cache-link copy takes {need:,} bytes more"
-)
-_COPY_WARNING = "large files cannot be shared with {folder}; copies take {need:,} bytes"
 
 
 def _sync(file: Path) -> None:

@@ -21,6 +21,7 @@ from hfclone.overview import Look, State
 from hfclone.pointer import Pointer
 from hfclone.stamps import Stamps
 from hfclone.treepaths import Folding, Platform, check_tree, show_path
+from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
 
 __all__ = ["Holding", "read_holdings", "refuse_edits"]
@@ -69,7 +70,7 @@ def read_holdings(here: Existing, tree: WorkTree, on_event: OnEvent) -> tuple[Ho
         size = (sizes[entry.oid] or 0) if pointer is None else pointer.size
         state = look.at_file(entry) if pointer is None else look.at_object(entry.path, pointer)
         found.append(Holding(entry.path, entry.oid, size, pointer, state, tree.look(entry.path).stat))
-    steps = ByteCount("verifying", sum(one.size for one in found if one.state is State.UNVERIFIED), on_event)
+    steps = ByteCount(phrase("verifying"), sum(one.size for one in found if one.state is State.UNVERIFIED), on_event)
     return tuple(_read(one, tree, stamps, steps) if one.state is State.UNVERIFIED else one for one in found)
 
 

@@ -21,6 +21,7 @@ from hfclone.export.hub_layout import CACHEDIR_TAG, LOCAL_STATE, metadata_text, 
 from hfclone.export.sharing import translated
 from hfclone.overview import State
 from hfclone.treepaths import show_path
+from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
 
 __all__ = ["note_local_dir"]
@@ -73,11 +74,10 @@ class _Notes:
             text = metadata_text(commit, one.etag, _good_until(one))
             self._put(b"download/" + one.path + b".metadata", text)
             if number % _TELL_EVERY == 0 or number == len(present):
-                on_event(Working("notes", number, len(present)))
+                on_event(Working(phrase("notes"), number, len(present)))
         if self._left:
             names = ", ".join(map(show_path, self._left[:3]))
-            said = f"the repo has {len(self._left)} file(s) of huggingface_hub's own names, which stay: {names}"
-            on_event(Warned("local-dir-committed", said))
+            on_event(Warned("local-dir-committed", {"number": len(self._left), "names": names}))
         return self._taken
 
     def _put(self, name: bytes, data: bytes, *, once: bool = False) -> None:

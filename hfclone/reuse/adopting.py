@@ -22,6 +22,7 @@ from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
 from hfclone.reuse.searching import Found, found_by_name, found_by_size
 from hfclone.transfer import Arrived
+from hfclone.wording import phrase
 from hfclone.worktree import WRITE_BITS, share_blocks
 
 __all__ = ["Adopted", "Adopter", "Unlike", "Unused", "reuse"]
@@ -69,7 +70,7 @@ def reuse(
             if isinstance(found, Adopted):
                 yield found.arrived
             elif isinstance(found, Unused):
-                on_event(Warned("not-reused", f"{found.path} was not used: {found.reason}"))
+                on_event(Warned("not-reused", {"path": found.path, "reason": found.reason}))
         taken = [pointer for oid, pointer in before.items() if oid not in left]
         if taken:
             on_event(Reused(str(place), len(taken), sum(pointer.size for pointer in taken)))
@@ -89,17 +90,17 @@ class Adopter:
         """Look for the objects of ``left`` in the file or folder ``place``; what is found leaves ``left``."""
         named = list(found_by_name(place, left.values()))
         for one in self._each(named, left):
-            yield Unused(one.path, f"its sha256 is {one.sha256}") if isinstance(one, Unlike) else one
+            yield Unused(one.path, phrase("its-sha256", sha256=one.sha256)) if isinstance(one, Unlike) else one
         if left:
             known = {found.path for found in named}
             sized = found_by_size(place, left.values(), lambda count: self._looking(place, count))
             yield from self._each([found for found in sized if found.path not in known], left)
 
     def _looking(self, place: Path, count: int) -> None:
-        self._on_event(Working(f"looking through {place}: files", count, 0))
+        self._on_event(Working(phrase("looking", place=place), count, 0))
 
     def _each(self, listed: Sequence[Found], left: dict[Oid, Pointer]) -> Iterator[Adopted | Unused | Unlike]:
-        progress = ByteCount("taking what is here", sum(found.size for found in listed), self._on_event)
+        progress = ByteCount(phrase("adopting"), sum(found.size for found in listed), self._on_event)
         for found in listed:
             if not any(pointer.size == found.size for pointer in left.values()):
                 progress.advance(found.size)
@@ -186,7 +187,7 @@ def _is_same(now: os.stat_result, before: os.stat_result) -> bool:
 
 
 def _changed() -> OSError:
-    return OSError(errno.EBUSY, "it was changed just now")
+    return OSError(errno.EBUSY, phrase("changed-just-now"))
 
 
 def _sha256(descriptor: int, size: int, progress: ByteCount) -> Oid:

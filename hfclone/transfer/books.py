@@ -16,6 +16,7 @@ from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
 from hfclone.transfer.pool import Lease, Pool, Task
 from hfclone.transfer.trust import Trust
+from hfclone.wording import phrase
 
 __all__ = ["TELL_BYTES", "Books", "Item", "Trial"]
 
@@ -138,4 +139,4 @@ class Books:
         if not moved and self.read - self._told < TELL_BYTES:
             return ()
         self._told = self.read
-        return moved or [Working("verifying", self.read, 0)]
+        return moved or [Working(phrase("verifying"), self.read, 0)]

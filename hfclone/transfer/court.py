@@ -24,6 +24,7 @@ from hfclone.transfer.choice import Chooser
 from hfclone.transfer.pool import Lease, Task
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.tempo import Tempo
+from hfclone.wording import phrase
 
 __all__ = ["Court"]
 
@@ -225,7 +226,7 @@ class Court:
         asked = [e for e in self.board.endpoints if not self.board.lacks(e, FILES)] or list(self.board.endpoints)
         until, endpoint = min(((self.board.ready_at(e), e) for e in asked), key=lambda pair: pair[0])
         error = self.board.last_error(endpoint)
-        reason = str(error) if error else f"waiting for {endpoint}"
+        reason = str(error) if error else phrase("waiting-for", endpoint=endpoint)
         if until > max(now, self.board.bytes_ready_at(endpoint)):
-            reason = f"{endpoint} allows no further request until then"
+            reason = phrase("not-yet", endpoint=endpoint)
         return max(0.0, until - now), reason

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hfclone.measures import Window
+from hfclone.wording import phrase
 
 __all__ = ["Hours", "Pace", "Tempo"]
 
@@ -142,4 +143,4 @@ class Hours:
     @property
     def reason(self) -> str:
         """Why nothing moves outside it, and until when."""
-        return f"fetching only in the window {self.window}"
+        return phrase("window", window=self.window)

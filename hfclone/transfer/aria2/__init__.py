@@ -100,7 +100,7 @@ class Aria2Transfer:
             try:
                 downloads = self._begin(wanted, stack)
             except CannotRun as error:
-                on_event(Warned("no-aria2c", f"aria2c: {error}; the built-in fetcher does the work"))
+                on_event(Warned("no-aria2c", {"reason": str(error)}))
                 left = list(wanted.objects)
             else:
                 run = self._run(downloads, wanted, web, on_event)
@@ -185,7 +185,7 @@ def _through(run: Run, web: Web, on_event: OnEvent) -> Generator[Arrived | Faile
     try:
         yield from run.outcomes()
     except Lost as error:
-        on_event(Warned("aria2c-lost", f"aria2c: {error}; the built-in fetcher goes on from what arrived"))
+        on_event(Warned("aria2c-lost", {"reason": str(error)}))
         yield from run.take_back()
     finally:
         run.stop()

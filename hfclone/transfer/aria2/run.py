@@ -36,6 +36,7 @@ from hfclone.transfer.choice import PROBE_SECONDS
 from hfclone.transfer.court import DISK_WAIT, QUIET_SECONDS
 from hfclone.transfer.sources import BATCH_OBJECTS, Source, Sources
 from hfclone.transfer.tempo import Hours
+from hfclone.wording import phrase
 
 __all__ = ["Kit", "Run"]
 
@@ -405,9 +406,10 @@ class Run:
             self._verdicts.unexplained(task, task.last)
         if task.last.code in _LOCAL or task.vain >= IN_VAIN:
             self._misses += 1
-            self._leave(task, f"aria2c cannot: {task.last.text or f'error {task.last.code}'}")
+            said = task.last.text or phrase("aria2c-error", number=task.last.code)
+            self._leave(task, phrase("aria2c-cannot", reason=said))
             if self._misses >= MISSES:
-                raise Lost(f"it fails where others would not ({task.last.text or f'error {task.last.code}'})")
+                raise Lost(phrase("aria2c-only-fails", reason=said))
 
     def _hashed(self, task: Task, actual: str) -> None:
         """All of it is here: it is right, or it is fetched anew."""
@@ -433,7 +435,8 @@ class Run:
 
     def _leave(self, task: Task, why: str) -> None:
         """Leave an object to the built-in fetcher."""
-        self._on_event(Demoted("aria2c", f"object {task.pointer.oid[:12]}", f"{why}; the built-in fetcher fetches it"))
+        what = phrase("object", oid=task.pointer.oid[:12])
+        self._on_event(Demoted("aria2c", what, phrase("left-to-built-in", reason=why)))
         task.close()
         self._tasks.remove(task)
         self.left.append(task.pointer)
@@ -467,7 +470,7 @@ class Run:
         before, self._read = self._read, self._kit.crew.read
         if self._read - self._told >= TELL_BYTES:
             self._told = self._read
-            self._on_event(Working("verifying", self._read, 0))
+            self._on_event(Working(phrase("verifying"), self._read, 0))
         return self._read > before
 
     def _suspend(self) -> None:
@@ -514,9 +517,9 @@ class Run:
         asked = [e for e in board.endpoints if not board.lacks(e, FILES)] or list(board.endpoints)
         until, endpoint = min(((board.ready_at(e), e) for e in asked), key=lambda pair: pair[0])
         error = board.last_error(endpoint)
-        reason = str(error) if error else f"waiting for {endpoint}"
+        reason = str(error) if error else phrase("waiting-for", endpoint=endpoint)
         if until > max(now, board.bytes_ready_at(endpoint)):
-            reason = f"{endpoint} allows no further request until then"
+            reason = phrase("not-yet", endpoint=endpoint)
         return max(0.0, until - now), reason
 
     # --- helpers --------------------------------------------------------------------------------

@@ -1,0 +1,118 @@
+"""What each error says, by its code, and behind ``CODE hint`` what the user can do about it.
+
+A variant has the name that the error's ``variant`` gives: ``CODE VARIANT``, ``CODE VARIANT hint``; where it
+changes but one of the two, the other is the code's own. Fields are the error's, and what its ``words`` adds.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ERRORS"]
+
+ERRORS = {
+    "hfclone-error": "hfclone failed",
+    # the request
+    "bad-repo-spec": "{given!r} does not name a repo: {reason}",
+    "bad-repo-spec hint": "write org/name, datasets/org/name, org/name@revision, or paste the page's URL",
+    "bad-option": "{option} {given!r}: {reason}",
+    "bad-option switch": "{option}: {reason}",
+    "bad-option hint": "see hfclone --help",
+    "bad-settings": "{path}: {key}: {reason}",
+    "bad-settings whole": "{path}: {reason}",
+    "bad-settings hint": "{suggestion}",
+    "bad-lockfile": "{file} is no lockfile of hfclone's: {where}: {reason}",
+    "bad-lockfile hint": "take an unchanged copy of it, or make it anew with 'hfclone lock'",
+    "not-imported": "nothing that {path} lacks is in {files}",
+    "not-imported hint": "'hfclone ls' lists the sizes and sums of what is wanted; the files were left as they are",
+    "quant-not-found": "no GGUF file is {quants}",
+    "quant-not-found hint": "there are {there}",
+    "quant-not-found none hint": (
+        "the repo has no GGUF files with a quantisation in their names; choose with --include"
+    ),
+    # the far side says no
+    "repo-not-found": "{endpoint} knows no {repo}, or it is private",
+    "repo-not-found hint": ("check the name at {page}; for a private repo log in with 'hf auth login' or set HF_TOKEN"),
+    "repo-disabled": "{endpoint} has disabled {repo}",
+    "repo-disabled hint": "see {page}; only the hub or the repo's owner can lift this",
+    "revision-not-found": "{repo} has no revision {revision!r} at {endpoint}",
+    "revision-not-found hint": "its branches and tags are listed at {page}/refs",
+    "path-not-found": "{repo} has no {path!r} at commit {commit}",
+    "path-not-found hint": "its files are listed at {page}/tree/{commit}",
+    "revision-ambiguous": "{revision!r} names more than one commit of {repo}: {candidates}",
+    "revision-ambiguous hint": "write more digits of the commit",
+    "access-denied": "{repo} is gated at {endpoint}, and no token was sent",
+    "access-denied hint": "ask for access at {page}, then log in with 'hf auth login' or set HF_TOKEN",
+    "access-denied with-token": "{repo} is gated at {endpoint}, and your account is not on its list",
+    "access-denied with-token hint": "ask for access at {page}, then run the same command again",
+    "bad-token": "{endpoint} does not accept the token: it is wrong or has expired",
+    "bad-token hint": "log in again with 'hf auth login', or unset HF_TOKEN to go without a token",
+    "object-missing": "{endpoint} does not have object {oid}",
+    "object-missing hint": "another --mirror may have it",
+    "not-served": "{endpoint} does not serve {service} (HTTP {status})",
+    # the bytes did not arrive
+    "unreachable": "cannot reach {endpoint}: {reason}",
+    "unreachable hint": "check the network and the name; --mirror adds another source",
+    "unreachable proxy": "cannot reach {endpoint} through the proxy {proxy}: {reason}",
+    "unreachable proxy hint": "check the proxy, the network and the name; --mirror adds another source",
+    "bad-redirect": "{endpoint} redirects to {target}: {reason}",
+    "truncated": "{endpoint} closed the connection after {got} of {want} bytes",
+    "stalled": "{endpoint} sent nothing for {seconds:.0f} s",
+    "range-refused": "{endpoint} was asked for bytes {asked} and answered {answered}",
+    "rate-limited": "{endpoint} asks us to slow down (HTTP 429)",
+    "rate-limited hint": "a token raises the hub's limits; hfclone waits and goes on by itself",
+    "server-fault": "{endpoint} answered HTTP {status}",
+    "server-fault login hint": ("a proxy or a captive portal may want you to log in: open {endpoint} in a browser"),
+    "not-the-object": "{endpoint} sent something else in place of the file: {reason}",
+    "not-the-object hint": "a captive portal or a proxy may want you to log in: open the URL in a browser",
+    "other-file": "{endpoint} sent something else in place of the file: {reason}",
+    "other-file hint": "another --mirror may have the right one",
+    "url-expired": "a signed URL of {endpoint} has expired (HTTP {status})",
+    # the bytes arrived and are wrong
+    "hash-mismatch": "object {oid} arrived with sha256 {actual} (from {endpoints})",
+    "hash-mismatch hint": "the bytes were not kept; try another --mirror, or none",
+    "wrong-bytes": "{endpoint} sent wrong bytes of object {oid}; they were replaced",
+    "wrong-bytes hint": "leave this endpoint out if it happens again",
+    "bad-pointer": "{path} claims to be a git LFS pointer and is not one: {reason}",
+    "bad-pointer hint": "tell the repo's owner; nothing of it was fetched",
+    "unsafe-path": "the repo holds a path that must not be written here: {path!r} ({reason})",
+    "unsafe-path hint": "nothing was written; tell the repo's owner",
+    "bad-tree": "git refuses what {endpoint} sent for commit {commit}: {reason}",
+    "bad-tree hint": ("leave this endpoint out; if others send the same, the repo itself is unsafe: tell its owner"),
+    "not-as-locked": "{path} is not what the lockfile pins: {endpoint} {reason}",
+    "not-as-locked hint": "it was not kept; leave this endpoint out, or name another --mirror",
+    "not-as-committed": "{wrong} file(s) of {path} are not those of commit {commit}",
+    "not-as-committed hint": (
+        "'hfclone verify --repair' fetches what is damaged or missing, and keeps edits; "
+        "with --backup it moves them aside, and fetches what they were"
+    ),
+    # this machine cannot
+    "disk-full": "{path} needs {need:,} bytes and has {free:,} bytes free",
+    "disk-full hint": "free {short:,} bytes or choose another directory, then run the same command again",
+    "checkout-busy": "{path} is in use by {owner}",
+    "checkout-busy hint": "wait for it to end, or stop it",
+    "not-a-checkout": "{path} is not a checkout of hfclone's: {reason}",
+    "not-a-checkout hint": "{suggestion}",
+    "other-checkout": "{path} is a checkout of {holds}, not of {asked}",
+    "other-checkout hint": "name another directory",
+    "conflicts": "{path} holds files that are not the repo's: {paths}",
+    "conflicts many": "{path} holds files that are not the repo's: {paths} and {more} more",
+    "conflicts hint": "nothing was touched; move them away, or undo your changes, and run the command again",
+    "own-commits": "branch {branch!r} of {path} holds commits that are not the repo's",
+    "own-commits hint": "nothing was touched; check out another branch, or name another directory",
+    "foreign-origin": "{path} comes from {origin}: {reason}",
+    "foreign-origin hint": (
+        "name its host with --endpoint or --mirror; 'git pull' and 'hfclone fetch' go with any host"
+    ),
+    "cannot-write": "cannot write {path}: {reason}",
+    "cannot-write hint": "check the directory's owner and rights, or name another one",
+    "cannot-read": "cannot read {path}: {reason}",
+    "cannot-read hint": "its disk may fail: see what the system's log says, and name a directory on another one",
+    "no-reflink": "the file system of {path} cannot share blocks between files: {reason}",
+    "no-reflink hint": ("choose --lfs-store none (content in the work tree alone), copy (twice the disk) or hardlink"),
+    "git-failed": "git {command} failed ({status}): {stderr}",
+    "tool-missing": "{name} is not installed: {why}",
+    "tool-missing hint": "install {name} (on Debian and Ubuntu: apt install {name}) and run the command again",
+    # patience ran out
+    "incomplete": "{missing} object(s) of {path} could not be fetched",
+    "incomplete hint": "everything that arrived is kept: run the same command again to go on",
+    "incomplete final hint": "everything else is in place; {hints}",
+}
