@@ -154,8 +154,7 @@ class WorkTree:
             CannotWrite: something else stands there by now, or the system refuses.
             DiskFull: no room.
         """
-        if not self.look(path).is_same(expected):
-            raise CannotWrite(show_path(path), "it was changed while hfclone worked on it")
+        self._expect(path, expected)
         try:
             name, handle = self._leaf(path, make=True)
             if expected.kind is Kind.DIRECTORY:
@@ -203,11 +202,19 @@ class WorkTree:
         except OSError as error:
             raise self._translated(error, path) from error
 
-    def remove(self, path: bytes) -> None:
-        """Remove the file, link or empty directory at ``path``, and the directories that are empty then."""
+    def remove(self, path: bytes, expected: Standing) -> None:
+        """Remove the file, link or empty directory at ``path``, and the directories that are empty then.
+
+        ``expected`` is what the caller saw there last.
+
+        Raises:
+            CannotWrite: another file stands there by now, or the system refuses.
+        """
+        if expected.kind is not Kind.DIRECTORY:  # of one, only what is empty goes
+            self._expect(path, expected)
         try:
             name, handle = self._leaf(path)
-            if _kind(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode) is Kind.DIRECTORY:
+            if expected.kind is Kind.DIRECTORY:
                 os.rmdir(name, dir_fd=handle)
             else:
                 os.unlink(name, dir_fd=handle)
@@ -217,15 +224,19 @@ class WorkTree:
             raise self._translated(error, path) from error
         self._prune(path)
 
-    def take(self, path: bytes, target: Path) -> None:
-        """Rename the file at ``path`` to ``target``, out of the tree; on another file system it is removed."""
+    def take(self, path: bytes, target: Path, expected: Standing) -> None:
+        """Rename the file at ``path`` to ``target``, out of the tree; on another file system it is removed.
+
+        ``expected`` is what the caller saw there last. Raises as ``remove``.
+        """
+        self._expect(path, expected)
         try:
             name, handle = self._leaf(path)
             os.replace(name, target, src_dir_fd=handle)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise self._translated(error, path) from error
-            self.remove(path)
+            self.remove(path, expected)
 
     def link_to(self, path: bytes, target: Path) -> None:
         """Make ``target``, out of the tree, another name of the regular file at ``path``. Raises ``OSError``."""
@@ -234,6 +245,7 @@ class WorkTree:
 
     def set_aside(self, path: bytes) -> bytes:
         """Rename what stands at ``path`` (a directory with all below it) to a free name beside it, and return that."""
+        self._forget()
         for number in itertools.count(1):
             aside = b"%s.hfclone-orig-%d" % (path, number)
             if self.look(aside).kind in (Kind.ABSENT, Kind.BLOCKED):
@@ -255,6 +267,12 @@ class WorkTree:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return DiskFull(show_path(path), 0, self.free_bytes())
         return CannotWrite(show_path(path), error.strerror or str(error))
+
+    def _expect(self, path: bytes, expected: Standing) -> None:
+        """Make sure that what the caller saw at ``path`` still stands there; the directories are walked anew."""
+        self._forget()
+        if not self.look(path).is_same(expected):
+            raise CannotWrite(show_path(path), "it was changed while hfclone worked on it")
 
     def _prune(self, path: bytes) -> None:
         while b"/" in path:

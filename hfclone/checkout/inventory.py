@@ -56,7 +56,8 @@ def _presence(ground: Ground, path: bytes, standing: Standing, progress: ByteCou
         if not _to_hash(ground, path, standing) and pointer.size:
             ground.objects[pointer.oid] = path
             return Presence.CONTENT
-        if digest_of(ground.tree, path, progress.advance) == pointer.oid:
+        right = digest_of(ground.tree, path, progress.advance) == pointer.oid
+        if right and ground.tree.look(path).is_same(standing):  # nobody wrote to it while it was read
             _adopt(ground, path, pointer, stat)
             return Presence.CONTENT
     return Presence.POINTER if holds_pointer(ground.tree, path, stat.st_size, pointer) else Presence.FOREIGN

@@ -156,9 +156,9 @@ class Move:
             CannotWrite, DiskFull: this machine cannot; the move goes on when it is made again.
         """
         self._keep_needed()
-        for path in self._standing:
+        for path, standing in self._standing.items():
             if path not in self.after.entries:
-                self.tree.remove(path)
+                self.tree.remove(path, standing)
         self._write_index(commit)
         self._write_files()
         for path in self._bits:
@@ -287,7 +287,7 @@ class Move:
             if path in self._standing and pointer.oid in needed and self.before.pointers.get(path) == pointer:
                 held = self.state / "held"
                 held.mkdir(mode=0o700, exist_ok=True)
-                self.tree.take(path, held / pointer.oid)
+                self.tree.take(path, held / pointer.oid, self._standing[path])
                 self._standing[path] = self.tree.look(path)
 
     def _write_index(self, commit: str) -> None:

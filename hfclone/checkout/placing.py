@@ -25,7 +25,7 @@ from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import looks_placed
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
-from hfclone.worktree import FileMode, Kind, clone_file, settle_mtime, with_mode
+from hfclone.worktree import FileMode, Kind, Standing, clone_file, settle_mtime, with_mode
 
 __all__ = ["Checkout"]
 
@@ -47,9 +47,9 @@ class Checkout:
         self._vouchers = Vouchers(ground.state / "journals")
         self._kept = ByteCount(phrase("copying-for-lfs"), 0, on_event)
         self._settled = False
+        """Whether git's index knows of all that has a stamp, but for what is fresh."""
         self._unsynced: dict[bytes, bytes] = {}
         """Directories that something was renamed into, each by one of its paths."""
-        """Whether git's index knows of all that has a stamp, but for what is fresh."""
 
     def files(self) -> Mapping[bytes, Pointer]:
         """The commit's pointers by path, in the tree's order."""
@@ -99,13 +99,15 @@ class Checkout:
         free = self._placeable(pointer, paths)
         if not free:
             return
+        first, seen = next(iter(free.items()))
         try:
             with open(part, "rb") as file:
                 os.fsync(file.fileno())
-            self._put(pointer, part, free[0])
+            self._put(pointer, part, first, seen)
         except OSError as error:
             raise CannotWrite(str(part), error.strerror or str(error)) from error
-        self._copy_to(pointer, free[0], free[1:])
+        del free[first]
+        self._copy_to(pointer, first, free)
         self._vouchers.keep(pointer, Partials(self.parts_dir).journal_path(pointer))
 
     def copy(self, pointer: Pointer, paths: Sequence[bytes]) -> None:
@@ -115,7 +117,8 @@ class Checkout:
         """
         free = self._placeable(pointer, paths)
         if pointer.oid not in self._ground.objects and free:
-            self._take_stored(pointer, free.pop(0))
+            first = next(iter(free))
+            self._take_stored(pointer, first, free.pop(first))
         if free:
             self._copy_to(pointer, self._ground.objects[pointer.oid], free)
 
@@ -220,12 +223,12 @@ class Checkout:
                     self.place(self.files()[wanted[oid][0]], part, wanted[oid])
             part.unlink(missing_ok=True)
 
-    def _take_stored(self, pointer: Pointer, path: bytes) -> None:
+    def _take_stored(self, pointer: Pointer, path: bytes, seen: Standing) -> None:
         target = self.parts_dir / f"{pointer.oid}.copy"
         progress = ByteCount(phrase("copying"), pointer.size, self._on_event)
         try:
             self._ground.store.take(pointer, target, progress.advance)
-            self._put(pointer, target, path)
+            self._put(pointer, target, path, seen)
         except OSError as error:
             raise CannotWrite(show_path(path), error.strerror or str(error)) from error
         finally:
@@ -253,16 +256,16 @@ class Checkout:
         except OSError as error:
             raise CannotWrite(show_path(path), error.strerror or str(error)) from error
 
-    def _placeable(self, pointer: Pointer, paths: Sequence[bytes]) -> list[bytes]:
-        """Those of ``paths`` that do not hold the object yet."""
-        free: list[bytes] = []
+    def _placeable(self, pointer: Pointer, paths: Sequence[bytes]) -> dict[bytes, Standing]:
+        """Those of ``paths`` that do not hold the object yet, and what stands there: nothing else may go for it."""
+        free: dict[bytes, Standing] = {}
         conflicts: list[str] = []
         for path in paths:
             standing = self._ground.tree.look(path)
             stat = standing.stat
             stamp = self._ground.stamps.get(path)
             if standing.kind is Kind.ABSENT or self._ground.is_damaged(path, standing):
-                free.append(path)
+                free[path] = standing
             elif standing.kind is not Kind.FILE or stat is None:
                 conflicts.append(show_path(path))
             elif stamp is not None and stamp.fits(pointer, stat):
@@ -270,29 +273,32 @@ class Checkout:
             elif holds_pointer(self._ground.tree, path, stat.st_size, pointer) or (
                 stat.st_size == 0 and pointer.size == 0
             ):
-                free.append(path)
+                free[path] = standing
             else:
                 conflicts.append(show_path(path))
         if conflicts:
             raise Conflicts(str(self.path), tuple(conflicts))
         return free
 
-    def _put(self, pointer: Pointer, source: Path, path: bytes) -> None:
-        """Rename ``source`` to ``path`` with git's mode and a past mtime, and stamp it."""
+    def _put(self, pointer: Pointer, source: Path, path: bytes, seen: Standing) -> None:
+        """Rename ``source`` to ``path`` with git's mode and a past mtime, and stamp it.
+
+        ``seen`` stood there before the copying and syncing: what a user has saved there since stays.
+        """
         mode = FileMode(self._ground.side.entries[path].mode)
         if os.name == "posix":
             os.chmod(source, with_mode(os.stat(source).st_mode, mode))
         settle_mtime(source)
         if self._ground.store.is_filled:
             self._ground.store.keep_part(pointer, source, self._kept.advance)
-        stat = self._ground.tree.place(source, path, self._ground.tree.look(path))
+        stat = self._ground.tree.place(source, path, seen)
         self._unsynced[path.rpartition(b"/")[0]] = path
         self._ground.damaged.pop(path, None)
         self._ground.holds(path, pointer, stat)
 
-    def _copy_to(self, pointer: Pointer, source: bytes, paths: Sequence[bytes]) -> None:
+    def _copy_to(self, pointer: Pointer, source: bytes, paths: Mapping[bytes, Standing]) -> None:
         progress = ByteCount(phrase("copying"), pointer.size * len(paths), self._on_event)
-        for path in paths:
+        for path, seen in paths.items():
             target = self.parts_dir / f"{pointer.oid}.copy"
             try:
                 descriptor = self._ground.tree.open_file(source)
@@ -303,7 +309,7 @@ class Checkout:
                 stat = self._ground.tree.look(source).stat
                 if stat is None or not self._ground.stamps[source].fits(pointer, stat):
                     raise Conflicts(str(self.path), (show_path(source),))
-                self._put(pointer, target, path)
+                self._put(pointer, target, path, seen)
             except OSError as error:
                 raise CannotWrite(show_path(path), error.strerror or str(error)) from error
             finally:

@@ -58,7 +58,7 @@ def _begin(
 ) -> None:
     part, standing = partials.part_path(pointer), ground.tree.look(source)
     if ground.is_damaged(path, standing) and _is_alone(standing, os.stat(partials.directory)):
-        ground.tree.take(source, part)
+        ground.tree.take(source, part, standing)
         ground.damaged.pop(path)
         with contextlib.suppress(OSError):  # whoever opens the part tells that it cannot be written
             os.chmod(part, modes.S_IMODE(os.stat(part).st_mode) | modes.S_IWUSR)

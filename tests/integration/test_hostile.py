@@ -282,9 +282,9 @@ def test_no_step_on_the_way_is_a_link(tmp_path: Path, monkeypatch: pytest.Monkey
                 case "place":
                     tree.place(tmp_path / "new", b"d/f", seen)
                 case "remove":
-                    tree.remove(b"d/f")
+                    tree.remove(b"d/f", seen)
                 case "take":
-                    tree.take(b"d/f", tmp_path / "taken")
+                    tree.take(b"d/f", tmp_path / "taken", seen)
                 case "link":
                     tree.link_to(b"d/f", tmp_path / "taken")
                 case "aside":

@@ -1,0 +1,137 @@
+"""A user who works on in the checkout while hfclone works on it: nothing of theirs is lost, nothing is called right."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hfclone.checkout.moving import Move, read_side
+from hfclone.errors import CannotWrite
+from hfclone.events import Event, Working
+from hfclone.git import GitRepo
+from hfclone.plan import Presence
+from hfclone.stamps import Stamps
+from hfclone.worktree import Standing, WorkTree
+from tests.hub import Hub, Lfs, LivingRepo
+from tests.integration.worlds import World, bring_from, fill, opened, pin_of, status
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["sub/dir/w.bin", "sub/same.bin"], ids=["the first", "a copy"])
+def test_a_file_that_is_saved_while_an_object_is_synced_or_copied_stays(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    dest = tmp_path / "tiny"
+    sync = os.fsync
+
+    def save(descriptor: int) -> None:
+        sync(descriptor)
+        (dest / path).write_text("mine")
+
+    with pytest.raises(CannotWrite), opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        pointer = checkout.files()[b"sub/same.bin"]
+        part = checkout.parts_dir / f"{pointer.oid}.part"
+        shutil.copyfile(tiny_repo.object_path(pointer.oid), part)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", save)
+            checkout.place(pointer, part, [b"sub/dir/w.bin", b"sub/same.bin"])
+    assert (dest / path).read_text() == "mine"
+
+
+def test_a_file_that_is_edited_while_it_is_hashed_is_not_adopted(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path
+) -> None:
+    dest = tmp_path / "tiny"
+    model = dest / "model.safetensors"
+
+    def edit(event: Event) -> None:
+        if isinstance(event, Working) and event.what == "verifying":
+            with model.open("r+b") as file:
+                file.write(b"an edit")
+
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        pointer = checkout.files()[b"model.safetensors"]
+        shutil.copyfile(tiny_repo.object_path(pointer.oid), model)
+        os.utime(model, (1, 1))
+        assert checkout.inventory(edit)[b"model.safetensors"] is Presence.FOREIGN
+    assert status(home, dest) == " M model.safetensors\n"
+
+
+def edit_in_place(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"an edit")
+
+
+@pytest.mark.parametrize("path", ["sub/dir/w.bin", "config.json", "run.sh"], ids=["object", "changed", "removed"])
+def test_a_file_that_is_edited_after_a_move_was_judged_stays(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path, path: str
+) -> None:
+    """Judging may take minutes: objects without a stamp are hashed."""
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        fill(checkout, tiny_repo)
+    old = pin_of(tiny_repo)
+    tiny_repo.add_commit(
+        {"config.json": "{}\n", "run.sh": None, "sub/dir/w.bin": None, "renamed.bin": Lfs(70_000, seed=2)},
+        branch="main", message="next",
+    )  # fmt: skip
+    new = pin_of(tiny_repo)
+    repo, tree, state = GitRepo(home.git, dest), WorkTree(dest), dest / ".git/hfclone"
+    bring_from(hub, new)(repo)
+    sides = read_side(repo, old.commit), read_side(repo, new.commit)
+    move = Move(repo, tree, Stamps(state / "stamps"), state, *sides, lambda _count: None)
+    assert not move.judge()
+    edit_in_place(dest / path)
+    edited = (dest / path).read_bytes()
+    with pytest.raises(CannotWrite):
+        move.apply(new.commit)
+    tree.close()
+    assert (dest / path).read_bytes() == edited
+
+
+STEPS: dict[str, Callable[[WorkTree, Path, Standing], object]] = {
+    "place": lambda tree, source, seen: tree.place(source, b"d/w", seen),
+    "take": lambda tree, source, seen: tree.take(b"d/w", source, seen),
+    "remove": lambda tree, _source, seen: tree.remove(b"d/w", seen),
+}
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_a_directory_that_is_replaced_meanwhile_is_not_taken_for_the_old_one(
+    tmp_path: Path, step: Callable[[WorkTree, Path, Standing], object]
+) -> None:
+    root, source = tmp_path / "root", tmp_path / "source"
+    (root / "d").mkdir(parents=True)
+    (root / "d/w").write_text("old")
+    source.write_text("new")
+    tree = WorkTree(root)
+    seen = tree.look(b"d/w")  # the directory is open now
+    (root / "d").rename(tmp_path / "mine")
+    (root / "d").mkdir()
+    (root / "d/w").write_text("theirs")
+    with pytest.raises(CannotWrite):
+        step(tree, source, seen)
+    tree.close()
+    assert (tmp_path / "mine/w").read_text() == "old"
+    assert (root / "d/w").read_text() == "theirs"
+
+
+def test_a_directory_that_is_gone_is_made_anew(tmp_path: Path) -> None:
+    root, source = tmp_path / "root", tmp_path / "source"
+    (root / "d").mkdir(parents=True)
+    source.write_text("new")
+    tree = WorkTree(root)
+    seen = tree.look(b"d/w")
+    (root / "d").rename(tmp_path / "mine")
+    tree.place(source, b"d/w", seen)
+    tree.close()
+    assert (root / "d/w").read_text() == "new"
+    assert not any((tmp_path / "mine").iterdir())
