@@ -16,7 +16,7 @@ from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
 from hfclone.events import Demoted, EndpointTally
-from hfclone.patience import Backoff
+from hfclone.patience import Backoff, wait_asked
 from hfclone.wording import phrase
 
 __all__ = ["FILES", "Board", "RangeSupport"]
@@ -94,7 +94,7 @@ class Board:
         with self._lock:
             health, now = self._health[endpoint], self._now()
             self._count(health, error)
-            asked: float | None = getattr(error, "retry_after", None)
+            asked = wait_asked(error)
             if asked is None and began < health.failed_at:
                 return max(0.0, health.backoff.ready_at - now)
             health.failed_at = now

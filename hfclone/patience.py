@@ -17,7 +17,7 @@ from typing import TypeVar
 from hfclone import errors
 from hfclone.errors import HfcloneError
 
-__all__ = ["SAY_SECONDS", "Backoff", "Clock", "Patience", "Verdict", "judge"]
+__all__ = ["SAY_SECONDS", "Backoff", "Clock", "Patience", "Verdict", "judge", "wait_asked"]
 
 T = TypeVar("T")
 
@@ -58,6 +58,12 @@ _VERDICTS: tuple[tuple[type[HfcloneError], Verdict], ...] = (
 def judge(error: HfcloneError) -> Verdict:
     """The rule for ``error``; total, since every error is an HfcloneError."""
     return next(verdict for kind, verdict in _VERDICTS if isinstance(error, kind))
+
+
+def wait_asked(error: HfcloneError) -> float | None:
+    """Seconds that a server asks us to wait; ``None`` where it asks for none worth the name: our own waits grow then."""
+    asked: float | None = getattr(error, "retry_after", None)
+    return asked if asked is not None and asked >= FIRST_WAIT else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +158,7 @@ class Patience:
             except HfcloneError as error:
                 if judge(error) in (Verdict.STOP, Verdict.ELSEWHERE):
                     raise
-                asked = getattr(error, "retry_after", None)
+                asked = wait_asked(error)
                 wait = backoff.fail(self._clock.now(), asked)
                 remaining = self.remaining
                 if remaining is not None and remaining <= wait:

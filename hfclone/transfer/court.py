@@ -15,7 +15,7 @@ from hfclone.errors import HfcloneError, LocalError
 from hfclone.events import Failed, Faulted, Waiting
 from hfclone.health import FILES, Board
 from hfclone.partials import Partials
-from hfclone.patience import SAY_SECONDS, Clock, Patience, Verdict, judge
+from hfclone.patience import SAY_SECONDS, Clock, Patience, Verdict, judge, wait_asked
 from hfclone.pointer import Oid
 from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
@@ -78,7 +78,7 @@ class Court:
         elif verdict is Verdict.AGAIN:
             if isinstance(error, errors.OtherFile):
                 self._count_other_file(task, endpoint, error)
-            asked = getattr(error, "retry_after", None)
+            asked = wait_asked(error)
             if asked is not None and not lease.signed:
                 self.board.refused(endpoint, error)
                 self.board.hold(endpoint, asked)

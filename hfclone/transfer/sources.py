@@ -213,10 +213,9 @@ class Sources:
     def _read_batch(
         self, endpoint: Endpoint, group: list[Pointer], answer: Answer, authority: Authority | None
     ) -> None:
-        if answer.status == 413 and len(group) > 1:
+        if answer.status == 413 and len(group) > 1:  # this object by its own URL, the next ones in a smaller request
             self._batch_sizes[endpoint] = max(1, len(group) // 2)
-            raise errors.ServerFault(str(endpoint), 413, 0.0)
-        if answer.status != 200:
+        elif answer.status != 200:
             self._refused(endpoint, answer, authority)
         elif not answer.content_type.endswith("json"):
             # A portal's page goes away soon; a mirror that shows pages for everything is asked in vain now and then.

@@ -363,6 +363,23 @@ def test_a_hold_of_the_hub_does_not_stop_its_cdn(rig: Rig) -> None:
     assert len(rig.hub.log.of(kind="batch")) == 1
 
 
+@pytest.mark.parametrize("on", ["hub", "cdn"])
+def test_who_asks_for_no_wait_is_asked_ever_less_often(rig: Rig, on: str) -> None:
+    rig.hub.faults.add(Status(429, retry_after=0), on=on)
+    rig.patience = rig.first_answer = 4.0
+    ran = rig.fetch()
+    assert {failed.error.code for failed in ran.failed} == {"rate-limited"}
+    assert len(rig.hub.log) < 100  # a hot loop makes thousands
+
+
+def test_a_hub_that_takes_small_batches_alone_gets_them(rig: Rig) -> None:
+    rig.hub.manners.batch_limit = 5
+    ran = rig.fetch()
+    assert not ran.failed
+    assert not ran.faults
+    assert len(rig.hub.log.of(kind="resolve")) <= 4  # while the right size is looked for
+
+
 # --- wrong bytes ---------------------------------------------------------------------------------
 
 

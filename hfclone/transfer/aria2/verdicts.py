@@ -11,7 +11,7 @@ from hfclone.errors import HfcloneError
 from hfclone.events import Event, Faulted
 from hfclone.hashing import range_digest
 from hfclone.health import FILES, Board
-from hfclone.patience import Clock, Verdict, judge
+from hfclone.patience import Clock, Verdict, judge, wait_asked
 from hfclone.transfer.aria2.downloads import Look
 from hfclone.transfer.aria2.tasks import Task
 from hfclone.transfer.court import OTHER_FILES
@@ -71,7 +71,7 @@ class Verdicts:
             task.other_files[endpoint] += 1
             if task.other_files[endpoint] >= OTHER_FILES:
                 task.barred[endpoint] = error
-        asked = getattr(error, "retry_after", None)
+        asked = wait_asked(error)
         if asked is not None and not signed:
             self.board.refused(endpoint, error)
             self.board.hold(endpoint, asked)
