@@ -61,7 +61,7 @@ def judge(error: HfcloneError) -> Verdict:
 
 
 def wait_asked(error: HfcloneError) -> float | None:
-    """Seconds that a server asks us to wait; ``None`` where it asks for none worth the name: our own waits grow then."""
+    """Seconds that a server asks us to wait; ``None`` where that is none worth the name: then ours grow."""
     asked: float | None = getattr(error, "retry_after", None)
     return asked if asked is not None and asked >= FIRST_WAIT else None
 

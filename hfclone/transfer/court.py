@@ -172,6 +172,9 @@ class Court:
         self.books.events.append(Faulted(", ".join(error.endpoints), error))
         task, trust = item.task, item.trust
         task.error = error
+        if not trust.senders:  # an empty object that is none: there is nothing to fetch anew
+            self.books.settle(task, Failed(task.pointer, error))
+            return
         ruling = trust.rule([str(endpoint) for endpoint in self.chooser.able(task)], self.board.lies())
         for endpoint in self.board.endpoints:
             if str(endpoint) == ruling.liar:

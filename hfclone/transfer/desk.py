@@ -150,7 +150,9 @@ class Desk:
             lease.task.unanswered.pop(lease.endpoint, None)
             self._books.late.discard(lease)
             lease.heard = lease.first = now
-            item = self._books.items[lease.task.pointer.oid]
+            item = self._books.items.get(lease.task.pointer.oid)
+            if item is None:  # patience ended just now
+                raise errors.Stalled(str(lease.endpoint), now - lease.began)
             self._books.events.append(Started(item.pointer.oid, str(lease.endpoint)))
             if news:  # not at every answer: each would wake sixteen threads for nothing
                 self._work.notify_all()
@@ -227,6 +229,7 @@ class Desk:
         """The object's running digest covers ``[0, stop)`` now; settles it if that is all."""
         with self._lock:
             item.busy = False
+            self._kit.patience.postpone()  # that is work: where much was here already, no byte arrives for long
             if self._books.items.get(item.pointer.oid) is not item:  # given up meanwhile
                 self._books.close_orphans()
                 return

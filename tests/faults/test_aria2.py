@@ -51,6 +51,7 @@ from tests.faults.test_unattended import (  # noqa: F401  # run here with anothe
     test_the_clock_of_the_day_may_jump,
     test_the_hub_goes_and_comes_back,
     test_two_honest_mirrors_are_used_at_once,
+    test_who_asks_for_no_wait_is_asked_ever_less_often,
     test_who_lied_is_known_across_runs,
 )
 from tests.hub.answers import Status
@@ -231,6 +232,17 @@ def test_an_aria2c_that_does_not_start(rig: Rig, tmp_path: Path) -> None:
     assert warned.code == "no-aria2c"
     assert "unrecognized option" in warned.text
     assert "the built-in fetcher does the work" in warned.text
+
+
+def test_an_aria2c_that_is_no_program(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin" / "aria2c"
+    fake.write_bytes(b"\x7fELF of another machine")
+    fake.chmod(0o755)
+    rig.program_path = str(tmp_path / "bin")
+    ran = rig.fetch()
+    assert not ran.failed
+    assert [event.code for event in ran.events if isinstance(event, Warned)] == ["no-aria2c"]
 
 
 def test_a_file_that_only_a_token_opens_is_not_for_aria2c(rig: Rig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -14,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from hfclone import partials
-from hfclone.errors import DiskFull
+from hfclone.errors import DiskFull, HashMismatch
 from hfclone.events import Failed
 from hfclone.hashing import RangeDigest
 from hfclone.partials import Record
+from hfclone.pointer import Oid, Pointer
 from hfclone.transfer import Arrived, court
 from tests.e2e.command import Command, Outcome, assert_checkout, git
 from tests.faults.rig import MB, Rig
@@ -218,6 +220,21 @@ def test_two_sizes_of_one_object(hfclone: Command, hub: Hub, first_is_right: boo
         assert (out / "a.bin").read_bytes() == data
     assert (out / "b.bin").stat().st_size < 1000, "it stays as git has it"
     assert git(out, "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("kind", ["threads", "aria2"])
+def test_an_empty_object_that_is_none(rig: Rig, kind: str) -> None:
+    """Nobody can be asked for it, and nothing of it fetched anew; all else arrives."""
+    if kind == "aria2" and shutil.which("aria2c") is None:
+        pytest.skip("aria2c is not installed")
+    rig.kind = kind
+    none = Pointer(Oid("ab" * 32), 0)
+    rig.objects = [none, *rig.objects[-3:]]
+    rig.paths = {**rig.paths, none.oid: (b"none.bin",)}
+    with rig.in_background() as run:
+        ran = run.done(30)
+    assert [failed.pointer for failed in ran.failed] == [none]
+    assert isinstance(ran.failed[0].error, HashMismatch)
 
 
 # --- partials ----------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ class Process:
             CannotRun: it does not start, or is too old.
         """
         self._web = Web(user_agent="hfclone", limits=Limits(connect=2.0, silence=10.0))
+        self._process: subprocess.Popen[bytes] | None = None
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close()
         for attempt in range(1, PORTS + 1):
             try:
@@ -63,16 +64,13 @@ class Process:
     @property
     def pid(self) -> int:
         """Of the process."""
+        assert self._process is not None  # it has been started
         return self._process.pid
 
-    @property
-    def ended(self) -> str:
-        """How it ended; empty while it runs."""
-        status = self._process.poll()
-        return "" if status is None else f"it ended by itself (status {status})"
-
     def kill(self) -> None:
-        """End it now; what it was told to let go of is saved."""
+        """End it now, if it was even started; what it was told to let go of is saved."""
+        if self._process is None:
+            return
         with suppress(OSError):
             self._process.kill()
         with suppress(subprocess.TimeoutExpired):
@@ -98,7 +96,7 @@ class Process:
         with _memory_file(f"rpc-secret={secret}\nuser-agent={proof}\n".encode()) as configuration:
             held = _hold(directory)
             try:
-                self._process = subprocess.Popen(
+                self._process = process = subprocess.Popen(
                     [program, *(f"--{name}={value}" for name, value in {**options, **own}.items())],
                     stdin=configuration,
                     stdout=self._said,
@@ -113,16 +111,16 @@ class Process:
                 if held is not None:
                     os.close(held)
         self.rpc = Rpc(self._web, f"http://127.0.0.1:{port}/jsonrpc", Token(secret))
-        self._await_answer(proof)
+        self._await_answer(process, proof)
 
-    def _await_answer(self, proof: str) -> None:
+    def _await_answer(self, process: subprocess.Popen[bytes], proof: str) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             try:
                 told = self.rpc.call("getGlobalOption")
             except Lost:
                 with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(LOOK_SECONDS)
+                    process.wait(LOOK_SECONDS)
                     raise CannotRun(f"it does not start: {self._words()}") from None
                 continue
             if not isinstance(told, dict) or told.get("user-agent") != proof:

@@ -420,6 +420,9 @@ class Run:
             self._kit.sources.settled(task.pointer)
             self._settle(task, Arrived(task.pointer, self._kit.partials.part_path(task.pointer), task.pointer.oid))
             return
+        if not task.pointer.size:  # an empty object that is none: there is nothing to fetch anew
+            self._settle(task, Failed(task.pointer, errors.HashMismatch(task.pointer.oid, actual, ())))
+            return
         self._verdicts.wrong(task, actual)
         task.close()
         self._kit.partials.discard(task.pointer)

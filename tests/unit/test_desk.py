@@ -1,0 +1,68 @@
+"""The desk, where time passes as the test says."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from hfclone.endpoints import Endpoint, EndpointKind
+from hfclone.health import Board
+from hfclone.http import Web
+from hfclone.names import Pin, Repo
+from hfclone.partials import RECORD_BYTES, Partials
+from hfclone.patience import Clock, Patience
+from hfclone.pointer import Oid, Pointer
+from hfclone.transfer import Arrived, desk
+from hfclone.transfer.books import Item
+from hfclone.transfer.desk import Desk, Kit
+from hfclone.transfer.sources import Sources
+from hfclone.transfer.tempo import Hours, Pace, Tempo
+
+CONTENT = bytes(3 * 1024 * 1024)
+OBJECT = Pointer(Oid(hashlib.sha256(CONTENT).hexdigest()), len(CONTENT))
+
+
+@pytest.fixture
+def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "HASH_PIECE", 1024 * 1024)
+
+
+@pytest.mark.usefixtures("_small_pieces")
+def test_hashing_what_was_here_already_does_not_end_patience(tmp_path: Path) -> None:
+    """A resume near the end of a large object: no byte arrives while all of it is hashed."""
+    now = [0.0]
+    clock = Clock(lambda: now[0], time.sleep)
+    board = Board([Endpoint("http://127.0.0.1:9", EndpointKind.HUB)], clock.now, Random(1))
+    partials = Partials(tmp_path)
+    begun = partials.open(OBJECT)
+    begun.write(CONTENT, 0)
+    assert len(CONTENT) <= RECORD_BYTES
+    begun.record_written(0, len(CONTENT), "127.0.0.1:9")
+    begun.close()
+    with Web(user_agent="hfclone-tests") as web:
+        pin = Pin(Repo("acme/model"), "0" * 40)
+        sources = Sources(pin, {}, web=web, board=board, authorities=(), now=clock.now)
+        kit = Kit(
+            partials, board, sources, Patience(60, 60, clock), clock, Tempo(4), Pace(None), Hours(None, time.time)
+        )  # fmt: skip
+        work = Desk([OBJECT], kit)
+        item = work.next_job()
+        assert isinstance(item, Item)
+        work.opened(item, partials.open(OBJECT, work.checked))
+        for _ in range(3):
+            job = work.next_prefix()
+            assert job is not None
+            _, start, stop = job
+            for block in item.opened.blocks(start, stop):
+                item.digest.update(block)
+            now[0] += 50
+            work.hashed(item, stop)
+            work.tick()
+        outcomes, _, settled = work.collect(0)
+        work.close()
+    assert settled
+    assert [type(outcome) for outcome in outcomes] == [Arrived]
