@@ -15,6 +15,7 @@ from hfclone.hub import authority_for, explain
 from hfclone.locked import git_id
 from hfclone.names import Pin
 from hfclone.ranges import parse_content_range
+from hfclone.wording import phrase
 
 __all__ = ["HttpBlobs"]
 
@@ -62,7 +63,7 @@ class HttpBlobs:
         del self._begun[url]
         blob = bytes(data)
         if git_id("blob", blob) != oid:
-            raise errors.NotTheObject(str(endpoint), f"it is not git's blob {oid}")
+            raise errors.NotTheObject(str(endpoint), phrase("not-blob", oid=oid))
         return blob
 
     def _receive(self, endpoint: Endpoint, url: str, data: bytearray) -> None:
@@ -83,7 +84,7 @@ class HttpBlobs:
             given = parse_content_range(answer.headers.get("Content-Range", ""))
             if given is None or given.start != len(data):
                 data.clear()
-                raise errors.RangeRefused(str(endpoint), "the rest", "206 with another range")
+                raise errors.RangeRefused(str(endpoint), phrase("the-rest"), phrase("other-range"))
         elif answer.status == 200:
             data.clear()
         elif answer.status in (404, 410):

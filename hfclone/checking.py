@@ -16,6 +16,7 @@ from hfclone.lockfiles import locked_for, read_lock
 from hfclone.selection import select
 from hfclone.settings import Settings
 from hfclone.updating import offline_git, opened_where_it_is
+from hfclone.wording import phrase
 
 __all__ = ["repair", "verify"]
 
@@ -59,7 +60,7 @@ def repair(found: Audit, settings: Settings, on_event: OnEvent = ignore) -> Audi
     """
     here = find_existing(found.path, offline_git(settings))
     if here.commit != found.commit:
-        raise BadOption("--repair", "", f"HEAD is not at commit {found.commit}; 'hfclone sync' moves it there")
+        raise BadOption("--repair", "", phrase("head-elsewhere", commit=found.commit))
     mended = _MENDED | _USERS if settings.backup else _MENDED
     if any(finding.problem in mended for finding in found.findings):
         with opened_where_it_is(here, settings, on_event) as (checkout, tools):

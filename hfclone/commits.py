@@ -142,7 +142,7 @@ def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
     if _NOT_GIT.search(said):
         if "not found" in said:
             return NotServed("git", name, 404)
-        return NotTheObject(name, "a page in place of git's answer")
+        return NotTheObject(name, phrase("page-for-git"))
     if _UNREACHABLE.search(said):
         return Unreachable(name, said.rpartition("; ")[2] if len(said) > 300 else said)
     return error if _LOCAL.search(said) else Unreachable(name, said.rpartition("; ")[2][:300])

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from hfclone.errors import BadOption
 from hfclone.names import Pin, Repo
+from hfclone.wording import phrase
 
 __all__ = [
     "HUB_URL",
@@ -100,15 +101,15 @@ def parse_endpoint(text: str, option: str) -> str:
         url = urlsplit(given if "://" in given else f"https://{given}")
         port = url.port
     except ValueError as error:  # a port that is no number, brackets that hold no IPv6 address
-        raise BadOption(option, given, f"it is no URL: {error}") from None
+        raise BadOption(option, given, phrase("no-url-since", reason=error)) from None
     if url.scheme not in ("http", "https"):
-        raise BadOption(option, given, f"{url.scheme}: is not http or https")
+        raise BadOption(option, given, phrase("scheme-not-http", scheme=url.scheme))
     if not url.hostname or any(c.isspace() or c in "\\\"'<>" or ord(c) < 32 for c in url.netloc):
-        raise BadOption(option, given, "it names no host")
+        raise BadOption(option, given, phrase("no-host"))
     if url.username is not None or url.password is not None:
-        raise BadOption(option, "(hidden)", "a user name or password does not belong in a URL")
+        raise BadOption(option, "(hidden)", phrase("secret-in-url"))
     if url.query or url.fragment:
-        raise BadOption(option, given, "an endpoint has no query and no fragment")
+        raise BadOption(option, given, phrase("no-query"))
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     return f"{url.scheme}://{host}{f':{port}' if port else ''}{url.path.rstrip('/')}"
 

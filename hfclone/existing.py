@@ -8,10 +8,9 @@ from pathlib import Path
 
 from hfclone.errors import GitFailed, NotACheckout
 from hfclone.git import Git, GitRepo
+from hfclone.wording import phrase
 
 __all__ = ["Existing", "find_existing", "state_directory"]
-
-_ADVICE = "name a checkout's directory; 'hfclone REPO DIR' makes one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,8 @@ def find_existing(directory: Path | None, git: Git) -> Existing:
     try:
         commit = repo.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}").decode("ascii", "replace").strip()
     except GitFailed as error:
-        reason = error.stderr or "its HEAD names no commit that is here"
-        raise NotACheckout(str(path), reason, _ADVICE) from error
+        reason = error.stderr or phrase("no-head")
+        raise NotACheckout(str(path), reason, phrase("name-checkout")) from error
     return Existing(path, repo, commit, repo.head_branch(), repo.config_get("remote.origin.url"))
 
 
@@ -55,8 +54,8 @@ def _expect_git_dir(path: Path) -> None:
     try:
         os.scandir(path).close()
     except FileNotFoundError:
-        raise NotACheckout(str(path), "there is no such directory", _ADVICE) from None
+        raise NotACheckout(str(path), phrase("no-such-directory"), phrase("name-checkout")) from None
     except OSError as error:
-        raise NotACheckout(str(path), error.strerror or str(error), _ADVICE) from error
+        raise NotACheckout(str(path), error.strerror or str(error), phrase("name-checkout")) from error
     if not os.path.lexists(path / ".git"):
-        raise NotACheckout(str(path), "it holds no .git", _ADVICE)
+        raise NotACheckout(str(path), phrase("no-git"), phrase("name-checkout"))

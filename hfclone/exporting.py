@@ -52,7 +52,7 @@ def list_missing(directory: Path | None, settings: Settings, _on_event: OnEvent 
     """
     here, tools, repo = _found(directory, settings)
     if any(isinstance(endpoint, GitHost) for endpoint in tools.endpoints):
-        raise BadOption("--signed", "", f"it is needed here: {tools.endpoints[0]} has no addresses that last")
+        raise BadOption("--signed", "", phrase("no-lasting-addresses", endpoint=tools.endpoints[0]))
     pin = Pin(repo, here.commit)
     items = tuple(
         Item(path, pointer, tuple(endpoint.file_url(pin, path) for endpoint in tools.endpoints))
@@ -131,7 +131,9 @@ class _Signer:
                     raise
                 failure = error
         if not found:
-            raise failure or BadOption("--signed", "", f"{self._tools.endpoints[-1]} hands out no addresses of its own")
+            raise failure or BadOption(
+                "--signed", "", phrase("no-addresses-of-its-own", endpoint=self._tools.endpoints[-1])
+            )
         return found
 
     def _signed(self, pointer: Pointer, endpoint: Endpoint) -> Iterator[Source]:

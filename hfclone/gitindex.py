@@ -17,6 +17,7 @@ from enum import Enum
 from pathlib import Path
 
 from hfclone.errors import CannotWrite, CheckoutBusy
+from hfclone.wording import phrase
 
 __all__ = [
     "Fresh",
@@ -119,7 +120,7 @@ def patch_index(index: Path, fresh: Mapping[bytes, Fresh], size_rule: SizeRule =
     try:
         descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
-        raise CheckoutBusy(str(index.parent.parent), "a git command (index.lock)") from None
+        raise CheckoutBusy(str(index.parent.parent), phrase("git-command")) from None
     except OSError as error:
         raise CannotWrite(str(lock), error.strerror or str(error)) from error
     try:

@@ -15,6 +15,7 @@ from hfclone.endpoints import Endpoint, EndpointKind, hub_first
 from hfclone.errors import HfcloneError
 from hfclone.http import Answer, Authority, Web, wall_clock
 from hfclone.names import Pin, Repo, RepoSpec, is_full_sha, parse_repo_spec
+from hfclone.wording import phrase
 
 __all__ = ["authority_for", "branches", "explain", "find_token", "resolve", "select", "why"]
 
@@ -104,7 +105,7 @@ def _ask_revision(spec: RepoSpec, endpoint: Endpoint, web: Web, authority: Autho
         info = answer.json()
     commit = info.get("sha") if isinstance(info, dict) else None
     if not isinstance(commit, str) or not is_full_sha(commit):
-        raise errors.NotTheObject(str(endpoint), "its API names no commit")
+        raise errors.NotTheObject(str(endpoint), phrase("no-commit-named"))
     return Pin(_name_now(spec.repo, info.get("id")), commit)
 
 
@@ -158,9 +159,9 @@ def explain(
     if status == 403 and "disabled" in message:
         return errors.RepoDisabled(str(repo), label, page)
     if code == "RevisionNotFound":
-        return errors.RevisionNotFound(str(repo), revision or "the default branch", label, page)
+        return errors.RevisionNotFound(str(repo), revision or phrase("default-branch"), label, page)
     if code == "RepoNotFound":
         return errors.RepoNotFound(str(repo), label, page, request_id)
     if status in (404, 405, 410, 501, 401, 403, 451):
-        return errors.NotServed("this", label, status)
+        return errors.NotServed(phrase("this-service"), label, status)
     return errors.ServerFault(label, status, answer.retry_after(wall_clock()))

@@ -115,7 +115,7 @@ class _Importing:
                     self._made.objects.append(Taken(paths[0], source, pointer.size))
                     self._on_event(Verified(pointer))
                 case Unlike(path, sha256):
-                    unused[path] = Unused(path, f"its sha256 is {sha256}: no object that is missing has that")
+                    unused[path] = Unused(path, phrase("sha256-of-none", sha256=sha256))
                 case Unused(path):
                     unused[path] = found
         return unused
@@ -127,7 +127,7 @@ class _Importing:
             try:
                 kept = keep_leftover(leftover, self._partials, progress.advance)
             except Contradiction:
-                reason = "it is a part of an object, and differs from what is held of that already"
+                reason = phrase("differs")
                 unused[leftover.path] = Unused(leftover.path, reason)
                 continue
             except OSError as error:
@@ -136,7 +136,7 @@ class _Importing:
             if kept:
                 self._made.partials.append(Taken(self._todo.paths[pointer.oid][0], leftover.path, kept))
             else:
-                unused[leftover.path] = Unused(leftover.path, "more of its object is here already")
+                unused[leftover.path] = Unused(leftover.path, phrase("more-is-here"))
 
     def _is_spare(self, place: Path) -> bool:
         """Whether it is a file whose object is in place already."""
@@ -154,5 +154,5 @@ class _Importing:
 
 def _nothing(place: Path) -> str:
     if place.is_dir():
-        return "nothing in it is an object that is missing, or a part of one"
-    return f"its size, {place.stat().st_size:,} bytes, is that of no object that is missing"
+        return phrase("nothing-in-it")
+    return phrase("size-of-none", size=place.stat().st_size)

@@ -16,6 +16,7 @@ from hfclone.names import RepoType, Token, parse_repo_spec
 from hfclone.overview import Status
 from hfclone.plan import Plan
 from hfclone.settings import Settings, narrowed, read_settings
+from hfclone.wording import phrase
 
 __all__ = ["clone", "fill_cache", "note_local_dir", "pull", "status", "verify"]
 
@@ -233,7 +234,7 @@ def _settings(  # what several jobs take
 def _proxy_flags(proxies: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     for scheme in proxies:
         if scheme not in ("http", "https", "all"):
-            raise BadOption("proxies", scheme, "write URLs by scheme: http, https, all")
+            raise BadOption("proxies", scheme, phrase("write-by-scheme"))
     return {f"{scheme}-proxy": (url,) for scheme, url in proxies.items()}
 
 
@@ -244,7 +245,7 @@ def _kind(repo_type: str | None) -> RepoType | None:
         return RepoType(repo_type)
     except ValueError:
         names = ", ".join(kind.value for kind in RepoType)
-        raise BadOption("repo_type", repo_type, f"write one of {names}") from None
+        raise BadOption("repo_type", repo_type, phrase("write-one-of", names=names)) from None
 
 
 def _texts(given: Patterns) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from hfclone.errors import BadPointer
 from hfclone.names import Pin, Repo
 from hfclone.pointer import Oid, Pointer, parse_pointer
 from hfclone.treepaths import show_path
+from hfclone.wording import phrase
 
 __all__ = [
     "LINK_MODE",
@@ -123,14 +124,14 @@ def trees_of(files: Iterable[LockedFile]) -> dict[bytes, bytes]:
 def flaw_of(repo: LockedRepo) -> tuple[str, str] | None:
     """Which field of ``repo`` is not proven by its commit's 40 digits, and why; ``None`` if all are."""
     if git_id("commit", repo.commit_object) != repo.pin.commit:
-        return "commit_object", "its sha1 is not the commit"
+        return "commit_object", phrase("sha1-not-commit")
     for number, file in enumerate(repo.files):
         why = _flaw_of_pointer(file)
         if why:
-            return f"files[{number}]", f"{show_path(file.path)}: {why}"
+            return f"files[{number}]", phrase("flaw-at", path=show_path(file.path), reason=why)
     found = git_id("tree", trees_of(repo.files)[b""])
     if found != repo.tree:
-        return "files", f"they make tree {found}, and the commit's is {repo.tree}"
+        return "files", phrase("other-tree", found=found, expected=repo.tree)
     return None
 
 
@@ -138,12 +139,12 @@ def _flaw_of_pointer(file: LockedFile) -> str:
     if file.pointer_text is None:
         return ""
     if git_id("blob", file.pointer_text) != file.oid:
-        return "its pointer is not git's blob oid"
+        return phrase("pointer-not-blob")
     try:
         read = parse_pointer(file.pointer_text)
     except BadPointer as error:
         return error.reason
-    return "" if read == file.pointer else "its pointer names another object"
+    return "" if read == file.pointer else phrase("pointer-of-other")
 
 
 def _folder(below: dict[bytes, dict[bytes, tuple[str, str]]], folder: bytes) -> dict[bytes, tuple[str, str]]:

@@ -18,6 +18,7 @@ from hfclone.locked import LINK_MODE, SUBMODULE_MODE, Lock, LockedFile, LockedRe
 from hfclone.names import Pin, Repo, RepoType, parse_repo_spec
 from hfclone.pointer import Oid, Pointer, format_pointer
 from hfclone.treepaths import check_tree, show_path
+from hfclone.wording import phrase
 
 __all__ = ["format_lock", "parse_lock"]
 
@@ -97,16 +98,16 @@ def parse_lock(text: bytes, file: str = "hfclone.lock") -> Lock:
     """
     fields = _Fields(_load(text, file), "", file)
     if fields.number("version") != VERSION:
-        raise BadLockfile(file, "version", f"this hfclone reads version {VERSION}; a newer one may have made it")
+        raise BadLockfile(file, "version", phrase("reads-version", version=VERSION))
     repos = tuple(_read_repo(_Fields(one, f"repos[{i}].", file)) for i, one in enumerate(fields.listed("repos")))
     digest = fields.matching("digest", re.compile(r"sha256:[0-9a-f]{64}"))
     fields.end()
     order = [_order(repo) for repo in repos]
     if order != sorted(set(order)):
-        raise BadLockfile(file, "repos", "they are not sorted, or one stands there twice")
+        raise BadLockfile(file, "repos", phrase("not-sorted"))
     lock = Lock(repos)
     if f'"digest":"{digest}"' not in format_lock(lock)[-90:]:
-        raise BadLockfile(file, "digest", "the file was changed after hfclone wrote it")
+        raise BadLockfile(file, "digest", phrase("changed-since-written"))
     return lock
 
 
@@ -114,16 +115,18 @@ def _load(text: bytes, file: str) -> object:
     try:
         return json.loads(text.decode("utf-8"), object_pairs_hook=_Pairs, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        raise BadLockfile(file, f"line {error.lineno}", f"it is no JSON: {error.msg}") from error
+        raise BadLockfile(
+            file, phrase("line", number=error.lineno), phrase("no-json-since", reason=error.msg)
+        ) from error
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
-        raise BadLockfile(file, f"line {line}", "it is no UTF-8") from error
+        raise BadLockfile(file, phrase("line", number=line), phrase("no-utf8")) from error
     except (ValueError, RecursionError) as error:
-        raise BadLockfile(file, "the whole", str(error)) from error
+        raise BadLockfile(file, phrase("the-whole"), str(error)) from error
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(phrase("name-no-json", name=name))
 
 
 class _Pairs(dict[str, object]):
@@ -132,7 +135,7 @@ class _Pairs(dict[str, object]):
     def __init__(self, pairs: Sequence[tuple[str, object]]) -> None:
         super().__init__(pairs)
         if len(self) != len(pairs):
-            raise ValueError("a key stands twice in one object")
+            raise ValueError(phrase("key-twice"))
 
 
 class _Fields:
@@ -142,7 +145,7 @@ class _Fields:
         self.where = where
         self.file = file
         if not isinstance(data, _Pairs):
-            raise BadLockfile(file, where.rstrip(".") or "the whole", "it is no JSON object")
+            raise BadLockfile(file, where.rstrip(".") or phrase("the-whole"), phrase("no-json-object"))
         self._left = dict(data)
 
     def bad(self, name: str, reason: str) -> BadLockfile:
@@ -154,13 +157,13 @@ class _Fields:
     def text(self, name: str) -> str:
         value = self._take(name)
         if not isinstance(value, str):
-            raise self.bad(name, "it is no text")
+            raise self.bad(name, phrase("no-text"))
         return value
 
     def matching(self, name: str, pattern: re.Pattern[str]) -> str:
         value = self.text(name)
         if not pattern.fullmatch(value):
-            raise self.bad(name, f"it is not of the form {pattern.pattern}")
+            raise self.bad(name, phrase("not-of-form", form=pattern.pattern))
         return value
 
     def data(self, name: str) -> bytes:
@@ -168,21 +171,21 @@ class _Fields:
         try:
             data = base64.b64decode(value, validate=True)
         except ValueError as error:
-            raise self.bad(name, "it is no base64") from error
+            raise self.bad(name, phrase("no-base64")) from error
         if _b64(data) != value:
-            raise self.bad(name, "it is no canonical base64")
+            raise self.bad(name, phrase("no-canonical-base64"))
         return data
 
     def number(self, name: str) -> int:
         value = self._take(name)
         if type(value) is not int or not 0 <= value <= _LARGEST:  # bool is an int, and 1.0 equals 1
-            raise self.bad(name, "it is no number")
+            raise self.bad(name, phrase("no-number"))
         return value
 
     def listed(self, name: str) -> list[object]:
         value = self._take(name)
         if not isinstance(value, list):
-            raise self.bad(name, "it is no list")
+            raise self.bad(name, phrase("no-list"))
         return value
 
     def below(self, name: str) -> _Fields:
@@ -190,11 +193,11 @@ class _Fields:
 
     def end(self) -> None:
         for name in self._left:
-            raise self.bad(show_path(name.encode("utf-8", "surrogatepass")), "hfclone knows no such field here")
+            raise self.bad(show_path(name.encode("utf-8", "surrogatepass")), phrase("unknown-field"))
 
     def _take(self, name: str) -> object:
         if name not in self._left:
-            raise self.bad(name, "it is missing")
+            raise self.bad(name, phrase("missing"))
         return self._left.pop(name)
 
 
@@ -209,7 +212,7 @@ def _read_repo(fields: _Fields) -> LockedRepo:
     made = LockedRepo(Pin(repo, commit), revision, commit_object, files)
     flaw = flaw_of(made)
     if flaw is None and tree != made.tree:
-        flaw = ("tree", "it is not the commit's")
+        flaw = ("tree", phrase("not-the-commits"))
     if flaw:
         raise fields.bad(*flaw)
     return made
@@ -218,7 +221,7 @@ def _read_repo(fields: _Fields) -> LockedRepo:
 def _read_name(fields: _Fields) -> Repo:
     kind = fields.text("repo_type")
     if kind not in [one.value for one in RepoType]:
-        raise fields.bad("repo_type", "there is no such type")
+        raise fields.bad("repo_type", phrase("no-such-type"))
     repo_id = fields.text("repo_id")
     repo = Repo(repo_id, RepoType(kind))
     try:
@@ -226,7 +229,7 @@ def _read_name(fields: _Fields) -> Repo:
             return repo
     except BadRepoSpec as error:
         raise fields.bad("repo_id", error.reason) from error
-    raise fields.bad("repo_id", "it is more than an id")
+    raise fields.bad("repo_id", phrase("more-than-id"))
 
 
 def _read_files(fields: _Fields) -> Iterator[LockedFile]:
@@ -236,7 +239,7 @@ def _read_files(fields: _Fields) -> Iterator[LockedFile]:
         of_row = _Fields(row, f"{fields.where}files[{number}].", fields.file)
         file = _read_file(of_row)
         if file.path <= before:
-            raise of_row.bad("path", "it is not behind the path before it")
+            raise of_row.bad("path", phrase("out-of-order"))
         before = file.path
         paths.append(file.path)
         yield file
@@ -250,7 +253,7 @@ def _read_file(fields: _Fields) -> LockedFile:
     path = _read_path(fields)
     mode = fields.text("mode")
     if mode not in _MODES:
-        raise fields.bad("mode", f"it is none of {', '.join(_MODES)}")
+        raise fields.bad("mode", phrase("none-of", names=", ".join(_MODES)))
     oid = fields.matching("oid", _GIT_ID)
     size, sha256, text = 0, "", None
     if fields.has("lfs") and mode not in (LINK_MODE, SUBMODULE_MODE):
@@ -263,7 +266,7 @@ def _read_file(fields: _Fields) -> LockedFile:
     selected = True
     if fields.has("selected"):
         if text is None or fields._take("selected") is not False:
-            raise fields.bad("selected", "it can only be false, and only for an LFS object")
+            raise fields.bad("selected", phrase("only-false"))
         selected = False
     fields.end()
     return LockedFile(path, mode, oid, size, Oid(sha256), text, selected)
@@ -274,9 +277,9 @@ def _read_path(fields: _Fields) -> bytes:
         try:
             path = fields.text("path").encode("utf-8")
         except UnicodeEncodeError as error:
-            raise fields.bad("path", "half a character stands in it") from error
+            raise fields.bad("path", phrase("half-character")) from error
         return path
     path = fields.data("path_b64")
     if "path" in _path_field(path):
-        raise fields.bad("path_b64", "it is UTF-8, and belongs into path")
+        raise fields.bad("path_b64", phrase("belongs-into-path"))
     return path

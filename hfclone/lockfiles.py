@@ -8,6 +8,7 @@ from hfclone.errors import BadLockfile, BadOption
 from hfclone.existing import Existing
 from hfclone.locked import Lock, LockedRepo, directory_names
 from hfclone.lockfile import format_lock, parse_lock
+from hfclone.wording import phrase
 from hfclone.worktree import write_safely
 
 __all__ = ["DEFAULT_LOCKFILE", "locked_for", "read_lock", "write_lock"]
@@ -24,7 +25,7 @@ def read_lock(file: Path) -> Lock:
     try:
         text = file.read_bytes()
     except OSError as error:
-        raise BadLockfile(str(file), "the whole", error.strerror or str(error)) from error
+        raise BadLockfile(str(file), phrase("the-whole"), error.strerror or str(error)) from error
     return parse_lock(text, str(file))
 
 
@@ -53,6 +54,6 @@ def locked_for(lock: Lock, file: Path, *, here: Existing | None, directory: Path
         fitting = [one for one in lock.repos if names[one.pin.repo] == directory.name]
         fitting = fitting or ([lock.repos[0]] if len(lock.repos) == 1 else [])
     if not fitting:
-        reason = f"it holds no repo with the origin {origin}" if origin else "it holds no repo of this name"
+        reason = phrase("no-repo-of-origin", origin=origin) if origin else phrase("no-repo-of-name")
         raise BadOption("--lockfile", str(file), reason)
     return fitting[0]

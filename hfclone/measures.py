@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from hfclone.errors import BadOption
+from hfclone.wording import phrase
 
 __all__ = ["Window", "parse_duration", "parse_size", "parse_window"]
 
@@ -40,7 +41,7 @@ def parse_duration(text: str, option: str) -> float:
     given = text.strip().lower()
     matched = _DURATION.fullmatch(given)
     if not given or not matched:
-        raise BadOption(option, text, "write a duration such as 90s, 15m, 24h or 1h30m")
+        raise BadOption(option, text, phrase("write-duration"))
     days, hours, minutes, seconds = (float(part or 0) for part in matched.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
@@ -53,7 +54,7 @@ def parse_size(text: str, option: str) -> int:
     """
     matched = _SIZE.fullmatch(text.strip())
     if not matched:
-        raise BadOption(option, text, "write a number of bytes such as 500k, 2M or 1.5MiB")
+        raise BadOption(option, text, phrase("write-size"))
     number, unit, binary = matched[1], (matched[2] or "").lower(), matched[3]
     return int(float(number) * (1024 if binary else 1000) ** _POWERS[unit])
 
@@ -66,11 +67,11 @@ def parse_window(text: str, option: str) -> Window:
     """
     matched = _WINDOW.fullmatch(text.strip())
     if not matched:
-        raise BadOption(option, text, "write two times of day, as 23:00-07:00")
+        raise BadOption(option, text, phrase("write-window"))
     hour, minute, hour2, minute2 = (int(part) for part in matched.groups())
     if minute > 59 or minute2 > 59 or hour * 60 + minute > 1440 or hour2 * 60 + minute2 > 1440:
-        raise BadOption(option, text, "a day has 24 hours of 60 minutes")
+        raise BadOption(option, text, phrase("no-time-of-day"))
     start, stop = (hour * 60 + minute) % 1440, (hour2 * 60 + minute2) % 1440
     if start == stop:
-        raise BadOption(option, text, "the two times are the same")
+        raise BadOption(option, text, phrase("same-times"))
     return Window(start, stop)

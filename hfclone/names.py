@@ -12,6 +12,7 @@ from enum import Enum
 from urllib.parse import unquote, urlsplit
 
 from hfclone.errors import BadRepoSpec
+from hfclone.wording import phrase
 
 __all__ = [
     "CacheLink",
@@ -192,11 +193,11 @@ def parse_repo_spec(text: str, *, repo_type: RepoType | None = None, revision: s
     spec = _from_url(given) if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", given) else _from_name(given, given)
     if repo_type is not None and repo_type is not spec.repo.repo_type:
         if spec.repo.repo_type is not RepoType.MODEL or spec.site:
-            raise BadRepoSpec(given, f"it is a {spec.repo.repo_type.value}, but --repo-type says {repo_type.value}")
+            raise BadRepoSpec(given, phrase("other-repo-type", kind=spec.repo.repo_type.value, said=repo_type.value))
         spec = replace(spec, repo=replace(spec.repo, repo_type=repo_type))
     if revision is not None:
         if spec.revision not in (None, revision):
-            raise BadRepoSpec(given, f"it says revision {spec.revision!r}, but --revision says {revision!r}")
+            raise BadRepoSpec(given, phrase("other-revision", revision=spec.revision, said=revision))
         spec = replace(spec, revision=_check_revision(revision, given))
     return spec
 
@@ -205,10 +206,10 @@ def _from_name(name: str, given: str) -> RepoSpec:
     """``[datasets/|spaces/|models/]id[@revision]``."""
     path, at, revision = name.partition("@")
     if at and not revision:
-        raise BadRepoSpec(given, "nothing follows the @")
+        raise BadRepoSpec(given, phrase("nothing-behind-at"))
     repo, rest = _split_repo(path.removesuffix("/").split("/"), given)
     if rest:
-        raise BadRepoSpec(given, "a repo id has at most two parts")
+        raise BadRepoSpec(given, phrase("two-parts-at-most"))
     return RepoSpec(repo, _check_revision(revision, given) if at else None)
 
 
@@ -217,20 +218,20 @@ def _from_url(given: str) -> RepoSpec:
     try:
         url = urlsplit(given)
     except ValueError:  # brackets that hold no IPv6 address, and the like
-        raise BadRepoSpec(given, "it is no URL") from None
+        raise BadRepoSpec(given, phrase("no-url")) from None
     if url.scheme.lower() == "hf":
         return _from_hf_uri(given)
     if url.scheme.lower() not in ("http", "https") or not url.hostname:
-        raise BadRepoSpec(given, f"{url.scheme}: is not a scheme that a hub has")
+        raise BadRepoSpec(given, phrase("no-scheme-of-hubs", scheme=url.scheme))
     if "@" in url.netloc:
-        raise BadRepoSpec("the URL", "it holds a user name or a token; leave that out")
+        raise BadRepoSpec(phrase("the-url"), phrase("holds-secret"))
     parts = [part for part in url.path.split("/") if part]
     repo, rest = _split_repo([unquote(part) for part in parts[:1]] + parts[1:], given)
     spec = RepoSpec(repo, site=f"{url.scheme.lower()}://{url.netloc}")
     if not rest or rest[0] in _TABS:
         return spec
     if rest[0] not in _PAGES or len(rest) < 2:
-        raise BadRepoSpec(given, f"/{rest[0]} is not a page that hfclone knows")
+        raise BadRepoSpec(given, phrase("unknown-page", name=rest[0]))
     revision, path = _split_revision(rest[1:])
     path = unquote(path, errors="surrogateescape")
     folder = rest[0] == "tree" and path
@@ -245,7 +246,7 @@ def _from_hf_uri(given: str) -> RepoSpec:
     if not at:
         return RepoSpec(repo, file="/".join(rest) or None)
     if rest:
-        raise BadRepoSpec(given, "the revision belongs behind the repo's name")
+        raise BadRepoSpec(given, phrase("revision-misplaced"))
     revision, path = _split_revision(tail.split("/"))
     return RepoSpec(repo, _check_revision(revision, given), file=path or None)
 
@@ -269,9 +270,9 @@ def _split_repo(parts: list[str], given: str) -> tuple[Repo, list[str]]:
 
 def _check_part(part: str, given: str) -> None:
     if not part:
-        raise BadRepoSpec(given, "a part of the name is empty")
+        raise BadRepoSpec(given, phrase("empty-part-of-name"))
     if not _PART.fullmatch(part) or "--" in part or ".." in part or part.endswith(".git"):
-        raise BadRepoSpec(given, f"{part!r} is not a name the hub allows")
+        raise BadRepoSpec(given, phrase("name-not-allowed", name=part))
 
 
 def _split_revision(parts: list[str]) -> tuple[str, str]:
@@ -290,5 +291,5 @@ def is_revision(text: str) -> bool:
 
 def _check_revision(revision: str, given: str) -> str:
     if not is_revision(revision):
-        raise BadRepoSpec(given, f"{revision!r} cannot be a revision")
+        raise BadRepoSpec(given, phrase("cannot-be-revision", revision=revision))
     return revision

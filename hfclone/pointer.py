@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 from hfclone.errors import BadPointer
+from hfclone.wording import phrase
 
 __all__ = ["MAX_POINTER_BYTES", "Oid", "Pointer", "format_pointer", "parse_pointer"]
 
@@ -67,21 +68,21 @@ def parse_pointer(text: bytes, path: str = "") -> Pointer | None:
     pairs = [line.partition(b" ")[::2] for line in lines if line]
     extensions = [key for key, _ in pairs if key.startswith(b"ext-")]
     if extensions:
-        raise BadPointer(path, "it uses the git-lfs extension " + extensions[0].decode("ascii", "replace"))
+        raise BadPointer(path, phrase("pointer-extension", name=extensions[0].decode("ascii", "replace")))
     if [key for key, _ in pairs] != [b"version", b"oid", b"size"]:
-        raise BadPointer(path, "its keys are not version, oid and size, in this order")
+        raise BadPointer(path, phrase("pointer-keys"))
     return Pointer(_read_oid(pairs[1][1], path), _read_size(pairs[2][1], path))
 
 
 def _read_oid(value: bytes, path: str) -> Oid:
     matched = _OID.fullmatch(value)
     if not matched:
-        raise BadPointer(path, "its oid is not sha256: and 64 lower-case hex digits")
+        raise BadPointer(path, phrase("pointer-oid"))
     return Oid(matched[1].decode())
 
 
 def _read_size(value: bytes, path: str) -> int:
     digits = value.rstrip(b" ")
     if not _SIZE.fullmatch(digits) or int(digits) > MAX_SIZE:
-        raise BadPointer(path, "its size is not a number of bytes")
+        raise BadPointer(path, phrase("pointer-size"))
     return int(digits)

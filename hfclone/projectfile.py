@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hfclone.settings import PROJECT_FILE
+from hfclone.wording import phrase
 
 __all__ = ["ProjectFile", "find_project_file", "readable_project_file"]
 
@@ -55,7 +56,7 @@ def _why_not(directory: Path, environ: Mapping[str, str]) -> str:
         git_dir = git.run(["-C", str(directory), "rev-parse", "--absolute-git-dir"]).decode("utf-8", "surrogateescape")
         tracked = git.run(["-C", str(directory), "ls-files", "-z", "--", PROJECT_FILE])
     except HfcloneError as error:
-        return f"git does not say whether it is tracked: {error}"
+        return phrase("tracked-unknown", reason=error)
     if Path(git_dir.rstrip("\n"), "hfclone").exists():
-        return "this is a checkout of hfclone's"
-    return "git tracks it" if tracked else ""
+        return phrase("is-checkout")
+    return phrase("tracked") if tracked else ""

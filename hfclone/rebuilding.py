@@ -80,7 +80,7 @@ class Rebuilder:
         """What came by git, by its sha256: git's ids are sha1."""
         for oid, found in digests_of(repo, came, self._on_event):
             if found != (came[oid].size, came[oid].sha256):
-                raise NotAsLocked(show_path(came[oid].path), "git", f"brought bytes with sha256 {found[1]}")
+                raise NotAsLocked(show_path(came[oid].path), "git", phrase("brought-sha256", sha256=found[1]))
 
     def _by_git(self, repo: GitRepo) -> None:
         """Many small files in few requests; whatever goes wrong here is HTTP's turn."""
@@ -128,10 +128,10 @@ def _accepted(source: HttpBlobs, endpoint: Endpoint, file: LockedFile) -> bytes:
     try:
         data = source.fetch(file.path, file.oid)
     except NotTheObject as error:
-        raise NotAsLocked(path, str(endpoint), f"sent something else ({error.reason})") from error
+        raise NotAsLocked(path, str(endpoint), phrase("sent-else", reason=error.reason)) from error
     found = hashlib.sha256(data).hexdigest()
     if (len(data), found) != (file.size, file.sha256):
-        raise NotAsLocked(path, str(endpoint), f"sent bytes with sha256 {found}")
+        raise NotAsLocked(path, str(endpoint), phrase("sent-sha256", sha256=found))
     return data
 
 
@@ -153,7 +153,7 @@ def _write_commit(repo: GitRepo, locked: LockedRepo) -> None:
         _write_objects(repo, "tree", trees_of(locked.files).values())
         made = repo.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=locked.commit_object).decode().strip()
         if made != locked.pin.commit:
-            raise BadTree(locked.pin.commit, "the lockfile", f"git calls its commit {made}")
+            raise BadTree(locked.pin.commit, phrase("the-lockfile"), phrase("other-commit", commit=made))
     _note_shallow(repo, locked)
     repo.update_ref(f"refs/hfclone/{locked.pin.commit}", locked.pin.commit)
 

@@ -18,6 +18,7 @@ from hfclone.selection import wanting_all
 from hfclone.settings import Settings
 from hfclone.tools import Tools
 from hfclone.updating import offline_git
+from hfclone.wording import phrase
 
 __all__ = ["audit_synced", "lock", "places", "sync", "sync_one"]
 
@@ -30,14 +31,14 @@ def lock(specs: Sequence[RepoSpec], settings: Settings, on_event: OnEvent = igno
         HfcloneError: as ``flows.clone`` until the first large byte.
     """
     if len({spec.repo for spec in specs}) < len(specs):
-        raise BadOption("REPO", "", "a repo is named twice; a lockfile holds one commit of each")
+        raise BadOption("REPO", "", phrase("named-twice"))
     locked = [read_repo(spec, settings, on_event) for spec in specs]
     for one in locked:
         flaw = flaw_of(one)
         if flaw:
-            raise BadTree(one.pin.commit, str(one.pin.repo), f"{flaw[0]}: {flaw[1]}")
+            raise BadTree(one.pin.commit, str(one.pin.repo), phrase("flaw-in", field=flaw[0], reason=flaw[1]))
     if len({one.pin.repo for one in locked}) < len(locked):
-        raise BadOption("REPO", "", "two names are one repo, which was renamed")
+        raise BadOption("REPO", "", phrase("one-repo"))
     return Lock(tuple(sorted(locked, key=lambda one: (one.pin.repo.repo_type.value, one.pin.repo.repo_id))))
 
 
@@ -67,7 +68,7 @@ def sync_one(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEve
     """
     pin = locked.pin
     tools = Tools.of(wanting_all(settings), RepoSpec(pin.repo, pin.commit))  # the lock has chosen
-    on_event(Pinned(pin, locked.revision, "the lockfile"))
+    on_event(Pinned(pin, locked.revision, phrase("the-lockfile")))
     unselected = frozenset(file.path for file in locked.files if not file.selected)
     with tools.web() as web:
         bring = Rebuilder(locked, tools, web, on_event)

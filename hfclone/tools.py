@@ -19,6 +19,7 @@ from hfclone.names import RepoSpec, Token
 from hfclone.patience import Clock, Patience
 from hfclone.settings import Fetcher, Settings, endpoints_of
 from hfclone.transfer import Transfer
+from hfclone.wording import phrase
 
 __all__ = ["Tools"]
 
@@ -130,9 +131,9 @@ class Tools:
 def _aria2_obstacle(settings: Settings) -> str:
     """What of the settings aria2c does not know how to do."""
     if settings.proxies.beyond_http:
-        return "it speaks to proxies of plain http alone"
+        return phrase("plain-proxies-alone")
     if settings.ca_bundle and Path(settings.ca_bundle).is_dir():
-        return "it takes no folder of certificates"
+        return phrase("no-certificate-folder")
     return ""
 
 

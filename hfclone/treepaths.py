@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from hfclone.errors import UnsafePath
+from hfclone.wording import phrase
 
 __all__ = ["Folding", "Platform", "check_tree", "show_path"]
 
@@ -59,16 +60,16 @@ def check_tree(
         _check_parts(path, platform)
         key = _fold(path) if folding is Folding.FOLDED else path
         if key in files:
-            raise UnsafePath(show_path(path), "it stands there twice")
+            raise UnsafePath(show_path(path), phrase("path-twice"))
         files.add(key)
         _note_folders(path, key, folders)
     for key in files & folders.keys():
-        raise UnsafePath(show_path(folders[key]), "it is a file and a directory")
+        raise UnsafePath(show_path(folders[key]), phrase("file-and-directory"))
 
 
 def _check_parts(path: bytes, platform: Platform) -> None:
     if path.startswith(b"/"):
-        raise UnsafePath(show_path(path), "it is absolute")
+        raise UnsafePath(show_path(path), phrase("absolute"))
     for part in path.split(b"/"):
         reason = _why_bad(part) or (_why_bad_on_windows(part) if platform is Platform.WINDOWS else None)
         if reason:
@@ -77,13 +78,13 @@ def _check_parts(path: bytes, platform: Platform) -> None:
 
 def _why_bad(part: bytes) -> str | None:
     if not part:
-        return "a part of it is empty"
+        return phrase("empty-part")
     if part in (b".", b".."):
-        return "it leaves its directory"
+        return phrase("leaves-directory")
     if b"\0" in part:
-        return "it holds a NUL"
+        return phrase("holds-nul")
     if _is_git_alike(part):
-        return "it is git's own directory"
+        return phrase("gits-own")
     return None
 
 
@@ -99,9 +100,9 @@ def _is_git_alike(part: bytes) -> bool:
 
 def _why_bad_on_windows(part: bytes) -> str | None:
     if _WINDOWS_BAD.search(part):
-        return "Windows does not allow such a name"
+        return phrase("windows-name")
     if _WINDOWS_DEVICE.fullmatch(part.split(b".")[0].rstrip(b" ")):
-        return "Windows takes it for a device"
+        return phrase("windows-device")
     return None
 
 

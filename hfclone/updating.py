@@ -17,6 +17,7 @@ from hfclone.names import History, Pin, Repo, RepoSpec, parse_repo_spec
 from hfclone.origins import git_host_of, hub_repo_of
 from hfclone.settings import Settings, endpoints_of
 from hfclone.tools import Tools
+from hfclone.wording import phrase
 
 __all__ = ["asked_of", "fetch", "hub_repo", "offline_git", "opened_where_it_is", "pull", "upstream"]
 
@@ -32,10 +33,10 @@ def pull(directory: Path | None, revision: str | None, settings: Settings, on_ev
     here = find_existing(directory, offline_git(settings))
     repo = hub_repo(here, settings)
     if repo is None:
-        raise ForeignOrigin(str(here.path), str(here.origin), f"that is no repo of {settings.endpoint}")
+        raise ForeignOrigin(str(here.path), str(here.origin), phrase("no-repo-of", endpoint=settings.endpoint))
     wanted = revision or upstream(here)
     if wanted is None:
-        reason = f"the checkout is at commit {here.commit} and on no branch; say which revision"
+        reason = phrase("on-no-branch", commit=here.commit)
         raise BadOption("--revision", "", reason)
     spec = parse_repo_spec(repo.path, revision=wanted)
     return flows.clone(spec, here.path, _keeping_history(here, settings), on_event)
@@ -90,7 +91,7 @@ def asked_of(here: Existing, settings: Settings) -> tuple[Tools, Repo]:
         return Tools.of(settings, RepoSpec(repo)), repo
     found = git_host_of(here.origin, _lfs_url(here)) if here.origin else None
     if found is None:
-        raise ForeignOrigin(str(here.path), here.origin or "nowhere", "no http(s) address of its objects is known")
+        raise ForeignOrigin(str(here.path), here.origin or "nowhere", phrase("no-address-of-objects"))
     host, repo = found
     return Tools(settings, (host,)), repo
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from hfclone.errors import CannotWrite, DiskFull, HfcloneError
 from hfclone.treepaths import show_path
+from hfclone.wording import phrase
 
 __all__ = [
     "WRITE_BITS",
@@ -272,7 +273,7 @@ class WorkTree:
         """Make sure that what the caller saw at ``path`` still stands there; the directories are walked anew."""
         self._forget()
         if not self.look(path).is_same(expected):
-            raise CannotWrite(show_path(path), "it was changed while hfclone worked on it")
+            raise CannotWrite(show_path(path), phrase("changed-meanwhile"))
 
     def _prune(self, path: bytes) -> None:
         while b"/" in path:
@@ -392,7 +393,7 @@ def write_safely(path: Path, data: bytes, mode: int = 0o666) -> None:
         CannotWrite: the system refuses.
     """
     if not path.name:
-        raise CannotWrite(str(path), "it names no file")
+        raise CannotWrite(str(path), phrase("names-no-file"))
     fresh = path.with_name(path.name + ".new")
     try:
         fresh.unlink(missing_ok=True)

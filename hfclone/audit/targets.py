@@ -15,6 +15,7 @@ from hfclone.existing import Existing
 from hfclone.git import GitRepo
 from hfclone.locked import LockedRepo, git_id, tree_of_commit
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer
+from hfclone.wording import phrase
 
 __all__ = ["Finding", "Problem", "Target", "committed_targets", "locked_targets"]
 
@@ -78,8 +79,8 @@ def committed_targets(here: Existing, flaws: list[Finding]) -> list[Target]:
     except GitFailed as error:
         flaws.append(Finding(b".git", Problem.GIT, here.commit, error.stderr))
         return []
-    flaws += [Finding(_object_path(oid), Problem.GIT, oid, "missing") for oid in missing]
-    flaws += [Finding(path, Problem.GIT, "a pointer", error.reason) for path, error in bad.items()]
+    flaws += [Finding(_object_path(oid), Problem.GIT, oid, phrase("object-of-git-missing")) for oid in missing]
+    flaws += [Finding(path, Problem.GIT, phrase("a-pointer"), error.reason) for path, error in bad.items()]
     return [Target(entry.path, entry.mode, entry.oid, pointers.get(entry.path)) for entry in entries]
 
 

@@ -25,6 +25,7 @@ from hfclone.locked import LINK_MODE, SUBMODULE_MODE
 from hfclone.looking import blob_id_of, digest_of, holds_pointer
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import Stamps
+from hfclone.wording import phrase
 from hfclone.worktree import FileMode, Kind, Standing, WorkTree, write_safely
 
 __all__ = ["Journal", "Move", "Side", "held_objects", "read_side"]
@@ -305,7 +306,7 @@ class Move:
         try:
             os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         except FileExistsError:
-            raise CheckoutBusy(str(self.repo.path), "a git command (index.lock)") from None
+            raise CheckoutBusy(str(self.repo.path), phrase("git-command")) from None
         try:
             os.replace(new, index)
         except OSError as error:

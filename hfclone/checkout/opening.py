@@ -12,6 +12,7 @@ from hfclone.errors import CannotWrite, CheckoutBusy, GitFailed, NotACheckout, O
 from hfclone.events import OnEvent, Warned
 from hfclone.git import Git, GitRepo, TreeEntry
 from hfclone.names import Pin
+from hfclone.wording import phrase
 
 __all__ = [
     "Found",
@@ -63,7 +64,7 @@ def prepare_directory(dest: Path) -> None:
     except OSError as error:
         raise CannotWrite(str(error.filename or dest), error.strerror or str(error)) from error
     if not os.access(dest, os.W_OK | os.X_OK):
-        raise CannotWrite(str(dest), "permission denied")
+        raise CannotWrite(str(dest), phrase("permission-denied"))
 
 
 def inspect(pin: Pin, dest: Path, git: Git, *, origin: str, mirrors: Collection[str]) -> Found:
@@ -78,21 +79,21 @@ def inspect(pin: Pin, dest: Path, git: Git, *, origin: str, mirrors: Collection[
     except FileNotFoundError:
         return Found.FRESH
     except NotADirectoryError:
-        raise NotACheckout(str(dest), "it is no directory") from None
+        raise NotACheckout(str(dest), phrase("no-directory")) from None
     except OSError as error:
         raise CannotWrite(str(dest), error.strerror or str(error)) from error
     if not names:
         return Found.FRESH
     if ".git" not in names:
-        raise NotACheckout(str(dest), "it holds other files")
+        raise NotACheckout(str(dest), phrase("other-files"))
     git_dir = dest / ".git"
     if git_dir.is_symlink() or not git_dir.is_dir():
-        raise NotACheckout(str(dest), "its .git is a link, or it is a linked work tree")
+        raise NotACheckout(str(dest), phrase("linked"))
     holds = GitRepo(git, dest).config_get("remote.origin.url") if (git_dir / "HEAD").exists() else None
     if holds is None:
         if names == {".git"} and _is_blank(git_dir):
             return Found.FRESH
-        raise NotACheckout(str(dest), "it is a git repo without an origin")
+        raise NotACheckout(str(dest), phrase("no-origin"))
     if _plain(holds) not in {_plain(url) for url in (origin, *mirrors)}:
         raise OtherCheckout(str(dest), _without_secrets(holds), str(pin.repo))
     return Found.CHECKOUT
@@ -105,7 +106,7 @@ def configure(repo: GitRepo, origin: str) -> None:
         NotACheckout: the user made it a partial clone: git would fetch behind our back.
     """
     if repo.config_get("extensions.partialclone"):
-        raise NotACheckout(str(repo.path), "it is a partial clone (git clone --filter)")
+        raise NotACheckout(str(repo.path), phrase("partial-clone"))
     for key, value in _LOCAL_CONFIG:
         repo.config_set(key, value)
     url = repo.config_get("remote.origin.url")
@@ -123,9 +124,9 @@ def refuse_unfinished(repo: GitRepo) -> None:
     """
     for name, what in _UNFINISHED.items():
         if (repo.git_dir / name).exists():
-            raise CheckoutBusy(str(repo.path), f"an unfinished {what} of git's")
+            raise CheckoutBusy(str(repo.path), phrase("unfinished-of-git", what=what))
     if (repo.git_dir / "index.lock").exists():
-        raise CheckoutBusy(str(repo.path), "a git command (index.lock)")
+        raise CheckoutBusy(str(repo.path), phrase("git-command"))
 
 
 def refuse_own_commits(repo: GitRepo, branch: str | None, commit: str) -> None:

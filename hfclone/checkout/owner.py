@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 
 from hfclone.errors import CannotWrite, CheckoutBusy
+from hfclone.wording import phrase
 
 __all__ = ["LastRun", "owned"]
 
@@ -40,10 +41,10 @@ def owned(lock: Path, checkout: Path) -> Iterator[LastRun]:
         raise CannotWrite(str(lock), error.strerror or str(error)) from error
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         if not _take(descriptor):
-            raise CheckoutBusy(str(checkout), _read(descriptor) or "another run of hfclone")
+            raise CheckoutBusy(str(checkout), _read(descriptor) or phrase("other-run"))
         last = LastRun.KILLED if _read(descriptor) else LastRun.ENDED
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+        file.write(phrase("process-on", number=os.getpid(), host=socket.gethostname()).encode())
         try:
             yield last
         finally:

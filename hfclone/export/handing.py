@@ -14,6 +14,7 @@ from hfclone.names import RepoSpec
 from hfclone.revisions import DEFAULT_BRANCH
 from hfclone.settings import Settings
 from hfclone.updating import hub_repo, offline_git, upstream
+from hfclone.wording import phrase
 
 _COSTS = ("cache-hardlink", "cache-copies")
 """What is told before the download need not be told again after it."""
@@ -68,7 +69,7 @@ def export_to_cache(
     here = find_existing(directory, offline_git(settings))
     repo = hub_repo(here, settings)
     if repo is None:
-        raise ForeignOrigin(str(here.path), str(here.origin), f"that is no repo of {settings.endpoint}")
+        raise ForeignOrigin(str(here.path), str(here.origin), phrase("no-repo-of", endpoint=settings.endpoint))
     return fill_cache(here, repo, upstream(here) if revision is None else revision, settings, on_event)
 
 

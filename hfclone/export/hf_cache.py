@@ -57,7 +57,7 @@ def fill_cache(
         CannotWrite, NotAsCommitted: as they say.
     """
     if revision is not None and not is_revision(revision):  # it becomes a file's path
-        raise BadOption("--revision", revision, "it cannot be a revision")
+        raise BadOption("--revision", revision, phrase("it-cannot-be-revision"))
     layout = CacheLayout(hub_cache(settings), repo)
     state = state_directory(here.repo)
     try:

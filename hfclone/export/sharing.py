@@ -22,6 +22,7 @@ from hfclone.export.holdings import Holding
 from hfclone.hashing import blocks, write_at
 from hfclone.names import CacheLink
 from hfclone.treepaths import show_path
+from hfclone.wording import phrase
 from hfclone.worktree import WRITE_BITS, WorkTree, share_blocks
 
 __all__ = ["Sharer", "translated", "way_between"]
@@ -45,7 +46,7 @@ def way_between(source: Path, target: Path, choice: CacheLink) -> CacheLink:
             return way
     if choice is CacheLink.AUTO:
         return CacheLink.COPY
-    raise BadOption("--cache-link", choice.value, f"between {source} and {target} that cannot be done: {reason}")
+    raise BadOption("--cache-link", choice.value, phrase("cannot-between", source=source, target=target, reason=reason))
 
 
 @dataclass(frozen=True)

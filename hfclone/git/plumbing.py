@@ -15,6 +15,7 @@ from hfclone.git.running import Git, OnProgress
 from hfclone.names import is_full_sha
 from hfclone.pointer import MAX_POINTER_BYTES, Oid, Pointer, parse_pointer
 from hfclone.treepaths import show_path
+from hfclone.wording import phrase
 
 __all__ = ["Fetch", "GitRepo", "TreeEntry", "in_batches", "scratch_repo"]
 
@@ -295,7 +296,7 @@ class GitRepo:
             if pointer is None:
                 continue
             if sizes_said.setdefault(pointer.oid, pointer.size) != pointer.size:
-                bad[entry.path] = BadPointer(show_path(entry.path), "another file gives the same object another size")
+                bad[entry.path] = BadPointer(show_path(entry.path), phrase("other-size"))
                 continue
             found[entry.path] = pointer
         return found, bad

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from hfclone.errors import GitFailed, ToolMissing
 from hfclone.names import Token
 from hfclone.treepaths import show_path
+from hfclone.wording import phrase
 
 if TYPE_CHECKING:
     from git.cmd import Git as GitPython
@@ -150,7 +151,7 @@ class Git:
         path = self._environ.get("PATH")
         program = shutil.which("git", path=path)
         if program is None:
-            raise ToolMissing("git", "hfclone needs it to make a checkout")
+            raise ToolMissing("git", phrase("needed-for-checkouts"))
         command = [*_wrapping(path, self._environ.keys(), env.keys()), program, *args]
         auto = _gitpython().execute(
             command, as_process=True, env=env, istream=subprocess.PIPE, with_stdout=with_stdout,
@@ -229,7 +230,7 @@ def _gitpython() -> GitPython:
     try:
         from git.cmd import Git as GitPython
     except ImportError as error:
-        raise ToolMissing("git", "hfclone needs it to make a checkout") from error
+        raise ToolMissing("git", phrase("needed-for-checkouts")) from error
     return GitPython()
 
 

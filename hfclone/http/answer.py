@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hfclone.errors import NotTheObject, Truncated
 from hfclone.http.connections import Grip, body_error
+from hfclone.wording import phrase
 
 if TYPE_CHECKING:
     from hfclone.http.connections import Response
@@ -109,7 +110,7 @@ class Answer:
         """
         body = b"".join(self.chunks(SMALL_BODY_BYTES + 1))
         if len(body) > SMALL_BODY_BYTES:
-            raise NotTheObject(self.label, "the answer does not end")
+            raise NotTheObject(self.label, phrase("endless"))
         if self.length is not None and len(body) < self.length:
             raise Truncated(self.label, len(body), self.length)
         return body
@@ -120,7 +121,8 @@ class Answer:
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
-            raise NotTheObject(self.label, f"{self.content_type or 'something'} in place of JSON") from None
+            what = self.content_type or phrase("something")
+            raise NotTheObject(self.label, phrase("no-json-answer", what=what)) from None
 
     def retry_after(self, wall_clock: float) -> float | None:
         """Seconds this answer asks us to wait (Retry-After as seconds or date, or RateLimit with ``r=0``).

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from hfclone.errors import HfcloneError, Stalled, Truncated, Unreachable
+from hfclone.wording import phrase
 
 if TYPE_CHECKING:
     import ssl
@@ -198,7 +199,7 @@ class Connections:
         """Raise Unreachable where it is the proxy that answers, and wants a password."""
         if response.status == PROXY_WANTS_PASSWORD:
             response.close()
-            raise Unreachable(label, "it asks for a user name and password", self._route.proxy_name(url))
+            raise Unreachable(label, phrase("asks-for-password"), self._route.proxy_name(url))
 
     def target_of(self, parts: SplitResult) -> str:
         """What a request's first line names: a proxy that forwards plain http is told the whole URL."""
@@ -355,8 +356,8 @@ def _reason(error: BaseException) -> str:
         nested = next((arg for arg in getattr(cause, "args", ()) if isinstance(arg, BaseException)), None)
         cause = inner if isinstance(inner, BaseException) else nested or cause.__cause__ or cause.__context__
     if isinstance(innermost, socket.gaierror):
-        return "its name does not resolve"
+        return phrase("does-not-resolve")
     if isinstance(innermost, TimeoutError):
-        return "no connection in time"
+        return phrase("no-connection-in-time")
     text = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
     return str(text)[:200]

@@ -16,6 +16,7 @@ from hfclone.http.calls import Calls
 from hfclone.http.connections import Connections, Grip, Limits, OnPeer, Route
 from hfclone.names import Token
 from hfclone.reach import Reach, reach_of, reach_of_name
+from hfclone.wording import phrase
 
 if TYPE_CHECKING:
     from hfclone.http.connections import Response
@@ -147,7 +148,7 @@ class Web:
         while True:
             on_peer = self._guard(url, label, request.named_by or next(iter(hops), None))
             if self._aborted:
-                raise Unreachable(label, "the run was stopped")
+                raise Unreachable(label, phrase("stopped"))
             every = self._headers(request, url, sent)
             response = send(request.method, url, every, request.body, label=label, grip=grip, on_peer=on_peer)
             quota = quota_of(response.headers.get("RateLimit", ""))
@@ -163,7 +164,7 @@ class Web:
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in ("", "identity"):
             _let_go(response)
-            raise NotTheObject(label, f"a body compressed with {encoding[:20]}, which was not asked for")
+            raise NotTheObject(label, phrase("compressed", encoding=encoding[:20]))
         strictest = min(quotas, default=None)
         return Answer(label, url, response.status, response.headers, tuple(hops), strictest, response, grip, self)
 
@@ -184,7 +185,7 @@ class Web:
 
         def refuse_inward(reach: Reach) -> None:
             if reach > limit:
-                why = "that is inside this network or machine, and who names it is not"
+                why = phrase("inside")
                 raise BadRedirect(label, _without_query(url), why)
 
         known = reach_of_name(urlsplit(url).hostname or "")
@@ -237,16 +238,16 @@ def _next_hop(url: str, target: str, label: str, hops: int) -> str:
         shown = _without_query(following)
         _ = origin_of(following)  # a port that is no number shows only here
     except ValueError:
-        raise BadRedirect(label, ascii(target[:60]), "that is no URL") from None
+        raise BadRedirect(label, ascii(target[:60]), phrase("target-no-url")) from None
     scheme = urlsplit(following).scheme.lower()
     if scheme not in ("http", "https") or not urlsplit(following).hostname:
-        raise BadRedirect(label, shown, "that is not http or https")
+        raise BadRedirect(label, shown, phrase("target-not-http"))
     if urlsplit(url).scheme == "https" and scheme == "http":
-        raise BadRedirect(label, shown, "from https down to http")
+        raise BadRedirect(label, shown, phrase("down-to-http"))
     if "@" in urlsplit(following).netloc:
-        raise BadRedirect(label, shown, "a URL with a user name")
+        raise BadRedirect(label, shown, phrase("target-with-user"))
     if hops > MAX_HOPS:
-        raise BadRedirect(label, shown, f"more than {MAX_HOPS} redirects")
+        raise BadRedirect(label, shown, phrase("many-redirects", number=MAX_HOPS))
     return following
 
 

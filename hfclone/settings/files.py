@@ -15,6 +15,7 @@ from pathlib import Path
 from hfclone.errors import BadSettings
 from hfclone.settings.layers import Layer, Origin
 from hfclone.settings.table import VARIABLES, Variable, Where
+from hfclone.wording import phrase
 
 __all__ = ["PROJECT_FILE", "file_layer", "user_file"]
 
@@ -48,20 +49,20 @@ def file_layer(path: Path, origin: Origin) -> Layer:
         said = _texts(path, row, value)
         if said != ("",):
             values[row.option] = said
-            names[row.option] = f"{key} in {path}"
+            names[row.option] = phrase("key-in-file", key=key, path=path)
     return Layer(values, names, origin)
 
 
 def _parsed(path: Path) -> Mapping[str, object]:
     if path.is_fifo():
-        raise BadSettings(str(path), "", "it is no file")  # to open it would be to wait for somebody to write
+        raise BadSettings(str(path), "", phrase("no-file"))  # to open it would be to wait for somebody to write
     try:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise BadSettings(str(path), "", error.strerror or str(error)) from error
     if len(data) > _MOST_BYTES:
-        raise BadSettings(str(path), "", "it is too long")
+        raise BadSettings(str(path), "", phrase("too-long"))
     return _load(path, data) if data.strip() else {}
 
 
@@ -74,7 +75,7 @@ def _load(path: Path, data: bytes) -> Mapping[str, object]:
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise BadSettings(str(path), "", f"it is no TOML: {error}") from error
+        raise BadSettings(str(path), "", phrase("no-toml", reason=error)) from error
 
 
 def _row(path: Path, key: str, origin: Origin) -> Variable:
@@ -82,23 +83,23 @@ def _row(path: Path, key: str, origin: Origin) -> Variable:
     if row is None:
         raise _unknown(path, key)
     if row.where is Where.USER and origin is Origin.PROJECT:
-        reason = "a project's file may not say this"
-        advice = "say it as a flag, in the environment, or in your own file ('hfclone config' names it)"
+        reason = phrase("not-in-project")
+        advice = phrase("say-elsewhere")
         raise BadSettings(str(path), key, reason, advice)
     return row
 
 
 def _unknown(path: Path, key: str) -> BadSettings:
     if "token" in key.lower() and "mirror" not in key.lower():
-        advice = "take it out of the file, and run 'hf auth login' or set HF_TOKEN"
-        return BadSettings(str(path), key, "a token does not belong into a file of settings", advice)
+        advice = phrase("log-in-instead")
+        return BadSettings(str(path), key, phrase("token-in-file"), advice)
     if any(row.key == key for row in VARIABLES):
-        return BadSettings(str(path), key, "no file says this", "use the environment; 'hfclone --help' has its name")
+        return BadSettings(str(path), key, phrase("in-no-file"), phrase("use-environment"))
     from difflib import get_close_matches
 
     near = get_close_matches(key.lower().replace("_", "-").removeprefix("hfclone-"), _KEYS, 1)
-    advice = f"did you mean {near[0]}?" if near else "'hfclone config' lists what there is"
-    return BadSettings(str(path), key, "there is no such setting", advice)
+    advice = phrase("did-you-mean", name=near[0]) if near else phrase("config-lists")
+    return BadSettings(str(path), key, phrase("no-such-setting"), advice)
 
 
 def _texts(path: Path, row: Variable, value: object) -> tuple[str, ...]:
@@ -106,9 +107,9 @@ def _texts(path: Path, row: Variable, value: object) -> tuple[str, ...]:
     if isinstance(value, list):
         if row.many and all(isinstance(each, str) for each in value):
             return tuple(each.strip() for each in value if each.strip())
-        raise BadSettings(str(path), row.key, "write texts" if row.many else "write one value, not a list")
+        raise BadSettings(str(path), row.key, phrase("write-texts") if row.many else phrase("write-one-value"))
     if isinstance(value, bool):
         return ("1" if value else "0",)
     if isinstance(value, (str, int, float)):
         return (str(value).strip(),)
-    raise BadSettings(str(path), row.key, "write a text or a number")
+    raise BadSettings(str(path), row.key, phrase("write-text-or-number"))

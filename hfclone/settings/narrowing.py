@@ -8,6 +8,7 @@ from glob import escape
 from hfclone.errors import BadOption
 from hfclone.names import RepoSpec
 from hfclone.settings.chosen import Settings
+from hfclone.wording import phrase
 
 __all__ = ["narrowed"]
 
@@ -23,6 +24,6 @@ def narrowed(settings: Settings, spec: RepoSpec) -> Settings:
     if spec.file is None:
         return settings
     if settings.include:
-        raise BadOption("--include", settings.include[0], f"REPO names {spec.file} already")
+        raise BadOption("--include", settings.include[0], phrase("repo-names-file", file=spec.file))
     only = replace(settings, include=(escape(spec.file),))
     return only if spec.file.endswith("/") else replace(only, quants=(), max_size=None)

@@ -16,12 +16,12 @@ from hfclone.errors import BadOption
 from hfclone.settings.chosen import Proxies
 from hfclone.settings.layers import Origin, Said
 from hfclone.settings.table import variable
+from hfclone.wording import phrase
 
 __all__ = ["proxies_of", "with_certificates", "with_proxies", "without_password"]
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 _OPTIONS = ("http-proxy", "https-proxy", "all-proxy", "no-proxy")
-_ESCAPES = "in a password, / is written %2F, ? %3F, # %23, @ %40"
 
 
 def proxies_of(said: Callable[[str], Said]) -> Proxies:
@@ -73,11 +73,11 @@ def _parsed(said: Said) -> str:
     url = _split(said, text)
     shown = without_password(given)
     if url.scheme not in _SCHEMES:
-        raise BadOption(said.name, shown, f"write a URL of {', '.join(_SCHEMES)}")
+        raise BadOption(said.name, shown, phrase("write-url-of", schemes=", ".join(_SCHEMES)))
     if not url.hostname or not text.isprintable() or " " in text:
-        raise BadOption(said.name, shown, "it names no host")
+        raise BadOption(said.name, shown, phrase("no-host"))
     if url.path.strip("/"):
-        raise BadOption(said.name, shown, "nothing follows a proxy's host and port")
+        raise BadOption(said.name, shown, phrase("nothing-behind-port"))
     return text.rstrip("/")
 
 
@@ -95,7 +95,7 @@ def _split(said: Said, text: str) -> SplitResult:
         url = urlsplit(text)
         _ = url.port
     except ValueError:
-        raise BadOption(said.name, shown, f"it is no URL; {_ESCAPES}") from None
+        raise BadOption(said.name, shown, phrase("no-url-of-proxy")) from None
     if url.query or url.fragment or "@" in url.path:
-        raise BadOption(said.name, shown, f"it names no host; {_ESCAPES}")
+        raise BadOption(said.name, shown, phrase("no-host-of-proxy"))
     return url

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hfclone.errors import BadOption
 from hfclone.settings.layers import Said
+from hfclone.wording import phrase
 
 __all__ = ["reused_places"]
 
@@ -30,7 +31,7 @@ def _directory(text: str, option: str) -> Path:
     except RuntimeError:  # no such user
         path = Path(text).absolute()
     if not _is_directory(path):
-        raise BadOption(option, text, "there is no such directory, or it may not be read")
+        raise BadOption(option, text, phrase("no-readable-directory"))
     return path
 
 

@@ -8,6 +8,7 @@ from hfclone.endpoints import HUB_URL, Endpoint, EndpointKind, TokenRule, is_loo
 from hfclone.errors import BadOption
 from hfclone.settings.chosen import Settings
 from hfclone.settings.layers import Said
+from hfclone.wording import phrase
 
 __all__ = ["KNOWN_MIRRORS", "endpoints", "endpoints_of", "hub_and_mirrors"]
 
@@ -66,7 +67,7 @@ def endpoints_of(settings: Settings, site: str | None = None) -> tuple[Endpoint,
     if not settings.only_mirrors:
         return (*mirrors, hub)
     if not mirrors:
-        raise BadOption("--only-mirrors", "", "no --mirror is given")
+        raise BadOption("--only-mirrors", "", phrase("no-mirror-given"))
     return mirrors
 
 

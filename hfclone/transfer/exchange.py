@@ -17,6 +17,7 @@ from hfclone.names import Pin
 from hfclone.pointer import Pointer
 from hfclone.ranges import format_range, parse_content_range
 from hfclone.transfer.sources import Source, Sources
+from hfclone.wording import phrase
 
 __all__ = ["Body", "request_range"]
 
@@ -84,20 +85,22 @@ def _partial_body(answer: Answer, pointer: Pointer, start: int, stop: int) -> Bo
     stated = answer.headers.get("Content-Range", "")
     given = parse_content_range(stated)
     if given is not None and given.total not in (None, pointer.size):
-        raise errors.OtherFile(answer.label, f"a file of {given.total} bytes; the object has {pointer.size}")
+        raise errors.OtherFile(answer.label, phrase("file-of-size", got=given.total, want=pointer.size))
     if given is None or given.start != start or given.stop > pointer.size:
-        raise errors.RangeRefused(answer.label, asked, f"206 with Content-Range {stated[:60]!r}")
+        raise errors.RangeRefused(answer.label, asked, phrase("other-content-range", stated=stated[:60]))
     return Body(answer, start, min(given.stop, stop), RangeSupport.YES)
 
 
 def _check_whole(answer: Answer, pointer: Pointer) -> None:
     """A 200: its length must be the object's; where it has none, it must not be a page for people."""
-    page = "an HTML page" if answer.content_type in ("text/html", "application/xhtml+xml") else ""
+    page = phrase("html-page") if answer.content_type in ("text/html", "application/xhtml+xml") else ""
     if answer.length is None and page:
         raise errors.NotTheObject(answer.label, page)
     if answer.length not in (None, pointer.size):
-        what = f"{page or 'a file'} of {answer.length} bytes; the object has {pointer.size}"
-        raise errors.NotTheObject(answer.label, what) if page else errors.OtherFile(answer.label, what)
+        if page:
+            text = phrase("page-of-size", got=answer.length, want=pointer.size)
+            raise errors.NotTheObject(answer.label, text)
+        raise errors.OtherFile(answer.label, phrase("file-of-size", got=answer.length, want=pointer.size))
 
 
 def _refusal(answer: Answer, source: Source, pin: Pin, pointer: Pointer, now: float) -> HfcloneError:
@@ -106,7 +109,7 @@ def _refusal(answer: Answer, source: Source, pin: Pin, pointer: Pointer, now: fl
     if status in (404, 410):
         return errors.ObjectMissing(pointer.oid, label)
     if status == 416:
-        return errors.RangeRefused(label, "of the object", "416: it has no such bytes")
+        return errors.RangeRefused(label, phrase("of-the-object"), phrase("no-such-bytes"))
     if status == 429 or status >= 500:
         wait = answer.retry_after(wall_clock())
         return errors.RateLimited(label, wait) if status == 429 else errors.ServerFault(label, status, wait)

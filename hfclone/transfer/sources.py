@@ -25,6 +25,7 @@ from hfclone.http import Answer, Authority, Grip, Web, wall_clock
 from hfclone.hub import explain
 from hfclone.names import Pin
 from hfclone.pointer import Oid, Pointer
+from hfclone.wording import phrase
 
 __all__ = ["Source", "Sources"]
 
@@ -219,7 +220,7 @@ class Sources:
             self._refused(endpoint, answer, authority)
         elif not answer.content_type.endswith("json"):
             # A portal's page goes away soon; a mirror that shows pages for everything is asked in vain now and then.
-            self._board.note_lack(endpoint, BATCH, "it answers with a page", seconds=_PAGE_SECONDS)
+            self._board.note_lack(endpoint, BATCH, phrase("answers-with-page"), seconds=_PAGE_SECONDS)
         else:
             listed = answer.json()
             for pointer, row in zip(group, _rows(listed, group), strict=True):
@@ -258,7 +259,7 @@ def _read_row(
     """What a batch answer of ``date`` says about one object."""
     label = str(endpoint)
     if row is None:
-        return errors.NotTheObject(label, "its batch answer leaves out an object that was asked for")
+        return errors.NotTheObject(label, phrase("batch-incomplete"))
     error = row.get("error")
     if isinstance(error, dict):
         code = error.get("code")
@@ -270,9 +271,9 @@ def _read_row(
     if not isinstance(href, str):
         return errors.ObjectMissing(pointer.oid, label)
     if not _is_plain_url(href):
-        return errors.BadRedirect(label, ascii(href[:60]), "that is no plain http or https URL")
+        return errors.BadRedirect(label, ascii(href[:60]), phrase("target-no-plain-url"))
     if urlsplit(endpoint.url).scheme == "https" and urlsplit(href).scheme == "http":
-        return errors.BadRedirect(label, urlsplit(href).netloc, "from https down to http")
+        return errors.BadRedirect(label, urlsplit(href).netloc, phrase("down-to-http"))
     # The API's words on authentication go before our own (git-lfs docs/api/batch.md).
     own = None if row.get("authenticated") or headers else authority
     lives = [life for life in (_life_of_action(action, date), _life_of(href, date)) if life is not None]

@@ -58,6 +58,7 @@ class Command:
     base: Path
     endpoint: str = ""
     environ: dict[str, str] = field(default_factory=dict)
+    module: str = "hfclone"
 
     def __post_init__(self) -> None:
         """Make the directories."""
@@ -87,7 +88,7 @@ class Command:
         self, *args: object, env: Mapping[str, str] | None = None, before: Sequence[str] = (), **more: Any
     ) -> subprocess.Popen[str]:
         """Start it, in a session of its own."""
-        words = [*before, sys.executable, "-m", "hfclone", *map(str, args)]
+        words = [*before, sys.executable, "-m", self.module, *map(str, args)]
         streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
         return subprocess.Popen(
             words,

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +115,41 @@ def test_what_is_in_the_catalogue_is_said(function: str) -> None:
     }
     used = written if function in ("line", "measured") else {name for _, _, names in calls(function) for name in names}
     assert not TABLES[function].keys() - used
+
+
+NOT_SAID = {
+    "__init__.py": "Python's own error",
+    "aria2control.py": "of a file that is not believed then, and nobody is told",
+    "cli/helping.py": "what --help prints",
+    "commits.py": "words of git's that are looked for",
+    "export/listing.py": "the title within a file",
+    "export/metalink.py": "a file for aria2c",
+    "flows.py": "an assertion",
+    "gitindex.py": "why git does it, and nobody is told",
+    "http/calls.py": "a type",
+    "hub.py": "words of the Hub's that are looked for",
+    "transfer/aria2/downloads.py": "a file for aria2c",
+}
+"""Modules that hold sentences which are for no reader of a run, and what these are."""
+
+
+def sentences(tree: ast.Module) -> Iterator[str]:
+    """Texts of several words in functions, but for docstrings, names in the catalogue and what decorators say."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    nodes = [node for function in functions for statement in function.body for node in ast.walk(statement)]
+    catalogue = {name for table in TABLES.values() for name in table}
+    docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in docstrings:
+            continue
+        if re.search(r"[a-z]{2,}[,;:]? [a-z]{2,}", node.value) and node.value not in catalogue:
+            yield node.value
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_sentence_stands_elsewhere(path: Path) -> None:
+    """Nor is a module left out that has none."""
+    assert bool(list(sentences(TREES[path]))) == (str(path.relative_to(ROOT)) in NOT_SAID)
 
 
 def test_every_state_has_its_word() -> None:

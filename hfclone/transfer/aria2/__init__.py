@@ -33,6 +33,7 @@ from hfclone.transfer.aria2.verdicts import Verdicts
 from hfclone.transfer.aria2.work import Workshop
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.tempo import Hours
+from hfclone.wording import phrase
 
 __all__ = ["Aria2Daemon", "Aria2Transfer"]
 
@@ -122,7 +123,7 @@ class Aria2Transfer:
             return self._reach(self.daemon, wanted, options, stack)
         program = shutil.which("aria2c", path=self.environment.get("PATH"))
         if program is None:
-            raise CannotRun("it is not installed")
+            raise CannotRun(phrase("not-installed"))
         process = Process(program, self._own_options(), self.environment, wanted.partials.directory)
         stack.callback(process.close)
         limit_writes(process.pid, max(pointer.size for pointer in wanted.objects))
@@ -144,7 +145,7 @@ class Aria2Transfer:
             if not downloads.of_directory(here):
                 wanted.partials.end_lending(daemon.url)
         except Lost as error:
-            raise CannotRun(f"the one at {daemon.url} cannot be used ({error})") from error
+            raise CannotRun(phrase("daemon-cannot", url=daemon.url, reason=error)) from error
         return downloads
 
     def _run(self, downloads: Downloads, wanted: Wanted, web: Web, on_event: OnEvent) -> Run:

@@ -21,6 +21,7 @@ from hfclone.aria2control import bitfield_ranges, piece_length_for
 from hfclone.pointer import Pointer
 from hfclone.ranges import RangeSet
 from hfclone.transfer.aria2.rpc import Call, Lost, Refused, Rpc
+from hfclone.wording import phrase
 
 __all__ = ["PER_SERVER", "Downloads", "Look", "Order", "State", "is_plain"]
 
@@ -93,7 +94,7 @@ class Downloads:
         version = self._rpc.call("getVersion")
         features = version.get("enabledFeatures") if isinstance(version, dict) else None
         if not isinstance(features, list) or "Metalink" not in features:
-            raise Lost("it is built without Metalink")
+            raise Lost(phrase("without-metalink"))
 
     def add(self, orders: Sequence[Order]) -> list[str | Refused]:
         """Hand orders over; aria2's name (gid) of each, in order."""
@@ -170,7 +171,7 @@ def is_plain(url: str) -> bool:
 
 
 def _refusal(result: Any) -> Refused:
-    return result if isinstance(result, Refused) else Refused("it does not answer as aria2 does")
+    return result if isinstance(result, Refused) else Refused(phrase("not-as-aria2"))
 
 
 def _metalink(order: Order) -> str:
@@ -195,7 +196,7 @@ def _look(row: Any, size: int, speeds: Mapping[str, int] | None) -> Look:
         code, text = int(row.get("errorCode", 0)), str(row.get("errorMessage", ""))[:200]
         return Look(state, received, whole, int(row.get("connections", 0)), code, text, speeds)
     except (KeyError, ValueError, TypeError) as error:
-        raise Lost("it does not answer as aria2 does") from error
+        raise Lost(phrase("not-as-aria2")) from error
 
 
 def _speeds(answer: Any) -> dict[str, int]:

@@ -21,6 +21,7 @@ from typing import IO
 from hfclone.http import Limits, Web
 from hfclone.names import Token
 from hfclone.transfer.aria2.rpc import Lost, Rpc
+from hfclone.wording import phrase
 
 __all__ = ["CannotRun", "Process", "limit_writes"]
 
@@ -106,7 +107,7 @@ class Process:
                     pass_fds=[] if held is None else [held],
                 )
             except OSError as error:
-                raise CannotRun(f"it cannot be started ({error.strerror})") from error
+                raise CannotRun(phrase("cannot-start", reason=error.strerror)) from error
             finally:
                 if held is not None:
                     os.close(held)
@@ -121,18 +122,18 @@ class Process:
             except Lost:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(LOOK_SECONDS)
-                    raise CannotRun(f"it does not start: {self._words()}") from None
+                    raise CannotRun(phrase("does-not-start", reason=self._words())) from None
                 continue
             if not isinstance(told, dict) or told.get("user-agent") != proof:
-                raise CannotRun("cannot bind: another program answers at its port")
+                raise CannotRun(phrase("port-taken"))
             return
-        raise CannotRun("it does not answer")
+        raise CannotRun(phrase("does-not-answer"))
 
     def _words(self) -> str:
         """The last thing it said."""
         self._said.seek(0)
         lines = self._said.read(65536).decode("utf-8", "replace").split("\n")
-        return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "it says nothing")
+        return next((line.strip()[:200] for line in reversed(lines) if line.strip()), phrase("says-nothing"))
 
 
 def limit_writes(pid: int, size: int) -> None:

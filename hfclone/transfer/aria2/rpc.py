@@ -10,6 +10,7 @@ from typing import Any  # JSON values
 from hfclone.errors import HfcloneError
 from hfclone.http import Web
 from hfclone.names import Token
+from hfclone.wording import phrase
 
 __all__ = ["Call", "Lost", "Refused", "Rpc"]
 
@@ -85,4 +86,4 @@ def _reason(answer: Any) -> str:
         error = answer.get("error", answer)
         if isinstance(error, dict) and isinstance(error.get("message"), str):
             return str(error["message"])[:200]
-    return "it does not answer as aria2 does"
+    return phrase("not-as-aria2")

@@ -235,7 +235,7 @@ class Run:
         if task.held.size == task.pointer.size:
             self._finish(task)
         elif done.secret and not done.sources:
-            self._leave(task, "it needs a secret that aria2c must not have")
+            self._leave(task, phrase("needs-secret"))
         elif done.sources and not self._kit.hours.closed_for():
             self._order(task, done.sources)
 
@@ -243,7 +243,7 @@ class Run:
         """Put the object into the next request to aria2c."""
         ranged = [s for s in sources if self._kit.board.ranges(s.endpoint) is not RangeSupport.NO]
         if not ranged and task.held:
-            self._leave(task, f"{sources[0].endpoint} knows no ranges")
+            self._leave(task, phrase("knows-no-ranges", endpoint=sources[0].endpoint))
             return
         task.sources = tuple(ranged or sources[:1])
         task.split = self._most_connections(task) if ranged else 1
@@ -272,7 +272,7 @@ class Run:
         names = self._kit.downloads.add([order for _, order in orders])
         for (task, _), gid in zip(orders, names, strict=True):
             if isinstance(gid, Refused):
-                self._leave(task, f"aria2c does not take it: {gid.reason}")
+                self._leave(task, phrase("not-taken", reason=gid.reason))
             else:
                 task.gid = gid
                 self._on_event(Started(task.pointer.oid, str(task.sources[0].endpoint)))
@@ -376,7 +376,7 @@ class Run:
         assert task.last is not None  # it has been looked at
         if task.last.state is State.COMPLETE:
             if self._kit.partials.control_path(task.pointer).exists():
-                raise Lost("it does not write to the same file system")
+                raise Lost(phrase("other-file-system"))
             task.senders.add(task.sender)
             self._finish(task)
             return

@@ -17,6 +17,7 @@ from hfclone.transfer.aria2.tasks import Task
 from hfclone.transfer.court import OTHER_FILES
 from hfclone.transfer.sources import Source, Sources
 from hfclone.transfer.trust import SECOND_CHANCES
+from hfclone.wording import phrase
 
 __all__ = ["IN_VAIN", "Verdicts"]
 
@@ -101,7 +102,9 @@ class Verdicts:
             return errors.RangeRefused(label, f"{gap[0]}-{gap[1] - 1}", look.text)
         if look.code == _NETWORK or task.progressed:
             return errors.Truncated(label, look.received, task.pointer.size)
-        return errors.Unreachable(label, f"aria2c: {look.text or f'error {look.code}'}")
+        return errors.Unreachable(
+            label, phrase("aria2c-says", reason=look.text or phrase("aria2c-error", number=look.code))
+        )
 
     def reason(self, task: Task) -> HfcloneError:
         """Why it is given up: what went wrong with it, else what its endpoints said last."""

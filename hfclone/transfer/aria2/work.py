@@ -20,6 +20,7 @@ from hfclone.transfer.aria2.downloads import is_plain
 from hfclone.transfer.aria2.tasks import Task
 from hfclone.transfer.exchange import follow, request_range
 from hfclone.transfer.sources import Source, Sources
+from hfclone.wording import phrase
 
 __all__ = ["Examined", "Prepared", "Workshop", "chunks_of"]
 
@@ -137,7 +138,7 @@ class Workshop:
         if not source.signed or source.authority or source.headers:
             source = self._resolved(pointer, source)
         if not is_plain(source.url):
-            raise errors.BadRedirect(str(source.endpoint), ascii(source.url[:60]), "that is no plain http or https URL")
+            raise errors.BadRedirect(str(source.endpoint), ascii(source.url[:60]), phrase("target-no-plain-url"))
         return source
 
     def _resolved(self, pointer: Pointer, source: Source) -> Source:
