@@ -32,6 +32,8 @@ _VERSIONS = (
 _CLAIM = re.compile(
     rb"\s*(?:ext-[^\n]*\n\s*)*version (?:" + b"|".join(map(re.escape, _VERSIONS)) + rb")\r?\n(?:.*\n)*\s*oid "
 )
+_CANONICAL = re.compile(rb"version " + re.escape(_VERSIONS[0]) + rb"\noid sha256:([0-9a-f]{64})\nsize ([0-9]{1,18})\n")
+"""What git-lfs itself writes, and nearly every pointer is: read by one match."""
 _OID = re.compile(rb"sha256:([0-9a-f]{64})")
 _SIZE = re.compile(rb"\+?[0-9]+")
 
@@ -62,6 +64,8 @@ def parse_pointer(text: bytes, path: str = "") -> Pointer | None:
         BadPointer: ``text`` claims to be a pointer and is malformed, or needs a git-lfs extension
             (a program of the user's).
     """
+    if canonical := _CANONICAL.fullmatch(text):
+        return Pointer(Oid(canonical[1].decode()), int(canonical[2]))
     if len(text) >= MAX_POINTER_BYTES or not _CLAIM.match(text):
         return None
     lines = [line.removesuffix(b"\r") for line in text.strip().split(b"\n")]

@@ -59,9 +59,11 @@ class Stamps(Mapping[bytes, Stamp]):
     """The stamps of one checkout by path."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self.file = file
         self._read = _content(file)
         self._stamps = dict(_stamps_in(self._read))
+        self.is_dirty = False
+        """Whether something was forgotten that the file still tells."""
         self._is_tidy: bool | None = None
         """Whether the file is what ``save`` would write: nothing appended, nothing torn. Looked at when it is asked."""
 
@@ -81,7 +83,7 @@ class Stamps(Mapping[bytes, Stamp]):
             return
         self._stamps[path] = stamp
         self._is_tidy = False
-        with self._file.open("ab") as out:
+        with self.file.open("ab") as out:
             if out.tell() == 0:
                 out.write(_HEADER)
             out.write(_record(path, stamp))
@@ -90,6 +92,7 @@ class Stamps(Mapping[bytes, Stamp]):
         """The file at ``path`` is not what it was; on the disk with the next ``save``."""
         if self._stamps.pop(path, None) is not None:
             self._is_tidy = False
+            self.is_dirty = True
 
     def save(self, paths: Iterable[bytes]) -> None:
         """Write the file anew with the stamps of ``paths`` alone, if that changes it."""
@@ -99,8 +102,9 @@ class Stamps(Mapping[bytes, Stamp]):
         if self._is_tidy and len(kept) == len(self._stamps):
             return
         self._stamps = kept
-        write_safely(self._file, _text(kept))
+        write_safely(self.file, _text(kept))
         self._is_tidy = True
+        self.is_dirty = False
 
 
 def _record(path: bytes, stamp: Stamp) -> bytes:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from hfclone.checkout.filtering import install_filter
 from hfclone.checkout.ground import Ground
+from hfclone.checkout.known import read_known, write_known
 from hfclone.checkout.moving import Journal, Move, Side, read_side
 from hfclone.checkout.opening import (
     Found,
@@ -129,7 +130,9 @@ class _Opening:
         state = repo.git_dir / "hfclone"
         entries = repo.tree_entries(commit)
         _check_paths(repo, entries)
-        pointers, bad = repo.pointers_among(entries)
+        known = read_known(state / "pointers")
+        pointers, bad = repo.pointers_among(entries, known)
+        write_known(state / "pointers", known, entries, pointers)
         warn_of_lfsconfig(repo, entries, self.on_event)
         after = Side({entry.path: entry for entry in entries}, pointers)
         journal, stamps = Journal(state / "journal"), Stamps(state / "stamps")
@@ -182,17 +185,24 @@ def _check_paths(repo: GitRepo, entries: Sequence[TreeEntry]) -> None:
 
 def _set_refs(repo: GitRepo, commit: str, branch: str | None) -> None:
     """Let refs and HEAD say what the work tree is; HEAD after all that it leads to."""
-    repo.update_ref(f"refs/hfclone/{commit}", commit)
+    own = () if branch is None else (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}")
+    there = repo.refs("refs/hfclone", *own)
+
+    def let(ref: str) -> None:
+        if there.get(ref) != commit:
+            repo.update_ref(ref, commit)
+
+    let(f"refs/hfclone/{commit}")
     if branch is not None:
-        repo.update_ref(f"refs/remotes/origin/{branch}", commit)
+        let(f"refs/remotes/origin/{branch}")
         repo.config_set(f"branch.{branch}.remote", "origin")
         repo.config_set(f"branch.{branch}.merge", f"refs/heads/{branch}")
-        repo.update_ref(f"refs/heads/{branch}", commit)
+        let(f"refs/heads/{branch}")
         if repo.head_branch() != f"refs/heads/{branch}":
             repo.head_to_branch(f"refs/heads/{branch}")
     elif repo.resolve("HEAD") != commit:
         repo.head_to_commit(commit)
     # Only now: until its branch has moved, a ref of ours tells that the old tip is no commit of the user's.
-    for ref in repo.refs("refs/hfclone"):
-        if ref != f"refs/hfclone/{commit}":
+    for ref in there:
+        if ref.startswith("refs/hfclone/") and ref != f"refs/hfclone/{commit}":
             repo.delete_ref(ref)

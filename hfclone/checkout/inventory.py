@@ -13,6 +13,7 @@ from hfclone.hashing import sha256_of
 from hfclone.looking import digest_of, holds_pointer
 from hfclone.plan import Presence
 from hfclone.pointer import Pointer
+from hfclone.stamps import Stamp
 from hfclone.wording import phrase
 from hfclone.worktree import Kind, Standing
 
@@ -27,23 +28,32 @@ def take_inventory(ground: Ground, on_event: OnEvent) -> Mapping[bytes, Presence
     A file of the right size without a stamp (a browser may have put it there) is hashed, and
     adopted if it is the object. What lies in git-lfs's store is hashed, too, where it is of use.
     """
-    standing = {path: ground.tree.look(path) for path in ground.files}
-    progress = ByteCount(
-        phrase("verifying"), sum(_to_hash(ground, path, standing[path]) for path in standing), on_event
-    )
-    found = {path: _presence(ground, path, standing[path], progress) for path in standing}
+    found: dict[bytes, Presence] = {}
+    others: dict[bytes, Standing] = {}
+    for path, pointer in ground.files.items():
+        standing, stamp = ground.tree.look(path), ground.stamps.get(path)
+        if stamp is not None and _is_as_stamped(pointer, standing, stamp):
+            ground.objects[pointer.oid] = path
+            found[path] = Presence.CONTENT
+        else:
+            others[path] = standing
+    to_hash = sum(_to_hash(ground, path, others[path]) for path in others)
+    progress = ByteCount(phrase("verifying"), to_hash, on_event)
+    found.update((path, _presence(ground, path, others[path], progress)) for path in others)
     lacking = [path for path, what in found.items() if what in (Presence.ABSENT, Presence.POINTER)]
     return found | dict.fromkeys(_in_store(ground, lacking, on_event), Presence.STORED)
 
 
+def _is_as_stamped(pointer: Pointer, standing: Standing, stamp: Stamp) -> bool:
+    return standing.kind is Kind.FILE and standing.stat is not None and stamp.fits(pointer, standing.stat)
+
+
 def _to_hash(ground: Ground, path: bytes, standing: Standing) -> int:
-    """Bytes that have to be read of a file."""
+    """Bytes that have to be read of a file that is not as its stamp has it."""
     pointer, stat = ground.files[path], standing.stat
     if standing.kind is not Kind.FILE or stat is None or stat.st_size != pointer.size:
         return 0
-    stamp = ground.stamps.get(path)
-    known = (stamp is not None and stamp.fits(pointer, stat)) or ground.is_damaged(path, standing)
-    return 0 if known else pointer.size
+    return 0 if ground.is_damaged(path, standing) else pointer.size
 
 
 def _presence(ground: Ground, path: bytes, standing: Standing, progress: ByteCount) -> Presence:
@@ -53,9 +63,6 @@ def _presence(ground: Ground, path: bytes, standing: Standing, progress: ByteCou
     if standing.kind is not Kind.FILE or stat is None:
         return Presence.FOREIGN
     if stat.st_size == pointer.size:
-        if not _to_hash(ground, path, standing) and pointer.size:
-            ground.objects[pointer.oid] = path
-            return Presence.CONTENT
         right = digest_of(ground.tree, path, progress.advance) == pointer.oid
         if right and ground.tree.look(path).is_same(standing):  # nobody wrote to it while it was read
             _adopt(ground, path, pointer, stat)

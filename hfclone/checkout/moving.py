@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -264,9 +264,9 @@ class Move:
             index.unlink(missing_ok=True)
         return found
 
-    def _staged_conflicts(self, verdicts: Iterable[bytes]) -> set[bytes]:
+    def _staged_conflicts(self, verdicts: Collection[bytes]) -> set[bytes]:
         """Paths for which the user staged something that is neither commit's."""
-        if not (self.repo.git_dir / "index").exists():
+        if not verdicts or not (self.repo.git_dir / "index").exists():
             return set()
         staged = self.repo.staged()
         found: set[bytes] = set()

@@ -137,8 +137,9 @@ def refuse_own_commits(repo: GitRepo, branch: str | None, commit: str) -> None:
     """
     if branch is None:
         return
-    tip = repo.refs(f"refs/heads/{branch}").get(f"refs/heads/{branch}")
-    theirs = {commit, *repo.refs("refs/hfclone").values(), *repo.refs("refs/remotes/origin").values()}
+    refs = repo.refs("refs/hfclone", "refs/remotes/origin", f"refs/heads/{branch}")
+    tip = refs.get(f"refs/heads/{branch}")
+    theirs = {commit} | {oid for ref, oid in refs.items() if not ref.startswith("refs/heads/")}
     if tip is not None and tip not in theirs and not _leads_to(repo, tip, commit):
         raise OwnCommits(str(repo.path), branch)
 

@@ -167,6 +167,9 @@ class Checkout:
             CheckoutBusy: a git command is changing the index just now.
         """
         self._sync_directories()
+        if not self._ground.fresh and not self._ground.store.is_filled and self._is_as_settled():
+            self._settled = True
+            return
         if not self._settled or self._ground.store.is_filled:  # filling it may change how a file looks
             self._find_fresh()
         if self._ground.fresh or not self._settled:
@@ -176,8 +179,27 @@ class Checkout:
         self._ground.stamps.save(self.files())
         self._ground.fresh.clear()
         self._settled = True
+        self._note_settled()
 
     # --- beneath -----------------------------------------------------------------------------
+
+    def _is_as_settled(self) -> bool:
+        """Whether nobody has touched git's index and our stamps since they last told of the same commit's files."""
+        try:
+            return (self._ground.state / "settled").read_text("ascii") == self._look_of_books()
+        except (OSError, ValueError):
+            return False
+
+    def _note_settled(self) -> None:
+        """Only an opinion, so nothing waits for the disk: if it is lost or torn, all files are looked at again."""
+        with contextlib.suppress(OSError):
+            (self._ground.state / "settled").write_text(self._look_of_books(), "ascii")
+
+    def _look_of_books(self) -> str:
+        """Who replaces one of them leaves another inode or mtime. Theirs is a cache's trust, as in ``stamps``."""
+        index, stamps = (os.stat(book) for book in (self._ground.repo.git_dir / "index", self._ground.stamps.file))
+        books = [(book.st_ino, book.st_mtime_ns, book.st_size) for book in (index, stamps)]
+        return f"{self.pin.commit} {self._ground.stamps.is_dirty} {books}\n"
 
     def _sync_directories(self) -> None:
         while self._unsynced:

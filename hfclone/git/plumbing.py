@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 from hfclone.errors import BadPointer, GitFailed
 from hfclone.git.running import Git, OnProgress
@@ -95,6 +95,10 @@ class GitRepo:
         self.git_dir = self.path / ".git"
         self._config: dict[str, str] = {}
         """The last value of each local key; emptied by all of ours that may change one."""
+        self._in_force: dict[str, str] | None = None
+        """The same of all keys, wherever they stand."""
+        self._commits: set[str] = set()
+        """Commits that were found here with their root trees; what is here stays."""
         self._entries: dict[str, list[TreeEntry]] = {}
         self._sizes: dict[str, int] = {}
         """Sizes of blobs that are here; what is here stays."""
@@ -116,33 +120,33 @@ class GitRepo:
     def init(self, branch: str) -> None:
         """Make the repo, or complete what a killed run left of it; no template, ``HEAD`` on ``branch``."""
         self.git.run(["init", "--quiet", "--template=", f"--initial-branch={branch}", "--", str(self.path)])
-        self._config.clear()
+        self._forget_config()
 
     def config_get(self, key: str) -> str | None:
         """The local value of ``key``, the last one if there are several."""
         if not self._config:
             rows = self._maybe("config", "--local", "-z", "--list").decode("utf-8", "replace").split("\0")[:-1]
             self._config = {name: value for name, _, value in (row.partition("\n") for row in rows)}
-        section, _, rest = key.partition(".")
-        middle, _, name = rest.rpartition(".")
-        return self._config.get(".".join(filter(None, (section.lower(), middle, name.lower()))))
+        return self._config.get(_config_name(key))
 
     def config_set(self, key: str, value: str) -> None:
         """Set ``key`` in the repo's own configuration, where it is not so already."""
         if self.config_get(key) != value:
-            self._config.clear()
             self.run("config", "--local", "--replace-all", key, value)
+            self._config[_config_name(key)] = value
+            self._in_force = None
 
     def config_unset(self, key: str) -> None:
         """Take ``key`` out of the repo's own configuration, if it is there."""
-        self._config.clear()
         self._maybe("config", "--local", "--unset-all", key)
+        self._forget_config()
 
     def config_values(self, prefix: str) -> dict[str, str]:
         """What is in force of all keys that begin with ``prefix``, wherever the user configured it."""
-        rows = self._maybe("config", "-z", "--get-regexp", "^" + re.escape(prefix)).decode("utf-8", "replace")
-        pairs = (row.partition("\n") for row in rows.split("\0")[:-1])
-        return {key: value for key, _, value in pairs}
+        if self._in_force is None:
+            rows = self._maybe("config", "-z", "--list").decode("utf-8", "replace").split("\0")[:-1]
+            self._in_force = {key: value for key, _, value in (row.partition("\n") for row in rows)}
+        return {key: value for key, value in self._in_force.items() if key.startswith(prefix)}
 
     def urls_in_blob(self, oid: str) -> tuple[str, ...]:
         """Values of keys that end in ``url`` in a blob that is in git's configuration language."""
@@ -186,10 +190,10 @@ class GitRepo:
         if _REMOTE.encode() not in text:
             return
         self._maybe("config", "--local", "--remove-section", f"remote.{_REMOTE}")
-        self._config.clear()
+        self._forget_config()
         if self.config_get("extensions.partialclone") == _REMOTE:
             self.config_unset("extensions.partialclone")
-        if not self.config_values("extensions."):
+        if not any(key.startswith("extensions.") for key in self._config):
             # Git raises it with a filter, and it says nothing without an extension.
             self.config_set("core.repositoryformatversion", "0")
 
@@ -207,16 +211,18 @@ class GitRepo:
 
     def has_commit(self, commit: str) -> bool:
         """Whether the commit and its root tree are here; says nothing about its blobs."""
-        return self.resolve(commit) is not None
+        if commit not in self._commits and self.resolve(commit) is not None and is_full_sha(commit):
+            self._commits.add(commit)
+        return commit in self._commits
 
     def commits_beginning(self, digits: str) -> set[str]:
         """Commits that any ref leads to and whose id begins with ``digits``; needs no trees."""
         listed = self.run("rev-list", "--all").decode("ascii").split()
         return {commit for commit in listed if commit.startswith(digits)}
 
-    def refs(self, prefix: str) -> dict[str, str]:
-        """Refs under ``prefix`` with what they name."""
-        out = self.run("for-each-ref", "--format=%(refname) %(objectname)", prefix)
+    def refs(self, *prefixes: str) -> dict[str, str]:
+        """Refs under any of ``prefixes`` with what they name."""
+        out = self.run("for-each-ref", "--format=%(refname) %(objectname)", *prefixes)
         return dict(line.split(" ", 1) for line in out.decode("utf-8", "surrogateescape").splitlines())
 
     def tree_entries(self, commit: str) -> list[TreeEntry]:
@@ -275,23 +281,25 @@ class GitRepo:
         """The LFS pointers of ``commit`` by path, found by content, and those that claim to be one and are not."""
         return self.pointers_among(self.tree_entries(commit))
 
-    def pointers_among(self, entries: Iterable[TreeEntry]) -> tuple[dict[bytes, Pointer], dict[bytes, BadPointer]]:
-        """``pointers`` of some entries of a tree. Links and submodules are never pointers."""
+    def pointers_among(
+        self, entries: Iterable[TreeEntry], known: Mapping[str, Pointer] = MappingProxyType({})
+    ) -> tuple[dict[bytes, Pointer], dict[bytes, BadPointer]]:
+        """``pointers`` of some entries of a tree. Links and submodules are never pointers.
+
+        The blobs of ``known`` (by git id) are not read: the caller vouches for them.
+        """
         files = [entry for entry in entries if entry.is_file]
-        sizes = self.blob_sizes(entry.oid for entry in files)
+        sizes = self.blob_sizes(entry.oid for entry in files if entry.oid not in known)
         small = [oid for oid, size in sizes.items() if size is not None and 0 < size < MAX_POINTER_BYTES]
         texts = {oid: text for oid, text in self.read_blobs(small) if b"version http" in text}
         found: dict[bytes, Pointer] = {}
         bad: dict[bytes, BadPointer] = {}
         sizes_said: dict[Oid, int] = {}
         for entry in files:
-            text = texts.get(entry.oid)
-            if text is None:
-                continue
             try:
-                pointer = parse_pointer(text, show_path(entry.path))
+                pointer = known.get(entry.oid) or parse_pointer(texts.get(entry.oid, b""))
             except BadPointer as error:
-                bad[entry.path] = error
+                bad[entry.path] = BadPointer(show_path(entry.path), error.reason)
                 continue
             if pointer is None:
                 continue
@@ -385,11 +393,13 @@ class GitRepo:
     @cached_property
     def _no_filters(self) -> tuple[tuple[str, str], ...]:
         """Configuration that takes every filter driver the user has out of force."""
-        names = self._maybe("config", "-z", "--name-only", "--get-regexp", r"^filter\.").decode("utf-8", "replace")
-        drivers = {name[len("filter.") :].rpartition(".")[0] for name in names.split("\0") if name}
+        drivers = {name[len("filter.") :].rpartition(".")[0] for name in self.config_values("filter.")}
         drivers |= {"lfs", "hfclone"}
         values = (("process", ""), ("smudge", ""), ("clean", ""), ("required", "false"))
         return tuple((f"filter.{driver}.{key}", value) for driver in sorted(drivers) for key, value in values)
+
+    def _forget_config(self) -> None:
+        self._config, self._in_force = {}, None
 
     def _extra(self, work_tree: Path | None = None) -> dict[str, str]:
         # Named, not found: a broken .git must not let git go up to a repo around it.
@@ -401,6 +411,13 @@ class GitRepo:
             return self.run(*args)
         except GitFailed:
             return b""
+
+
+def _config_name(key: str) -> str:
+    """``key`` as git lists it: section and name in lower case, what stands between as it is."""
+    section, _, rest = key.partition(".")
+    middle, _, name = rest.rpartition(".")
+    return ".".join(filter(None, (section.lower(), middle, name.lower())))
 
 
 def _plain_mode(mode: str) -> str:

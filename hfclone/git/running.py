@@ -185,6 +185,8 @@ class Git:
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_NO_LAZY_FETCH": "1",
             "GIT_OPTIONAL_LOCKS": "0",
+            # Some commands flush after each line that they answer (check-attr): 20,000 wake-ups for 20,000 files.
+            "GIT_FLUSH": "0",
             "GIT_ALLOW_PROTOCOL": ":".join(self._protocols),
             "LC_ALL": "C",
         }

@@ -126,6 +126,36 @@ def test_second_run_asks_nothing_and_keeps_inodes(hub: Hub, tiny_repo: LivingRep
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
+def test_an_index_made_anew_is_told_again(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        fill(checkout, tiny_repo)
+    (dest / ".git" / "index").unlink()
+    home.command("read-tree", "HEAD", cwd=dest)
+    with opened(hub, pin_of(tiny_repo), dest, home.git):
+        pass
+    spoil_unseen(dest / "model.safetensors")
+    assert status(home, dest) == ""
+
+
+@pytest.mark.parametrize("spoiled", [b"", b"x", b"hfclone-pointers 1\n"], ids=["empty", "torn", "another"])
+def test_what_was_read_of_git_is_believed_whole_or_not_at_all(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path, spoiled: bytes
+) -> None:
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        files = dict(checkout.files())
+    cache = dest / ".git" / "hfclone" / "pointers"
+    known = cache.read_bytes()
+    oid = next(iter(files.values())).oid.encode()
+    assert oid in known
+    for text in (spoiled, known[:-1], known.replace(oid, oid[::-1])):
+        cache.write_bytes(text)
+        with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+            assert checkout.files() == files
+        assert cache.read_bytes() == known
+
+
 def test_move_keeps_what_both_commits_have(hub: Hub, tiny_repo: LivingRepo, world: World, tmp_path: Path) -> None:
     dest = tmp_path / "tiny"
     with opened(hub, pin_of(tiny_repo), dest, world.git) as checkout:

@@ -92,6 +92,8 @@ def test_what_was_asked_is_remembered_until_it_may_be_otherwise(
     repo = made(git, tmp_path / "r")
     repo.config_set("branch.a.B.c.remote", "x=\ny")
     repo.config_set("CORE.IgnoreCase", "true")
+    assert repo.config_get("core.ignorecase") == "true"
+    repo = GitRepo(git, tmp_path / "r")
     asked: list[tuple[str, ...]] = []
     run = repo.run
 
