@@ -61,6 +61,12 @@ class _Health:
     left: int | None = None
     """Requests that its limit still allows until ``resets_at``; ``None`` where it never said."""
     resets_at: float = float("-inf")
+    guessed: bool = False
+    """A window has passed and no answer of the next has come: ``left`` is ``most``, and bounds those under way."""
+    most: int = 1
+    """The largest allowance that was told."""
+    span: float = 1.0
+    """The longest window that was told, in seconds; never so short that waiting for its end is a loop."""
     asking: int = 0
     """Requests under way, which its limit may or may not have counted."""
     sent: int = 0
@@ -187,8 +193,8 @@ class Board:
         """Count a request to the endpoint itself; ``False`` where its limit has none left, and it must not be sent."""
         with self._lock:
             health, now = self._health[endpoint], self._now()
-            if now >= health.resets_at:
-                health.left = None
+            if health.left is not None and now >= health.resets_at:
+                health.left, health.resets_at, health.guessed = health.most, now + health.span, True
             if now < health.held_until or (health.left is not None and health.left <= health.asking):
                 return False
             health.asking += 1
@@ -200,13 +206,16 @@ class Board:
             health, now = self._health[endpoint], self._now()
             health.asking -= 1
             if quota is None:
-                health.left = None if health.left is None else health.left - 1
+                if health.left is not None and not health.guessed:
+                    health.left -= 1
                 return
             left, resets_at = quota[0], now + quota[1]
-            if health.left is None or resets_at > health.resets_at + NEW_WINDOW:
-                health.left, health.resets_at = left, resets_at
-            elif resets_at > health.resets_at - NEW_WINDOW:
-                health.left = min(health.left, left)  # answers overtake each other
+            health.most, health.span = max(health.most, left + 1), max(health.span, quota[1])
+            if health.left is None or health.guessed or resets_at > health.resets_at + NEW_WINDOW:
+                health.left, health.resets_at, health.guessed = left, resets_at, False
+            elif resets_at > health.resets_at - NEW_WINDOW:  # answers overtake each other, seconds are rounded
+                health.left = min(health.left, left)
+                health.resets_at = max(health.resets_at, resets_at)
 
     def lacks(self, endpoint: Endpoint, service: str) -> bool:
         """Whether it is known not to offer ``service``; forgotten after ``PROBE_AGAIN``."""

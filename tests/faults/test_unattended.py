@@ -326,10 +326,7 @@ def test_two_honest_mirrors_are_used_at_once(rig: Rig) -> None:
 
 
 def test_a_limit_is_obeyed_before_it_is_hit(tmp_path: Path) -> None:
-    """Ninety objects by resolve, and thirty requests a window: a 429 comes at the edge of a window, if at all.
-
-    Until a window's first answer nobody knows how many it allows; those who ask together then may be too many.
-    """
+    """Ninety objects by resolve, and thirty requests a window."""
     with Hub(tmp_path / "hub", manners=Manners(batch=False)) as hub:
         repo = hub.repo(REPO, {f"{i}.bin": Lfs(2000, seed=i) for i in range(200)})
         hub.limits.quota["resolvers"], hub.limits.window, hub.limits.enforced = 30, 2, True
@@ -339,7 +336,8 @@ def test_a_limit_is_obeyed_before_it_is_hit(tmp_path: Path) -> None:
             ran = run.done(60)
         assert not ran.failed
         limited = hub.log.of(kind="resolve", status=429)
-        assert len(limited) <= 6, [entry.number for entry in limited]
+        # a request may cross the edge of a window
+        assert len(limited) <= 2, [entry.number for entry in limited]
 
 
 def test_a_limit_that_outlasts_patience_is_named(rig: Rig) -> None:

@@ -99,6 +99,40 @@ def test_answers_that_overtake_each_other_do_not_give_requests_back(board: Board
     assert [board.spend(HUB) for _ in range(4)] == [True, True, True, False]
 
 
+def test_until_a_windows_first_answer_no_more_are_under_way_than_one_ever_allowed(board: Board, hands: Hands) -> None:
+    board.spend(HUB)
+    board.spent(HUB, (2, 60.0))
+    hands.time += 60
+    assert [board.spend(HUB) for _ in range(4)] == [True, True, True, False]
+    assert board.ready_at(HUB) > hands.time  # else who asks for work would be sent here again and again
+    board.spent(HUB, None)  # a broken connection says nothing of the window
+    assert board.ready_at(HUB) <= hands.time
+    assert board.spend(HUB)
+    board.spent(HUB, (2, 60.0))
+    assert not board.spend(HUB)
+    for left in (1, 0):
+        board.spent(HUB, (left, 60.0))
+    assert not board.spend(HUB)
+    assert board.ready_at(HUB) == hands.time + 60
+
+
+def test_a_window_that_has_no_length_makes_no_hot_loop(board: Board, hands: Hands) -> None:
+    board.spend(HUB)
+    board.spent(HUB, (0, 0.0))
+    assert [board.spend(HUB) for _ in range(2)] == [True, False]
+    assert board.ready_at(HUB) > hands.time
+
+
+def test_the_end_of_the_next_window_counts_though_seconds_are_rounded(board: Board, hands: Hands) -> None:
+    board.spend(HUB)
+    board.spent(HUB, (5, 1.0))
+    hands.time += 0.5
+    board.spend(HUB)
+    board.spent(HUB, (0, 1.9))
+    hands.time += 0.6
+    assert not board.spend(HUB)
+
+
 def test_a_request_that_died_may_have_been_counted(board: Board) -> None:
     board.spend(HUB)
     board.spent(HUB, (2, 60.0))
