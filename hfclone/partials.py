@@ -461,7 +461,8 @@ def _reserve(descriptor: int, size: int) -> None:
     """
     if os.fstat(descriptor).st_size > size:
         os.ftruncate(descriptor, size)
-    if os.fstat(descriptor).st_size == size:
+    before = os.fstat(descriptor).st_size
+    if before == size:
         return
     fallocate = getattr(_libc(), "fallocate", None)
     if fallocate is not None and size:
@@ -469,6 +470,7 @@ def _reserve(descriptor: int, size: int) -> None:
         if fallocate(descriptor, 0, *offsets) == 0:
             return
         if ctypes.get_errno() == errno.ENOSPC:
+            os.ftruncate(descriptor, before)  # ext4 keeps what it had found until then: all that was free
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.ftruncate(descriptor, size)
 

@@ -308,6 +308,8 @@ class Move:
         except FileExistsError:
             raise CheckoutBusy(str(self.repo.path), phrase("git-command")) from None
         try:
+            with open(new, "rb+") as file:  # git's own are not synced; after a loss of power none could be read
+                os.fsync(file.fileno())
             os.replace(new, index)
         except OSError as error:
             raise CannotWrite(str(index), error.strerror or str(error)) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.errors import CannotRead, CannotWrite
+from hfclone.errors import CannotRead, CannotWrite, DiskFull
 from hfclone.events import Waiting
-from hfclone.pointer import Pointer
+from hfclone.partials import Partials
+from hfclone.pointer import Oid, Pointer
 from tests.faults.rig import MB, Rig, same_file
 from tests.hub.streams import HoldAt, Throttle
 
@@ -77,6 +79,31 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root may mount a small disk")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.fixture
+def small_ext4(tmp_path: Path) -> Iterator[Path]:
+    """An ext4 of 64 MB."""
+    image, disk = tmp_path / "image", tmp_path / "ext4"
+    disk.mkdir()
+    with image.open("wb") as file:
+        file.truncate(64 * 1024 * 1024)
+    for command in (["mkfs.ext4", "-q", image], ["mount", "-o", "loop", image, disk]):
+        if os.geteuid() or shutil.which(str(command[0])) is None or subprocess.run(
+            command, capture_output=True, check=False
+        ).returncode:  # fmt: skip
+            pytest.skip("only root may mount a small disk")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_an_object_that_does_not_fit_leaves_the_room_to_others(small_ext4: Path) -> None:
+    """ext4 reserves all there is before it says that this is not enough."""
+    partials = Partials(small_ext4 / "parts")
+    with pytest.raises(DiskFull):
+        partials.open(Pointer(Oid("ab" * 32), 200 * MB))
+    assert shutil.disk_usage(small_ext4).free > 30 * MB
+    partials.open(Pointer(Oid("cd" * 32), 20 * MB)).close()
 
 
 def test_a_full_disk_is_waited_for_and_the_others_go_on(rig: Rig, small_disk: Path) -> None:

@@ -307,6 +307,31 @@ def test_link_in_place_of_a_directory_is_not_followed(
     assert os.listdir(outside) == []
 
 
+def test_gits_index_is_on_the_disk_before_it_has_its_name(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss of power must not leave an index that no git can read."""
+    synced: set[int] = set()
+    named: list[bool] = []
+    sync, replace = os.fsync, os.replace
+
+    def note_sync(descriptor: int) -> None:
+        sync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    def note_name(source: Path, target: Path, **more: int) -> None:
+        if str(target).endswith("/index"):
+            named.append(os.stat(source).st_ino in synced)
+        replace(source, target, **more)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_name)
+    with opened(hub, pin_of(tiny_repo), tmp_path / "tiny", home.git) as checkout:
+        fill(checkout, tiny_repo)
+    assert len(named) >= 2
+    assert all(named)
+
+
 def test_line_ends_follow_attributes(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
     home.command("config", "--global", "core.autocrlf", "true", cwd=tmp_path)
     tiny_repo.add_commit({".gitattributes": "*.crlf eol=crlf\n", "a.crlf": "a\nb\n"}, branch="main", message="n")
