@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hfclone.errors import NotTheObject, Truncated
+from hfclone.errors import NotTheObject, Stalled, Truncated
 from hfclone.http.connections import Grip, body_error
 from hfclone.wording import phrase
 
@@ -26,6 +26,8 @@ SMALL_BODY_BYTES = 32 * 1024 * 1024
 """No API answer that we ask for is longer; an endless one must not fill the memory."""
 READ_BYTES = 256 * 1024
 """At most so much a receive; perf-facts: 256 KiB suits http and https alike."""
+SLOWEST = 256
+"""Bytes a second of an API's answer at least, beyond the silence that is allowed: everybody waits for some."""
 LONGEST_ASKED = 3600.0
 """Seconds after which we look again, however long a server asks us to wait: headers may be wrong, too."""
 
@@ -108,12 +110,17 @@ class Answer:
             NotTheObject: it is longer than any answer should be.
             Truncated, Stalled: as ``chunks``.
         """
-        body = b"".join(self.chunks(SMALL_BODY_BYTES + 1))
+        body, began = bytearray(), time.monotonic()
+        silence = min(self._grip.silence, self._web.limits.silence)
+        for chunk in self.chunks(SMALL_BODY_BYTES + 1):
+            body += chunk
+            if time.monotonic() - began > silence + len(body) / SLOWEST:
+                raise Stalled(self.label, silence)
         if len(body) > SMALL_BODY_BYTES:
             raise NotTheObject(self.label, phrase("endless"))
         if self.length is not None and len(body) < self.length:
             raise Truncated(self.label, len(body), self.length)
-        return body
+        return bytes(body)
 
     def json(self) -> Any:
         """A small JSON body. Raises as ``text``, and NotTheObject where it is no JSON."""

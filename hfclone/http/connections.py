@@ -102,6 +102,12 @@ class Grip:
         except (OSError, ValueError):  # broken or closed: the next read tells
             return False
 
+    def hurry(self, seconds: float) -> None:
+        """Wait no longer than so for each further receive. For the thread that reads."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.settimeout(seconds)
+
     def break_off(self) -> None:
         """Wake whoever waits for bytes of the exchange: nothing more will come. From any thread."""
         self._broken = True  # before the socket is looked at: whoever holds it later sees this

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ _TO_ANYONE = frozenset({"range", "accept", "content-type"})
 """Headers of a request that may follow a redirect to another origin; what else there is may be a secret."""
 SMALL_REST_BYTES = 16 * 1024
 """So much of a body is rather read than its connection given up."""
+REST_SECONDS = 0.2
+"""So long it may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,8 @@ class Web:
 
     def release(self, response: Response, grip: Grip) -> None:
         """Done with a response: its connection is kept if the body was read to the end or is tiny."""
+        _let_go(response, grip)
         self._forget(grip)
-        _let_go(response)
 
     def _follow(self, send: _Send, request: _Request, grip: Grip) -> Answer:
         hops: list[str] = []
@@ -156,14 +159,14 @@ class Web:
             target = response.headers.get("Location")
             if response.status not in (301, 302, 303, 307, 308) or target is None:
                 break
-            _let_go(response)
+            _let_go(response, grip)
             hops.append(url)
             url = _next_hop(url, target, label, len(hops))
             if origin_of(url) != origin_of(hops[0]):
                 sent = {name: value for name, value in sent.items() if name.lower() in _TO_ANYONE}
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in ("", "identity"):
-            _let_go(response)
+            _let_go(response, grip)
             raise NotTheObject(label, phrase("compressed", encoding=encoding[:20]))
         strictest = min(quotas, default=None)
         return Answer(label, url, response.status, response.headers, tuple(hops), strictest, response, grip, self)
@@ -221,14 +224,26 @@ class _Request:
     named_by: str | None
 
 
-def _let_go(response: Response) -> None:
+def _let_go(response: Response, grip: Grip) -> None:
     """Keep the connection if reading the rest of the body is cheaper than a new one, else close it."""
     with contextlib.suppress(Exception):  # whatever happens while letting go harms nobody
-        rest = getattr(response, "length_remaining", None)
-        if rest is not None and rest <= SMALL_REST_BYTES:
-            response.drain_conn()
+        _drain(response, grip)
+    with contextlib.suppress(Exception):
         response.close()
         response.release_conn()
+
+
+def _drain(response: Response, grip: Grip) -> None:
+    """Read a small rest, if it comes at once: a body may drip for ever."""
+    rest = getattr(response, "length_remaining", None)
+    if rest is None or rest > SMALL_REST_BYTES:
+        return
+    until = time.monotonic() + REST_SECONDS
+    grip.hurry(REST_SECONDS)
+    while response.length_remaining and time.monotonic() < until and response.read1(rest, decode_content=False):
+        pass
+    if not response.length_remaining:
+        response.drain_conn()
 
 
 def _next_hop(url: str, target: str, label: str, hops: int) -> str:

@@ -8,7 +8,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from tests.hub import Front, Hub, Lfs, LfsBytes, LivingRepo
 from tests.hub.answers import IgnoreRange, RedirectTo, Silent, Status
 from tests.hub.faults import Serve
 from tests.hub.messages import Request, Response, as_json
+from tests.hub.mirror import reverse_proxy
+from tests.hub.streams import Waiting
 
 ATTRIBUTES = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
 LFS_JSON = {"Content-Type": "application/vnd.git-lfs+json"}
@@ -96,6 +98,32 @@ def test_an_empty_body_without_a_length_makes_no_hot_loop(
     clones(hfclone, hub, model, mirror)
     assert 0 < rule.hits <= ENOUGH
     assert hub.log.bytes_sent(listener="cdn") >= 2 * MB
+
+
+@dataclass
+class Drip(Waiting):
+    """A body of a hundred bytes a second: never silent, and never done."""
+
+    def answer(self, request: Request, serve: Serve) -> Response:
+        """Pace what the server answers."""
+        return serve(request).wrap(self._drip)
+
+    def _drip(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for whole in pieces:
+            for at in range(0, len(whole), 20):
+                self._free.wait(0.2)
+                yield whole[at : at + 20]
+
+
+def test_a_batch_answer_that_drips_is_not_waited_for(rig: Rig) -> None:
+    """Everybody waits for it, and the hub would answer at once."""
+    front = rig.hub.mirror(manners=reverse_proxy())
+    front.faults.add(Drip(), kind="batch")
+    rig.stall_after = 2.0
+    with rig.in_background(front) as run:
+        ran = run.done(50)  # the whole answer would take more than two minutes
+    assert not ran.failed
+    assert "stalled" in ran.faults
 
 
 @pytest.mark.parametrize("href", ["http://[::1", "http://*foo/x", "http://host:x/y"])
