@@ -114,7 +114,7 @@ def complete(
         checkout.copy(pointer, todo.paths[pointer.oid])
     partials = Partials(checkout.parts_dir)
     silent = {pointer.oid for pointer in todo.missing}
-    for outcome in _arrivals(checkout, todo, tools, on_event):
+    for outcome in _arrivals(checkout, partials, todo, tools, on_event):
         silent.discard(outcome.pointer.oid)
         verified = outcome if isinstance(outcome, Failed) else _verified(outcome)
         if isinstance(verified, Verified):
@@ -291,9 +291,11 @@ def _planned(checkout: Checkout, presence: Mapping[bytes, Presence], wanted: Abs
     )
 
 
-def _arrivals(checkout: Checkout, todo: Plan, tools: Tools, on_event: OnEvent) -> Iterator[Arrived | Failed]:
+def _arrivals(
+    checkout: Checkout, partials: Partials, todo: Plan, tools: Tools, on_event: OnEvent
+) -> Iterator[Arrived | Failed]:
     """What is missing: first what lies elsewhere on this machine, then what has to be fetched."""
-    partials, settings = Partials(checkout.parts_dir), tools.settings
+    settings = tools.settings
     left = {pointer.oid: pointer for pointer in todo.missing}
     places = [place for place in settings.reuse if place != checkout.path]
     yield from reuse(left, places, partials, settings.reuse_by, on_event)

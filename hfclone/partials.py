@@ -29,7 +29,7 @@ from stat import S_ISREG
 from hfclone.aria2control import BLOCK, format_control, parse_control
 from hfclone.errors import CannotRead, CannotWrite, DiskFull, LocalError
 from hfclone.hashing import blocks, range_digest, same_bytes, write_at
-from hfclone.pointer import Pointer
+from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
 
 __all__ = ["RECORD_BYTES", "UNKNOWN_SENDER", "Partial", "Partials", "Record"]
@@ -68,6 +68,10 @@ class Partials:
         self._reserving = threading.Lock()  # one that does not fit takes all there is for a moment
         self._awaiting = threading.Lock()
         self._alone = False
+        self._left: set[str] = set()
+        """Objects of which earlier runs have left something."""
+        self._bare: set[Oid] = set()
+        """Objects of which there is nothing but a part that this run began: no journal, account or mark to look for."""
 
     def part_path(self, pointer: Pointer) -> Path:
         """Where the bytes of an unfinished object lie."""
@@ -104,8 +108,11 @@ class Partials:
         """
         path = self.part_path(pointer)
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.await_writers()
+            if pointer.oid not in self._left and (fresh := self._begun(pointer, path)) is not None:
+                return fresh
+            self._is_told_of(pointer)
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._regain(pointer)
             _leave_to_others(path)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OPEN, 0o644)
@@ -125,6 +132,29 @@ class Partials:
             partial.close()
             raise
         return partial
+
+    def _begun(self, pointer: Pointer, path: Path) -> Partial | None:
+        """The partial of an object of which nothing was here, as of nearly all; ``None`` where something is by now.
+
+        Why so: looking for all that might be here cost more than fetching a small object. Raises ``OSError``.
+        """
+        self._left.add(pointer.oid)  # whoever opens it again looks at what there is
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN, 0o644)
+        except (FileExistsError, FileNotFoundError):
+            return None
+        try:
+            with self._reserving:
+                _reserve(descriptor, pointer.size)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._bare.add(pointer.oid)
+        return Partial(pointer, path, self.journal_path(pointer), descriptor, [], self._is_told_of)
+
+    def _is_told_of(self, pointer: Pointer) -> None:
+        """Something beside its part tells of the object."""
+        self._bare.discard(pointer.oid)
 
     def absorb(self, partial: Partial, held: RangeSet, sender: str) -> list[Record]:
         """Journal what aria2's account has beyond ``held``, as sent by ``sender``, and remove the account.
@@ -155,6 +185,7 @@ class Partials:
         Raises:
             DiskFull, CannotWrite: this machine cannot.
         """
+        self._is_told_of(pointer)
         path = self.control_path(pointer)
         content = format_control(held, pointer.size)
         try:
@@ -169,6 +200,7 @@ class Partials:
         Raises:
             DiskFull, CannotWrite: this machine cannot.
         """
+        self._is_told_of(pointer)
         path = self._lent_path(pointer)
         try:
             with path.open("w", encoding="utf-8") as file:
@@ -214,10 +246,15 @@ class Partials:
         return self.directory / f"{pointer.oid}.lent"
 
     def await_writers(self) -> None:
-        """Wait until no aria2c of an earlier run writes here: it ends within seconds of its hfclone. Once is enough."""
+        """Wait until no aria2c of an earlier run writes here: it ends within seconds of its hfclone. Once is enough.
+
+        Raises ``OSError``.
+        """
         with self._awaiting:
             if not self._alone:
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _await_lock(self.directory)
+                self._left.update(name.partition(".")[0] for name in os.listdir(self.directory))
                 self._alone = True
 
     def discard(self, pointer: Pointer) -> None:
@@ -232,7 +269,7 @@ class Partials:
             self.part_path(pointer),
             self._lent_path(pointer),
         )
-        for path in paths:
+        for path in paths if pointer.oid not in self._bare else [self.part_path(pointer)]:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
@@ -255,13 +292,20 @@ class Partial:
     """
 
     def __init__(
-        self, pointer: Pointer, path: Path, journal_path: Path, descriptor: int, records: list[Record]
+        self,
+        pointer: Pointer,
+        path: Path,
+        journal_path: Path,
+        descriptor: int,
+        records: list[Record],
+        on_journal: Callable[[Pointer], None] = lambda _pointer: None,
     ) -> None:
         self.pointer = pointer
         self.path = path
         self.descriptor = descriptor
         self.records = records
         self._journal_path = journal_path
+        self._on_journal = on_journal
         self._journal: int | None = None
         self._journal_end = 0
         self._journal_lock = threading.Lock()
@@ -315,6 +359,7 @@ class Partial:
         try:
             with self._journal_lock:
                 if self._journal is None:
+                    self._on_journal(self.pointer)
                     self._journal, self._journal_end = _open_journal(self._journal_path)
                 if slot is None:
                     slot = self._journal_end

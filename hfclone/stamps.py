@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hfclone.gitindex import Recorded
+from hfclone.partials import local_error
 from hfclone.pointer import Oid, Pointer
 from hfclone.worktree import write_safely
 
@@ -62,6 +63,7 @@ class Stamps(Mapping[bytes, Stamp]):
         self.file = file
         self._read = _content(file)
         self._stamps = dict(_stamps_in(self._read))
+        self._begun = bool(self._read)
         self.is_dirty = False
         """Whether something was forgotten that the file still tells."""
         self._is_tidy: bool | None = None
@@ -77,16 +79,30 @@ class Stamps(Mapping[bytes, Stamp]):
         return len(self._stamps)
 
     def add(self, path: bytes, pointer: Pointer, stat: os.stat_result) -> None:
-        """Remember that ``path`` holds the object now; on the disk at once, though not synced."""
+        """Remember that ``path`` holds the object now; on the disk at once, though not synced.
+
+        Raises:
+            CannotWrite, DiskFull: the system refuses.
+        """
         stamp = Stamp(pointer.oid, pointer.size, stat.st_mtime_ns, stat.st_ino)
         if self._stamps.get(path) == stamp:
             return
         self._stamps[path] = stamp
         self._is_tidy = False
-        with self.file.open("ab") as out:
-            if out.tell() == 0:
-                out.write(_HEADER)
-            out.write(_record(path, stamp))
+        record = (b"" if self._begun else _HEADER) + _record(path, stamp)
+        try:
+            self._append(record)
+        except OSError as error:
+            raise local_error(error, self.file, len(record)) from error
+        self._begun = True
+
+    def _append(self, record: bytes) -> None:
+        # Three calls of the system and no file object: each is a chance for another thread to take our turn.
+        out = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            os.write(out, record)
+        finally:
+            os.close(out)
 
     def forget(self, path: bytes) -> None:
         """The file at ``path`` is not what it was; on the disk with the next ``save``."""
@@ -103,7 +119,7 @@ class Stamps(Mapping[bytes, Stamp]):
             return
         self._stamps = kept
         write_safely(self.file, _text(kept))
-        self._is_tidy = True
+        self._is_tidy = self._begun = True
         self.is_dirty = False
 
 

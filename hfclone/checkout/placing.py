@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from stat import S_IMODE
 
 from hfclone.checkout.ground import Ground
 from hfclone.checkout.inventory import take_inventory
@@ -101,8 +102,7 @@ class Checkout:
             return
         first, seen = next(iter(free.items()))
         try:
-            with open(part, "rb") as file:
-                os.fsync(file.fileno())
+            _sync(part)
             self._put(pointer, part, first, seen)
         except OSError as error:
             raise CannotWrite(str(part), error.strerror or str(error)) from error
@@ -309,7 +309,9 @@ class Checkout:
         """
         mode = FileMode(self._ground.side.entries[path].mode)
         if os.name == "posix":
-            os.chmod(source, with_mode(os.stat(source).st_mode, mode))
+            has = os.stat(source).st_mode
+            if S_IMODE(has) != with_mode(has, mode):
+                os.chmod(source, with_mode(has, mode))
         settle_mtime(source)
         if self._ground.store.is_filled:
             self._ground.store.keep_part(pointer, source, self._kept.advance)
@@ -336,3 +338,11 @@ class Checkout:
                 raise CannotWrite(show_path(path), error.strerror or str(error)) from error
             finally:
                 target.unlink(missing_ok=True)
+
+
+def _sync(part: Path) -> None:
+    descriptor = os.open(part, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

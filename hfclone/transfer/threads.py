@@ -65,7 +65,7 @@ class ThreadTransfer:
             )
             desk = Desk(list(wanted.objects), self._kit(wanted, sources, pace, connections))
             line = Line(sources, web, wanted.pin, self.clock, pace.read_bytes(READ_BYTES))
-            crew = _Crew(desk, web, [Worker(desk, line) for _ in range(connections + SPARE)])
+            crew = _Crew(desk, web, [Worker(desk, line) for _ in range(connections + SPARE)], self.clock.now)
             try:
                 yield from crew.outcomes(on_event)
             finally:
@@ -87,8 +87,9 @@ class ThreadTransfer:
 class _Crew:
     """The threads of one fetch, from hiring to going home."""
 
-    def __init__(self, desk: Desk, web: Web, workers: Sequence[Worker]) -> None:
+    def __init__(self, desk: Desk, web: Web, workers: Sequence[Worker], now: Callable[[], float]) -> None:
         self._desk = desk
+        self._now = now
         self._web = web
         self._workers = workers
         self._crash: list[BaseException] = []
@@ -100,7 +101,7 @@ class _Crew:
 
     def outcomes(self, on_event: OnEvent) -> Iterator[Arrived | Failed]:
         """Keep time until everything is settled."""
-        settled = False
+        settled, due = False, 0.0
         while not settled:
             outcomes, events, settled = self._desk.collect(TICK)
             if self._crash:
@@ -108,8 +109,10 @@ class _Crew:
             for event in events:
                 on_event(event)
             yield from outcomes
-            for lease in self._desk.tick():
-                self._drop(lease)
+            if self._now() >= due:  # not after each of many small objects: a tick wakes all workers
+                for lease in self._desk.tick():
+                    self._drop(lease)
+                due = self._now() + TICK
 
     def dismiss(self) -> None:
         """Send everybody home; files are let go when nobody can write to them any more."""

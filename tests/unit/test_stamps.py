@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from hfclone.errors import CannotWrite
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import Stamps
 
@@ -45,3 +48,9 @@ def test_a_torn_end_is_put_right_before_anything_is_appended(tmp_path: Path) -> 
 def test_a_missing_file_is_made(tmp_path: Path) -> None:
     Stamps(tmp_path / "stamps").save([])
     assert (tmp_path / "stamps").exists()
+
+
+def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
+    stamps = Stamps(tmp_path / "nowhere" / "stamps")
+    with pytest.raises(CannotWrite, match="nowhere"):
+        stamps.add(b"a", POINTER, tmp_path.stat())
