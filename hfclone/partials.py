@@ -138,6 +138,7 @@ class Partials:
 
         Why so: looking for all that might be here cost more than fetching a small object. Raises ``OSError``.
         """
+        self._bare.add(pointer.oid)  # before it may be opened by another, who knows better then
         self._left.add(pointer.oid)  # whoever opens it again looks at what there is
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN, 0o644)
@@ -149,7 +150,6 @@ class Partials:
         except BaseException:
             os.close(descriptor)
             raise
-        self._bare.add(pointer.oid)
         return Partial(pointer, path, self.journal_path(pointer), descriptor, [], self._is_told_of)
 
     def _is_told_of(self, pointer: Pointer) -> None:

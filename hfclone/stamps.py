@@ -6,6 +6,7 @@ dropped, a lost or unknown file means that contents are hashed again.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -100,7 +101,8 @@ class Stamps(Mapping[bytes, Stamp]):
         # Three calls of the system and no file object: each is a chance for another thread to take our turn.
         out = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
         try:
-            os.write(out, record)
+            if os.write(out, record) != len(record):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(out)
 

@@ -48,9 +48,10 @@ class Ground:
 
     def holds(self, path: bytes, pointer: Pointer, stat: os.stat_result) -> None:
         """The object is at ``path``, in a file that looks like ``stat``."""
-        self.stamps.add(path, pointer, stat)
-        self.objects[pointer.oid] = path
+        # The stamp last: what has one and is not in ``fresh`` counts as told to git, also where a signal ends us here.
         self.fresh[path] = Fresh(self.side.entries[path].oid, stat)
+        self.objects[pointer.oid] = path
+        self.stamps.add(path, pointer, stat)
 
     def is_damaged(self, path: bytes, standing: Standing) -> bool:
         """Whether what stands at ``path`` is still the file that is to be replaced."""

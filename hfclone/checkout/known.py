@@ -6,10 +6,12 @@ the rest; a torn or spoiled one is as good as none, and the blobs are read again
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from hfclone.errors import CannotWrite
 from hfclone.git import TreeEntry
 from hfclone.pointer import Oid, Pointer
 from hfclone.worktree import write_safely
@@ -17,6 +19,7 @@ from hfclone.worktree import write_safely
 __all__ = ["read_known", "write_known"]
 
 _HEADER = b"hfclone-pointers 1\n"
+"""Its number must rise when ``parse_pointer`` becomes stricter: what it once took for a pointer is told here."""
 
 
 def read_known(file: Path) -> dict[str, Pointer]:
@@ -35,17 +38,14 @@ def read_known(file: Path) -> dict[str, Pointer]:
 def write_known(
     file: Path, known: Mapping[str, Pointer], entries: Iterable[TreeEntry], pointers: Mapping[bytes, Pointer]
 ) -> None:
-    """Have ``file`` tell of the ``pointers`` (by path) of a commit; ``known`` is what it tells now.
-
-    Raises:
-        CannotWrite: the system refuses.
-    """
+    """Have ``file`` tell of the ``pointers`` (by path) of a commit, if it can; ``known`` is what it tells now."""
     found = {entry.oid: pointers[entry.path] for entry in entries if entry.path in pointers}
     if found == known:
         return
     rows = (f"{blob} {pointer.oid} {pointer.size}\n" for blob, pointer in found.items())
     text = _HEADER + "".join(rows).encode("ascii")
-    write_safely(file, text + b"\n" + _digest(text))
+    with contextlib.suppress(CannotWrite):
+        write_safely(file, text + b"\n" + _digest(text))
 
 
 def _digest(text: bytes) -> bytes:

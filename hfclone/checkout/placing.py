@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from stat import S_IMODE
 
+from hfclone.checkout.books import Books
 from hfclone.checkout.ground import Ground
 from hfclone.checkout.inventory import take_inventory
 from hfclone.checkout.moving import held_objects
@@ -16,7 +17,7 @@ from hfclone.checkout.staging import put_files
 from hfclone.checkout.vouchers import Vouchers
 from hfclone.errors import BadPointer, CannotWrite, Conflicts
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
-from hfclone.gitindex import Fresh, SizeRule, Unpatched, patch_index, recorded_files
+from hfclone.gitindex import Fresh, Patched, SizeRule, patch_index, recorded_files
 from hfclone.hashing import sha256_of
 from hfclone.looking import holds_pointer
 from hfclone.names import Pin
@@ -31,6 +32,7 @@ from hfclone.worktree import FileMode, Kind, Standing, clone_file, settle_mtime,
 __all__ = ["Checkout"]
 
 _MUNGING_GIT = (2, 43)
+_SIZE_WORD = 2**32
 _TELL_EVERY = 256
 """Objects between two words of progress, where no bytes are moved."""
 
@@ -47,8 +49,9 @@ class Checkout:
         self._on_event = on_event
         self._vouchers = Vouchers(ground.state / "journals")
         self._kept = ByteCount(phrase("copying-for-lfs"), 0, on_event)
-        self._settled = False
-        """Whether git's index knows of all that has a stamp, but for what is fresh."""
+        self._books = Books(ground.repo.git_dir / "index", ground.stamps.file, ground.state / "settled")
+        self._all_fit = True
+        """Whether every stamp was as its file; one that is not may fit again (a file moved away and back)."""
         self._unsynced: dict[bytes, bytes] = {}
         """Directories that something was renamed into, each by one of its paths."""
 
@@ -166,40 +169,31 @@ class Checkout:
         Raises:
             CheckoutBusy: a git command is changing the index just now.
         """
+        ground = self._ground
         self._sync_directories()
-        if not self._ground.fresh and not self._ground.store.is_filled and self._is_as_settled():
-            self._settled = True
+        if not ground.fresh and not ground.store.is_filled and self._books.are_as_noted(self._about):
+            self._books.tell()
             return
-        if not self._settled or self._ground.store.is_filled:  # filling it may change how a file looks
+        was_told = self._books.is_told()
+        if not was_told or ground.store.is_filled:  # filling it may change how a file looks
             self._find_fresh()
-        if self._ground.fresh or not self._settled:
-            self._patch_index()
-        if self._ground.store.is_filled:
+        told = self._patch_index() if ground.fresh or not was_told else True
+        if ground.store.is_filled:
             self._fill_store()
-        self._ground.stamps.save(self.files())
-        self._ground.fresh.clear()
-        self._settled = True
-        self._note_settled()
+        ground.stamps.save(self.files())
+        ground.fresh.clear()
+        self._books.tell()
+        if told and self._all_fit:
+            self._books.write_note(self._about)
 
     # --- beneath -----------------------------------------------------------------------------
 
-    def _is_as_settled(self) -> bool:
-        """Whether nobody has touched git's index and our stamps since they last told of the same commit's files."""
-        try:
-            return (self._ground.state / "settled").read_text("ascii") == self._look_of_books()
-        except (OSError, ValueError):
-            return False
-
-    def _note_settled(self) -> None:
-        """Only an opinion, so nothing waits for the disk: if it is lost or torn, all files are looked at again."""
-        with contextlib.suppress(OSError):
-            (self._ground.state / "settled").write_text(self._look_of_books(), "ascii")
-
-    def _look_of_books(self) -> str:
-        """Who replaces one of them leaves another inode or mtime. Theirs is a cache's trust, as in ``stamps``."""
-        index, stamps = (os.stat(book) for book in (self._ground.repo.git_dir / "index", self._ground.stamps.file))
-        books = [(book.st_ino, book.st_mtime_ns, book.st_size) for book in (index, stamps)]
-        return f"{self.pin.commit} {self._ground.stamps.is_dirty} {books}\n"
+    @property
+    def _about(self) -> str:
+        """What a note of the books is worth nothing without: the commit, what was forgotten, git's rule for sizes."""
+        sizes = any(pointer.size and not pointer.size % _SIZE_WORD for pointer in self.files().values())
+        rule = self._size_rule.value if sizes else ""
+        return f"{self.pin.commit} {self._ground.stamps.is_dirty} {rule}"
 
     def _sync_directories(self) -> None:
         while self._unsynced:
@@ -211,19 +205,30 @@ class Checkout:
 
     def _find_fresh(self) -> None:
         """Whatever is as its stamp has it, placed by us or not: the index may not know of it."""
+        ground, self._all_fit = self._ground, True
         for path, pointer in self.files().items():
-            stamp = self._ground.stamps.get(path)
-            if stamp is not None and stamp.oid == pointer.oid and path not in self._ground.fresh:
-                stat = self._ground.tree.look(path).stat
-                if stat is not None and stamp.fits(pointer, stat):
-                    self._ground.fresh[path] = Fresh(self._ground.side.entries[path].oid, stat)
+            stamp, told = ground.stamps.get(path), ground.fresh.get(path)
+            if stamp is None:
+                continue
+            stat = told.stat if told is not None else ground.tree.look(path).stat
+            if stat is not None and stamp.fits(pointer, stat):
+                ground.fresh.setdefault(path, Fresh(ground.side.entries[path].oid, stat))
+            elif told is not None:
+                ground.stamps.forget(path)  # we have written something else there
+            else:
+                self._all_fit = False
 
-    def _patch_index(self) -> None:
-        rule = SizeRule.MUNGED if self._ground.repo.git.version >= _MUNGING_GIT else SizeRule.ZERO
+    def _patch_index(self) -> bool:
+        """Tell the index what is fresh; whether that could be done."""
         index = self._ground.repo.git_dir / "index"
-        if isinstance(patch_index(index, self._ground.fresh, rule), Unpatched):
-            self._ground.repo.write_plain_index()
-            patch_index(index, self._ground.fresh, rule)
+        if isinstance(patch_index(index, self._ground.fresh, self._size_rule), Patched):
+            return True
+        self._ground.repo.write_plain_index()
+        return isinstance(patch_index(index, self._ground.fresh, self._size_rule), Patched)
+
+    @property
+    def _size_rule(self) -> SizeRule:
+        return SizeRule.MUNGED if self._ground.repo.git.version >= _MUNGING_GIT else SizeRule.ZERO
 
     def note_written(self, fresh: Mapping[bytes, Fresh]) -> None:
         """Files of git's own that were just written; ``settle`` tells the index."""

@@ -193,7 +193,7 @@ class GitRepo:
         self._forget_config()
         if self.config_get("extensions.partialclone") == _REMOTE:
             self.config_unset("extensions.partialclone")
-        if not any(key.startswith("extensions.") for key in self._config):
+        if not self.config_values("extensions."):
             # Git raises it with a filter, and it says nothing without an extension.
             self.config_set("core.repositoryformatversion", "0")
 
@@ -211,9 +211,10 @@ class GitRepo:
 
     def has_commit(self, commit: str) -> bool:
         """Whether the commit and its root tree are here; says nothing about its blobs."""
-        if commit not in self._commits and self.resolve(commit) is not None and is_full_sha(commit):
+        found = commit in self._commits or self.resolve(commit) is not None
+        if found and is_full_sha(commit):
             self._commits.add(commit)
-        return commit in self._commits
+        return found
 
     def commits_beginning(self, digits: str) -> set[str]:
         """Commits that any ref leads to and whose id begins with ``digits``; needs no trees."""

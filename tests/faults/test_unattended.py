@@ -188,7 +188,9 @@ def test_patience_ends_with_a_reason_for_each_object(rig: Rig) -> None:
 
 def test_the_clock_of_the_day_may_jump(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Signed URLs and dates are held against the server's own time."""
-    monkeypatch.setattr("hfclone.http.answer.time", SimpleNamespace(time=lambda: time.time() + 86400))
+    monkeypatch.setattr(
+        "hfclone.http.answer.time", SimpleNamespace(time=lambda: time.time() + 86400, monotonic=time.monotonic)
+    )
     rig.hub.faults.add(Status(429, retry_after=2, form="date"), on="cdn", times=2)
     ran = rig.fetch()
     assert not ran.failed

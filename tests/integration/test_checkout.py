@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from hfclone.errors import (
 from hfclone.git import Git, GitRepo
 from hfclone.names import Pin, Repo
 from hfclone.plan import Presence
+from hfclone.stamps import Stamps
 from tests.hub import Executable, Hub, Lfs, LivingRepo, Symlink
 from tests.integration.worlds import ORIGIN, WORLDS, World, bring_from, fill, opened, pin_of, spoil_unseen, status
 
@@ -134,6 +136,49 @@ def test_an_index_made_anew_is_told_again(hub: Hub, tiny_repo: LivingRepo, home:
     home.command("read-tree", "HEAD", cwd=dest)
     with opened(hub, pin_of(tiny_repo), dest, home.git):
         pass
+    spoil_unseen(dest / "model.safetensors")
+    assert status(home, dest) == ""
+
+
+def test_a_signal_between_the_books_leaves_nothing_for_git_to_doubt(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dest = tmp_path / "tiny"
+    add = Stamps.add
+
+    def interrupted(stamps: Stamps, *more: Any) -> None:
+        add(stamps, *more)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Stamps, "add", interrupted)
+        with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+            fill(checkout, tiny_repo)
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        fill(checkout, tiny_repo)
+    assert status(home, dest) == ""
+
+
+def test_a_large_file_moved_away_and_back(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        fill(checkout, tiny_repo)
+    (dest / "model.safetensors").rename(tmp_path / "away")
+    with opened(hub, pin_of(tiny_repo), dest, home.git):
+        pass
+    (tmp_path / "away").rename(dest / "model.safetensors")
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        assert set(checkout.inventory().values()) == {Presence.CONTENT}
+    assert status(home, dest) == ""
+
+
+def test_an_index_made_anew_while_objects_come(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        fill(checkout, tiny_repo)
+    with opened(hub, pin_of(tiny_repo), dest, home.git):
+        (dest / ".git" / "index").unlink()
+        home.command("read-tree", "HEAD", cwd=dest)
     spoil_unseen(dest / "model.safetensors")
     assert status(home, dest) == ""
 

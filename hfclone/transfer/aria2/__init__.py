@@ -114,10 +114,9 @@ class Aria2Transfer:
         if self.obstacle:
             raise CannotRun(self.obstacle)
         try:
-            wanted.partials.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            wanted.partials.await_writers()
         except OSError as error:
             raise CannotWrite(str(wanted.partials.directory), error.strerror or str(error)) from error
-        wanted.partials.await_writers()
         options = dict(_OPTIONS)
         if self.daemon is not None:
             return self._reach(self.daemon, wanted, options, stack)
