@@ -437,16 +437,26 @@ def _kind(mode: int) -> Kind:
 def _replace_across(source: Path, name: str, handle: int | None) -> None:
     """What rename cannot do between file systems."""
     beside = os.path.join(os.path.dirname(name), f".hfclone-{os.getpid()}.new")
+    try:
+        _copy_beside(source, beside, handle)
+        os.replace(beside, name, src_dir_fd=handle, dst_dir_fd=handle)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside, dir_fd=handle)
+        raise
+    os.unlink(source)
+
+
+def _copy_beside(source: Path, beside: str, handle: int | None) -> None:
+    """The link or the file, synced, with its mode and its mtime."""
     found = os.lstat(source)
     if stat.S_ISLNK(found.st_mode):
         os.symlink(os.readlink(source), beside, dir_fd=handle)
-    else:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW
-        descriptor = os.open(beside, flags, stat.S_IMODE(found.st_mode), dir_fd=handle)
-        with os.fdopen(descriptor, "wb") as new, open(source, "rb") as old:
-            shutil.copyfileobj(old, new, 1024 * 1024)
-            new.flush()
-            os.fsync(descriptor)
-            os.utime(descriptor if os.utime in os.supports_fd else beside, ns=(found.st_mtime_ns,) * 2)
-    os.replace(beside, name, src_dir_fd=handle, dst_dir_fd=handle)
-    os.unlink(source)
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW
+    descriptor = os.open(beside, flags, stat.S_IMODE(found.st_mode), dir_fd=handle)
+    with os.fdopen(descriptor, "wb") as new, open(source, "rb") as old:
+        shutil.copyfileobj(old, new, 1024 * 1024)
+        new.flush()
+        os.fsync(descriptor)
+        os.utime(descriptor if os.utime in os.supports_fd else beside, ns=(found.st_mtime_ns,) * 2)

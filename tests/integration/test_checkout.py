@@ -6,6 +6,8 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from hfclone.checkout import open_checkout
 from hfclone.errors import (
     CheckoutBusy,
     Conflicts,
+    DiskFull,
     NotACheckout,
     OtherCheckout,
     OwnCommits,
@@ -450,3 +453,33 @@ def test_hostile_tree_is_refused_before_anything_is_written(home: World, tmp_pat
 
 class _Made(Exception):
     """The commit is made."""
+
+
+def test_a_directory_on_another_disk(hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path) -> None:
+    """Where rename cannot go it is copied; where that does not fit, nothing of it is left."""
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, home.git):
+        pass
+    for size in ("64k", "4m"):
+        with mounted(dest / "sub", size):
+            with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+                if size == "64k":
+                    with pytest.raises(DiskFull):
+                        fill(checkout, tiny_repo)
+                else:
+                    fill(checkout, tiny_repo)
+            assert not [path.name for path in (dest / "sub").iterdir() if path.name.startswith(".")]
+            if size == "4m":
+                assert (dest / "sub/same.bin").stat().st_size > 1024
+
+
+@contextmanager
+def mounted(folder: Path, size: str) -> Iterator[None]:
+    """A disk of its own at ``folder``."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
+    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
