@@ -28,6 +28,10 @@ READ_BYTES = 256 * 1024
 """At most so much a receive; perf-facts: 256 KiB suits http and https alike."""
 SLOWEST = 256
 """Bytes a second of an API's answer at least, beyond the silence that is allowed: everybody waits for some."""
+ENOUGH_BYTES = 32 * 1024
+"""A piece that is larger is taken as it is; TLS has none."""
+GATHER_SECONDS = 0.02
+"""So long pieces are gathered that come one upon the other."""
 LONGEST_ASKED = 3600.0
 """Seconds after which we look again, however long a server asks us to wait: headers may be wrong, too."""
 
@@ -88,16 +92,38 @@ class Answer:
             Stalled: nothing came for ``Limits.silence`` seconds.
         """
         got = 0
-        raw: Any = self._response  # any of urllib3's has read1
         while got < limit:
-            try:
-                data: bytes = raw.read1(min(read_bytes, limit - got), decode_content=False)
-            except Exception as error:
-                raise body_error(error, self.label, got, limit, self._web.limits) from error
+            data, failure = self._receive(min(read_bytes, limit - got))
+            got += len(data)
+            if data:
+                yield data
+            if failure is not None:
+                raise body_error(failure, self.label, got, limit, self._web.limits) from failure
             if not data:
                 return
-            got += len(data)
-            yield data
+
+    def _receive(self, most: int) -> tuple[bytes, Exception | None]:
+        """What is here, up to ``most`` bytes, and why there is no more of it; waits for the first of it only.
+
+        Why so: TLS gives 16 KiB a call, and what is done with each piece costs several times the call.
+        """
+        raw: Any = self._response  # any of urllib3's has read1
+        pieces: list[bytes] = []
+        until = 0.0
+        try:
+            while most > 0 and (piece := raw.read1(most, decode_content=False)):
+                pieces.append(piece)
+                most -= len(piece)
+                if len(piece) > ENOUGH_BYTES or not self._grip.has_more():
+                    break
+                # On a slow line the rest of a record is long in coming.
+                now = time.monotonic()
+                until = until or now + GATHER_SECONDS
+                if now > until:
+                    break
+        except Exception as error:  # noqa: BLE001  # judged by ``body_error``, when what came before it was taken
+            return b"".join(pieces), error
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces), None
 
     def is_quiet(self, seconds: float) -> bool:
         """Whether nothing more of the body comes for ``seconds``; ends as soon as something does."""

@@ -102,6 +102,19 @@ class Grip:
         except (OSError, ValueError):  # broken or closed: the next read tells
             return False
 
+    def has_more(self) -> bool:
+        """Whether the next receive brings something at once, as far as can be seen. For the thread that reads."""
+        from urllib3.util import wait_for_read
+
+        held = self._socket
+        if not isinstance(held, socket.socket):
+            return False
+        pending = getattr(held, "pending", None)
+        try:
+            return bool(pending is not None and pending()) or wait_for_read(held, 0)
+        except (OSError, ValueError):
+            return False
+
     def hurry(self, seconds: float) -> None:
         """Wait no longer than so for each further receive. For the thread that reads."""
         if self._socket is not None:

@@ -26,6 +26,8 @@ def main(args: Sequence[str]) -> int:
     """Run the cases that were asked for; 1 if a goal was missed with ``--strict``, 2 if a tool failed."""
     options = _parser().parse_args(args)
     cases = [case for case in CASES if not options.case or case.name in options.case]
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="hfclone-bench-", dir=options.folder))
     report: dict[str, Any] = {"date": date.today().isoformat(), "machine": _machine(), "runs": options.runs,
                               "size": options.size, "programs": _programs(), "cases": []}  # fmt: skip
