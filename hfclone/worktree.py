@@ -110,12 +110,8 @@ class WorkTree:
     def look(self, path: bytes) -> Standing:
         """What stands at ``path``."""
         try:
-            folder, _, leaf = path.rpartition(b"/")
-            if self._open and self._open[0] == folder:  # asked for 20,000 files in a row
-                found = os.stat(leaf, dir_fd=self._open[1], follow_symlinks=False)
-            else:
-                name, handle = self._leaf(path)
-                found = os.stat(name, dir_fd=handle, follow_symlinks=False)
+            name, handle = self._leaf(path)
+            found = os.stat(name, dir_fd=handle, follow_symlinks=False)
         except FileNotFoundError:
             return Standing(Kind.ABSENT)
         except OSError as error:
@@ -388,6 +384,16 @@ def share_blocks(source: int, target: int) -> None:
     import fcntl
 
     fcntl.ioctl(target, _FICLONE, source)
+
+
+def sync_file(path: Path) -> None:
+    """Have what the file holds on the disk. Raises ``OSError``."""
+    access = os.O_RDWR if os.name == "nt" else os.O_RDONLY  # Windows syncs only what may be written
+    descriptor = os.open(path, access | getattr(os, "O_BINARY", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_safely(path: Path, data: bytes, mode: int = 0o666) -> None:

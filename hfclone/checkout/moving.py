@@ -26,7 +26,7 @@ from hfclone.looking import blob_id_of, digest_of, holds_pointer
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import Stamps
 from hfclone.wording import phrase
-from hfclone.worktree import FileMode, Kind, Standing, WorkTree, write_safely
+from hfclone.worktree import FileMode, Kind, Standing, WorkTree, sync_file, write_safely
 
 __all__ = ["Journal", "Move", "Side", "held_objects", "read_side"]
 
@@ -308,8 +308,7 @@ class Move:
         except FileExistsError:
             raise CheckoutBusy(str(self.repo.path), phrase("git-command")) from None
         try:
-            with open(new, "rb+") as file:  # git's own are not synced; after a loss of power none could be read
-                os.fsync(file.fileno())
+            sync_file(new)  # git's own are not synced; after a loss of power none could be read
             os.replace(new, index)
         except OSError as error:
             raise CannotWrite(str(index), error.strerror or str(error)) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from stat import S_IMODE
 
@@ -27,7 +28,7 @@ from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import looks_placed
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
-from hfclone.worktree import FileMode, Kind, Standing, clone_file, settle_mtime, with_mode
+from hfclone.worktree import FileMode, Kind, Standing, clone_file, settle_mtime, sync_file, with_mode
 
 __all__ = ["Checkout"]
 
@@ -105,7 +106,7 @@ class Checkout:
             return
         first, seen = next(iter(free.items()))
         try:
-            _sync(part)
+            sync_file(part)
             self._put(pointer, part, first, seen)
         except OSError as error:
             raise CannotWrite(str(part), error.strerror or str(error)) from error
@@ -191,9 +192,13 @@ class Checkout:
     @property
     def _about(self) -> str:
         """What a note of the books is worth nothing without: the commit, what was forgotten, git's rule for sizes."""
-        sizes = any(pointer.size and not pointer.size % _SIZE_WORD for pointer in self.files().values())
-        rule = self._size_rule.value if sizes else ""
-        return f"{self.pin.commit} {self._ground.stamps.is_dirty} {rule}"
+        return f"{self.pin.commit} {self._ground.stamps.is_dirty} {self._rule_of_sizes}"
+
+    @cached_property
+    def _rule_of_sizes(self) -> str:
+        """Git's rule, where a size here is one that it is about."""
+        concerned = any(pointer.size and not pointer.size % _SIZE_WORD for pointer in self.files().values())
+        return self._size_rule.value if concerned else ""
 
     def _sync_directories(self) -> None:
         while self._unsynced:
@@ -343,11 +348,3 @@ class Checkout:
                 raise CannotWrite(show_path(path), error.strerror or str(error)) from error
             finally:
                 target.unlink(missing_ok=True)
-
-
-def _sync(part: Path) -> None:
-    descriptor = os.open(part, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

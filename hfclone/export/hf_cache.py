@@ -33,7 +33,7 @@ from hfclone.selection import select
 from hfclone.settings import Settings, has_cache_links, hub_cache
 from hfclone.stamps import Stamps
 from hfclone.wording import phrase
-from hfclone.worktree import Kind, WorkTree
+from hfclone.worktree import Kind, WorkTree, sync_file
 
 __all__ = ["fill_cache", "foretell"]
 
@@ -234,7 +234,7 @@ class _Filling:
                 for place in wanted[oid]
             ]
             for place, fresh in written:  # one sync takes the others with it, if all is written before
-                _sync(fresh)
+                sync_file(fresh)
                 self._put(place, fresh)
             done += len(batch)
             self._on_event(Working(phrase("small-files"), done, len(sizes)))
@@ -289,11 +289,6 @@ class _Filling:
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.is_file() or file.read_bytes() != commit:
             self._half_done.written(commit).replace(file)
-
-
-def _sync(file: Path) -> None:
-    with file.open("rb+") as written:
-        os.fsync(written.fileno())
 
 
 def _has_size(file: Path, size: int) -> bool:

@@ -91,29 +91,24 @@ class Grip:
 
     def is_quiet(self, seconds: float) -> bool:
         """Whether nothing comes for ``seconds``; ends as soon as something does. For the thread that reads."""
-        from urllib3.util import wait_for_read
-
-        held = self._socket
-        pending = getattr(held, "pending", None)  # of TLS: decrypted already, so the socket does not show it
-        if not isinstance(held, socket.socket) or (pending is not None and pending()):
-            return False  # TLS within TLS has more places where bytes may lie
-        try:
-            return not wait_for_read(held, seconds)
-        except (OSError, ValueError):  # broken or closed: the next read tells
-            return False
+        return self._comes_within(seconds) is False
 
     def has_more(self) -> bool:
         """Whether the next receive brings something at once, as far as can be seen. For the thread that reads."""
+        return self._comes_within(0) is True
+
+    def _comes_within(self, seconds: float) -> bool | None:
+        """Whether something comes; ``None`` where that cannot be seen."""
         from urllib3.util import wait_for_read
 
         held = self._socket
         if not isinstance(held, socket.socket):
-            return False
-        pending = getattr(held, "pending", None)
+            return None  # TLS within TLS has more places where bytes may lie
+        pending = getattr(held, "pending", None)  # of TLS: decrypted already, so the socket does not show it
         try:
-            return bool(pending is not None and pending()) or wait_for_read(held, 0)
-        except (OSError, ValueError):
-            return False
+            return bool(pending is not None and pending()) or wait_for_read(held, seconds)
+        except (OSError, ValueError):  # broken or closed: the next read tells
+            return None
 
     def hurry(self, seconds: float) -> None:
         """Wait no longer than so for each further receive. For the thread that reads."""
