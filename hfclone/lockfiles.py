@@ -8,8 +8,8 @@ from hfclone.errors import BadLockfile, BadOption
 from hfclone.existing import Existing
 from hfclone.locked import Lock, LockedRepo, directory_names
 from hfclone.lockfile import format_lock, parse_lock
+from hfclone.ondisk import write_safely
 from hfclone.wording import phrase
-from hfclone.worktree import write_safely
 
 __all__ = ["DEFAULT_LOCKFILE", "locked_for", "read_lock", "write_lock"]
 

@@ -31,12 +31,12 @@ from hfclone.git import Fetch, GitRepo
 from hfclone.http import Web
 from hfclone.listing import digests_of
 from hfclone.locked import LockedFile, LockedRepo, trees_of
+from hfclone.ondisk import write_safely
 from hfclone.patience import Verdict, judge
 from hfclone.revisions import waiting
 from hfclone.tools import Tools
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
-from hfclone.worktree import write_safely
 
 __all__ = ["Rebuilder"]
 

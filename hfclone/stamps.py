@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hfclone.gitindex import Recorded
+from hfclone.ondisk import write_safely
 from hfclone.partials import local_error
 from hfclone.pointer import Oid, Pointer
-from hfclone.worktree import write_safely
 
 __all__ = ["Stamp", "Stamps", "looks_placed"]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from hfclone.checkout.moving import Side
 from hfclone.errors import CannotWrite
 from hfclone.git import GitRepo
-from hfclone.worktree import write_safely
+from hfclone.ondisk import write_safely
 
 __all__ = ["install_filter"]
 

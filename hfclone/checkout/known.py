@@ -13,8 +13,8 @@ from pathlib import Path
 
 from hfclone.errors import CannotWrite
 from hfclone.git import TreeEntry
+from hfclone.ondisk import write_safely
 from hfclone.pointer import Oid, Pointer
-from hfclone.worktree import write_safely
 
 __all__ = ["read_known", "write_known"]
 

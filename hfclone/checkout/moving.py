@@ -23,10 +23,11 @@ from hfclone.gitindex import Fresh
 from hfclone.hashing import sha256_of
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE
 from hfclone.looking import blob_id_of, digest_of, holds_pointer
+from hfclone.ondisk import sync_file, write_safely
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import Stamps
 from hfclone.wording import phrase
-from hfclone.worktree import FileMode, Kind, Standing, WorkTree, sync_file, write_safely
+from hfclone.worktree import FileMode, Kind, Standing, WorkTree
 
 __all__ = ["Journal", "Move", "Side", "held_objects", "read_side"]
 

@@ -22,13 +22,14 @@ from hfclone.gitindex import Fresh, Patched, SizeRule, patch_index, recorded_fil
 from hfclone.hashing import sha256_of
 from hfclone.looking import holds_pointer
 from hfclone.names import Pin
+from hfclone.ondisk import clone_file, settle_mtime, sync_file
 from hfclone.partials import Partials
 from hfclone.plan import Presence
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import looks_placed
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
-from hfclone.worktree import FileMode, Kind, Standing, clone_file, settle_mtime, sync_file, with_mode
+from hfclone.worktree import FileMode, Kind, Standing, with_mode
 
 __all__ = ["Checkout"]
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from hfclone.git import GitRepo, TreeEntry
 from hfclone.gitindex import Fresh
 from hfclone.locked import SUBMODULE_MODE
-from hfclone.worktree import Kind, Standing, WorkTree, settle_mtime
+from hfclone.ondisk import settle_mtime
+from hfclone.worktree import Kind, Standing, WorkTree
 
 __all__ = ["put_files", "stage"]
 

@@ -18,8 +18,9 @@ from hfclone.errors import CannotWrite, DiskFull, NoReflink
 from hfclone.events import OnEvent, Warned
 from hfclone.git import GitRepo
 from hfclone.names import LfsStore
+from hfclone.ondisk import WRITE_BITS, clone_file, share_blocks
 from hfclone.pointer import Oid, Pointer
-from hfclone.worktree import WRITE_BITS, WorkTree, clone_file, share_blocks
+from hfclone.worktree import WorkTree
 
 __all__ = ["Store", "open_store"]
 

@@ -27,13 +27,14 @@ from hfclone.git import in_batches
 from hfclone.hashing import sha256_of
 from hfclone.locked import git_id
 from hfclone.names import CacheLink, Repo, is_revision
+from hfclone.ondisk import sync_file
 from hfclone.overview import State
 from hfclone.plan import Plan
 from hfclone.selection import select
 from hfclone.settings import Settings, has_cache_links, hub_cache
 from hfclone.stamps import Stamps
 from hfclone.wording import phrase
-from hfclone.worktree import Kind, WorkTree, sync_file
+from hfclone.worktree import Kind, WorkTree
 
 __all__ = ["fill_cache", "foretell"]
 

@@ -21,9 +21,10 @@ from hfclone.events import ByteCount
 from hfclone.export.holdings import Holding
 from hfclone.hashing import blocks, write_at
 from hfclone.names import CacheLink
+from hfclone.ondisk import WRITE_BITS, share_blocks
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
-from hfclone.worktree import WRITE_BITS, WorkTree, share_blocks
+from hfclone.worktree import WorkTree
 
 __all__ = ["Sharer", "translated", "way_between"]
 

@@ -18,12 +18,12 @@ from stat import S_IMODE, S_ISREG
 from hfclone.events import ByteCount, OnEvent, Reused, Warned, Working
 from hfclone.hashing import blocks, write_at
 from hfclone.names import Taking
+from hfclone.ondisk import WRITE_BITS, share_blocks
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
 from hfclone.reuse.searching import Found, found_by_name, found_by_size
 from hfclone.transfer import Arrived
 from hfclone.wording import phrase
-from hfclone.worktree import WRITE_BITS, share_blocks
 
 __all__ = ["Adopted", "Adopter", "Unlike", "Unused", "reuse"]
 

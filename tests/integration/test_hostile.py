@@ -19,7 +19,6 @@ import pytest
 
 import hfclone.checkout
 import hfclone.checkout.opening
-from hfclone import worktree
 from hfclone.errors import (
     BadTree,
     CannotWrite,
@@ -33,7 +32,7 @@ from hfclone.events import Event, Warned
 from hfclone.git import Git, GitRepo, plumbing, running
 from hfclone.names import Pin, Repo
 from hfclone.plan import Presence
-from hfclone.worktree import WorkTree
+from hfclone.worktree import WorkTree, walking
 from tests.hub import Hub, Lfs, LivingRepo
 from tests.integration.worlds import World, fill, opened, pin_of, status
 
@@ -245,7 +244,7 @@ def test_a_directory_becomes_a_link_while_a_file_is_placed(
     """With open handles the file lands in the directory that was looked at; by names it would land outside."""
     dest, outside = tmp_path / "t", tmp_path / "outside"
     outside.mkdir()
-    monkeypatch.setattr(worktree, "_HANDLES", held)
+    monkeypatch.setattr(walking, "_HANDLES", held)
     with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
         pointer = checkout.files()[b"sub/dir/w.bin"]
         part = checkout.parts_dir / "p"
@@ -264,7 +263,7 @@ def test_a_directory_becomes_a_link_while_a_file_is_placed(
 @pytest.mark.parametrize("held", [True, False])
 @pytest.mark.parametrize("what", ["place", "remove", "take", "link", "aside", "look"])
 def test_no_step_on_the_way_is_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, held: bool) -> None:
-    monkeypatch.setattr(worktree, "_HANDLES", held)
+    monkeypatch.setattr(walking, "_HANDLES", held)
     root, outside = tmp_path / "root", tmp_path / "outside"
     root.mkdir()
     outside.mkdir()

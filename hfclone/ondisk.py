@@ -1,0 +1,151 @@
+"""Files as they come to lie on the disk: whole or not at all, synced, with blocks shared where they can be."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hfclone.errors import CannotWrite
+from hfclone.wording import phrase
+
+__all__ = [
+    "WRITE_BITS",
+    "clone_file",
+    "replace_across",
+    "settle_mtime",
+    "share_blocks",
+    "sync_file",
+    "write_safely",
+]
+
+WRITE_BITS = 0o222
+"""What a file of two names must not have: one edit would be two."""
+
+_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+_FICLONE = 0x40049409
+"""Linux: let a file share another's blocks until one is written to."""
+_COPY_BYTES = 1024 * 1024
+_PAST_SECONDS = 10
+"""How far back an mtime is set. Git takes a file as young as its index for possibly changed, and
+reads it; builds without nanoseconds need a whole second, network file systems have clocks of their own."""
+
+
+def clone_file(source: int, target: Path, on_bytes: Callable[[int], None] = lambda _count: None) -> None:
+    """Copy an open file to ``target``, sharing its blocks where the file system can; synced.
+
+    ``on_bytes`` hears how many bytes more are there.
+    """
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NOFOLLOW, 0o666)
+    with os.fdopen(descriptor, "wb") as new, os.fdopen(os.dup(source), "rb") as old:
+        try:
+            share_blocks(source, descriptor)
+            on_bytes(os.fstat(source).st_size)
+        except OSError:
+            old.seek(0)
+            while block := old.read(_COPY_BYTES):
+                new.write(block)
+                on_bytes(len(block))
+        new.flush()
+        os.fsync(descriptor)
+
+
+def share_blocks(source: int, target: int) -> None:
+    """Let the open file ``target`` have the bytes of ``source`` without a copy of them.
+
+    Raises:
+        OSError: the file system cannot, or the two are not on the same one.
+    """
+    if sys.platform != "linux":
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+    import fcntl
+
+    fcntl.ioctl(target, _FICLONE, source)
+
+
+def sync_file(path: Path) -> None:
+    """Have what the file holds on the disk. Raises ``OSError``."""
+    access = os.O_RDWR if os.name == "nt" else os.O_RDONLY  # Windows syncs only what may be written
+    descriptor = os.open(path, access | getattr(os, "O_BINARY", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_safely(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Replace a file of ours by ``data`` so that a crash leaves the old or the new one; ``mode`` less the umask.
+
+    Raises:
+        CannotWrite: the system refuses.
+    """
+    if not path.name:
+        raise CannotWrite(str(path), phrase("names-no-file"))
+    fresh = path.with_name(path.name + ".new")
+    try:
+        fresh.unlink(missing_ok=True)
+        with open(fresh, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as out:  # through no link
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(fresh, path)
+        if os.name != "nt":  # Windows opens no directories
+            handle = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+    except OSError as error:
+        raise CannotWrite(str(path), error.strerror or str(error)) from error
+
+
+def settle_mtime(path: Path) -> None:
+    """Give a file that is about to be placed an mtime that no index is as young as. Links have their own.
+
+    One that is old keeps its own: the file may have another name elsewhere, where its mtime counts, too.
+    """
+    past = int(time.time()) - _PAST_SECONDS
+    if 0 < path.lstat().st_mtime <= past:
+        return
+    if os.utime in os.supports_follow_symlinks:
+        os.utime(path, (past, past), follow_symlinks=False)
+    elif not path.is_symlink():
+        os.utime(path, (past, past))
+
+
+def replace_across(source: Path, name: str, handle: int | None) -> None:
+    """What rename cannot do between file systems: ``name`` in the open directory ``handle`` becomes ``source``.
+
+    Raises:
+        OSError: the system refuses; ``source`` is still there then.
+    """
+    beside = os.path.join(os.path.dirname(name), f".hfclone-{os.getpid()}.new")
+    try:
+        _copy_beside(source, beside, handle)
+        os.replace(beside, name, src_dir_fd=handle, dst_dir_fd=handle)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside, dir_fd=handle)
+        raise
+    os.unlink(source)
+
+
+def _copy_beside(source: Path, beside: str, handle: int | None) -> None:
+    """The link or the file, synced, with its mode and its mtime."""
+    found = os.lstat(source)
+    if stat.S_ISLNK(found.st_mode):
+        os.symlink(os.readlink(source), beside, dir_fd=handle)
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW
+    descriptor = os.open(beside, flags, stat.S_IMODE(found.st_mode), dir_fd=handle)
+    with os.fdopen(descriptor, "wb") as new, open(source, "rb") as old:
+        shutil.copyfileobj(old, new, _COPY_BYTES)
+        new.flush()
+        os.fsync(descriptor)
+        os.utime(descriptor if os.utime in os.supports_fd else beside, ns=(found.st_mtime_ns,) * 2)

@@ -1,0 +1,215 @@
+"""A work tree: looking at a path of it, and placing, moving and removing what stands there."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import shutil
+from pathlib import Path
+
+from hfclone.errors import CannotWrite, DiskFull, HfcloneError
+from hfclone.ondisk import replace_across
+from hfclone.treepaths import show_path
+from hfclone.wording import phrase
+from hfclone.worktree.standing import FileMode, Kind, Standing, kind_of, with_mode
+from hfclone.worktree.walking import Walk
+
+__all__ = ["WorkTree"]
+
+_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+
+
+class WorkTree:
+    """The tree below ``root``. Paths are those of git: bytes, ``/`` between parts, checked by ``check_tree``.
+
+    Not for several threads at once.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._walk = Walk(root)
+
+    def close(self) -> None:
+        """Let the handles go."""
+        self._walk.close()
+
+    def look(self, path: bytes) -> Standing:
+        """What stands at ``path``."""
+        try:
+            name, handle = self._walk.leaf(path)
+            found = os.stat(name, dir_fd=handle, follow_symlinks=False)
+        except FileNotFoundError:
+            return Standing(Kind.ABSENT)
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                return Standing(Kind.BLOCKED)
+            raise CannotWrite(show_path(path), error.strerror or str(error)) from error
+        return Standing(kind_of(found.st_mode), found)
+
+    def open_file(self, path: bytes) -> int:
+        """A descriptor of the regular file at ``path``, for reading. The caller closes it.
+
+        Raises:
+            OSError: it cannot be opened, or is a link.
+        """
+        name, handle = self._walk.leaf(path)
+        return os.open(name, os.O_RDONLY | _NOFOLLOW | getattr(os, "O_BINARY", 0), dir_fd=handle)
+
+    def read_link(self, path: bytes) -> bytes:
+        """Where the link at ``path`` leads."""
+        name, handle = self._walk.leaf(path)
+        return os.fsencode(os.readlink(name, dir_fd=handle))
+
+    def list_files(self, path: bytes) -> list[bytes]:
+        """Everything below the directory ``path`` that is no directory itself."""
+        found: list[bytes] = []
+        folders = [path]
+        while folders:
+            folder = folders.pop()
+            for entry in self._walk.names(folder):
+                below = folder + b"/" + entry
+                (folders if self.look(below).kind is Kind.DIRECTORY else found).append(below)
+        return found
+
+    def place(self, source: Path, path: bytes, expected: Standing) -> os.stat_result:
+        """Rename ``source`` to ``path``, making its directories, and return the stat it has there.
+
+        ``expected`` is what the caller saw there last. Across file systems it is copied beside
+        ``path``, synced, and renamed.
+
+        Raises:
+            CannotWrite: something else stands there by now, or the system refuses.
+            DiskFull: no room.
+        """
+        self._expect(path, expected)
+        try:
+            name, handle = self._walk.leaf(path, make=True)
+            if expected.kind is Kind.DIRECTORY:
+                os.rmdir(name, dir_fd=handle)
+            try:
+                os.replace(source, name, dst_dir_fd=handle)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                replace_across(source, name, handle)
+            return os.stat(name, dir_fd=handle, follow_symlinks=False)
+        except OSError as error:
+            raise self._translated(error, path) from error
+
+    def sync_directory(self, path: bytes) -> None:
+        """Have the directory of ``path`` on the disk."""
+        _, handle = self._walk.leaf(path)
+        if handle is not None:
+            os.fsync(handle)
+
+    def set_mtime(self, path: bytes, mtime_ns: int) -> None:
+        """Set the mtime of the regular file at ``path``."""
+        descriptor = self.open_file(path)
+        try:
+            os.utime(descriptor if os.utime in os.supports_fd else self.root / os.fsdecode(path), ns=(mtime_ns,) * 2)
+        finally:
+            os.close(descriptor)
+
+    def set_executable(self, path: bytes, mode: FileMode) -> None:
+        """Give or take the regular file's executable bits, following who may read it."""
+        descriptor = self.open_file(path)
+        try:
+            if hasattr(os, "fchmod"):
+                os.fchmod(descriptor, with_mode(os.fstat(descriptor).st_mode, mode))
+        finally:
+            os.close(descriptor)
+
+    def make_directory(self, path: bytes) -> None:
+        """Make an (empty) directory: what git has for a submodule."""
+        try:
+            name, handle = self._walk.leaf(path, make=True)
+            os.mkdir(name, dir_fd=handle)
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise self._translated(error, path) from error
+
+    def remove(self, path: bytes, expected: Standing) -> None:
+        """Remove the file, link or empty directory at ``path``, and the directories that are empty then.
+
+        ``expected`` is what the caller saw there last.
+
+        Raises:
+            CannotWrite: another file stands there by now, or the system refuses.
+        """
+        if expected.kind is not Kind.DIRECTORY:  # of one, only what is empty goes
+            self._expect(path, expected)
+        try:
+            name, handle = self._walk.leaf(path)
+            if expected.kind is Kind.DIRECTORY:
+                os.rmdir(name, dir_fd=handle)
+            else:
+                os.unlink(name, dir_fd=handle)
+        except FileNotFoundError:
+            pass  # its directories may have to go all the same
+        except OSError as error:
+            raise self._translated(error, path) from error
+        self._prune(path)
+
+    def take(self, path: bytes, target: Path, expected: Standing) -> None:
+        """Rename the file at ``path`` to ``target``, out of the tree; on another file system it is removed.
+
+        ``expected`` is what the caller saw there last. Raises as ``remove``.
+        """
+        self._expect(path, expected)
+        try:
+            name, handle = self._walk.leaf(path)
+            os.replace(name, target, src_dir_fd=handle)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise self._translated(error, path) from error
+            self.remove(path, expected)
+
+    def link_to(self, path: bytes, target: Path) -> None:
+        """Make ``target``, out of the tree, another name of the regular file at ``path``. Raises ``OSError``."""
+        name, handle = self._walk.leaf(path)
+        os.link(name, target, src_dir_fd=handle, follow_symlinks=False)
+
+    def set_aside(self, path: bytes) -> bytes:
+        """Rename what stands at ``path`` (a directory with all below it) to a free name beside it, and return that."""
+        self._walk.forget()
+        for number in itertools.count(1):
+            aside = b"%s.hfclone-orig-%d" % (path, number)
+            if self.look(aside).kind in (Kind.ABSENT, Kind.BLOCKED):
+                break
+        try:
+            name, handle = self._walk.leaf(path)
+            new = os.path.join(os.path.dirname(name), os.fsdecode(aside.rpartition(b"/")[2]))
+            os.rename(name, new, src_dir_fd=handle, dst_dir_fd=handle)
+        except OSError as error:
+            raise self._translated(error, path) from error
+        self._walk.forget()  # what was open may be what has moved
+        return aside
+
+    def free_bytes(self) -> int:
+        """Room on the tree's file system, in bytes."""
+        return shutil.disk_usage(self.root).free
+
+    def _translated(self, error: OSError, path: bytes) -> HfcloneError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return DiskFull(show_path(path), 0, self.free_bytes())
+        return CannotWrite(show_path(path), error.strerror or str(error))
+
+    def _expect(self, path: bytes, expected: Standing) -> None:
+        """Make sure that what the caller saw at ``path`` still stands there; the directories are walked anew."""
+        self._walk.forget()
+        if not self.look(path).is_same(expected):
+            raise CannotWrite(show_path(path), phrase("changed-meanwhile"))
+
+    def _prune(self, path: bytes) -> None:
+        while b"/" in path:
+            path = path.rpartition(b"/")[0]
+            self._walk.forget()
+            try:
+                name, handle = self._walk.leaf(path)
+                os.rmdir(name, dir_fd=handle)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return  # not empty, or not ours to remove
