@@ -181,6 +181,8 @@ class Report:
     """Objects that stay as pointers because they were not asked for."""
     seconds: float
     endpoints: tuple[EndpointTally, ...]
+    kept: tuple[bytes, ...] = ()
+    """Paths at which the user's own stands (an edited file, say), and not what the commit has."""
 
 
 @dataclass(frozen=True, slots=True)

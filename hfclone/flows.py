@@ -357,6 +357,7 @@ def _finished(checkout: Checkout, todo: Plan, tools: Tools, on_event: OnEvent) -
         unselected=todo.unselected,
         seconds=tools.clock.now() - tools.began,
         endpoints=tallies,
+        kept=checkout.kept(),
     )
     on_event(Finished(report))
     return report

@@ -33,6 +33,8 @@ class Ground:
     """Files that were ours and are to be replaced, as they were when that was decided."""
     aside: dict[bytes, bytes] = field(default_factory=dict)
     """Where a user's files were moved to, by the path that they had."""
+    foreign: tuple[bytes, ...] = ()
+    """Where the inventory found neither a large file's object nor its pointer."""
     objects: dict[Oid, bytes] = field(default_factory=dict)
     """A path at which each object was seen."""
 

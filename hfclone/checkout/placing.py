@@ -12,6 +12,7 @@ from stat import S_IMODE
 from hfclone.checkout.books import Books
 from hfclone.checkout.ground import Ground
 from hfclone.checkout.inventory import take_inventory
+from hfclone.checkout.kept import kept_files
 from hfclone.checkout.moving import held_objects
 from hfclone.checkout.salvage import salvage
 from hfclone.checkout.staging import put_files
@@ -136,6 +137,10 @@ class Checkout:
         for path in paths:
             aside = self._ground.aside[path] = self._ground.tree.set_aside(path)
             self._on_event(Warned("set-aside", {"path": show_path(path), "aside": show_path(aside)}))
+
+    def kept(self) -> tuple[bytes, ...]:
+        """Where the user's own stands in place of the commit's, once all is settled: see ``kept_files``."""
+        return kept_files(self._ground, self.pin.commit)
 
     def restore(self, paths: Collection[bytes]) -> None:
         """Write files of git's own (not large ones) at ``paths`` as the commit has them, whatever stands there.

@@ -7,9 +7,11 @@ write them.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 
 from hfclone.events import EndpointTally, Pinned, Report, Reused, Shared, Waiting, Working
 from hfclone.plan import Plan
+from hfclone.treepaths import show_path
 from hfclone.wording import counted, line, measured
 
 __all__ = [
@@ -28,6 +30,9 @@ __all__ = [
     "waiting_line",
     "working_line",
 ]
+
+_KEPT_SHOWN = 3
+"""Paths of kept files in the report's line; 'hfclone verify' and JSON have them all."""
 
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 
@@ -172,9 +177,18 @@ def report_lines(report: Report) -> tuple[str, ...]:
         line("done", repo=report.pin.repo, commit=report.pin.commit),
         line("done objects partly" if left else "done objects", objects=objects, unselected=left),
         line("done bytes", fetched=fetched, reused=reused, time=show_duration(report.seconds)),
+        *_kept_lines(report),
         *(_tally_line(tally) for tally in report.endpoints if tally.sent or tally.failures),
         line("done checkout", path=show_text(str(report.path))),
     )
+
+
+def _kept_lines(report: Report) -> Iterator[str]:
+    """That not all of it is the commit's: what a user keeps is no failure, and must not look like the commit's."""
+    number, paths = len(report.kept), ", ".join(map(show_path, report.kept[:_KEPT_SHOWN]))
+    if number:
+        files, more = counted("file", number), number - _KEPT_SHOWN
+        yield line("done kept many" if more > 0 else "done kept", files=files, paths=paths, more=more)
 
 
 def _tally_line(tally: EndpointTally) -> str:

@@ -40,6 +40,8 @@ LINES = {
     "done": "done: {repo} at commit {commit}",
     "done objects": "{objects} verified and in place",
     "done objects partly": "{objects} verified and in place; {unselected:,} stay as pointers",
+    "done kept": "{files} of yours kept, in place of the commit's: {paths}",
+    "done kept many": "{files} of yours kept, in place of the commit's: {paths} and {more:,} more",
     "done bytes": "fetched {fetched}, reused {reused}, in {time}",
     "done endpoint": "  {endpoint}: {size}, {failures}",
     "done checkout": "checkout: {path}",

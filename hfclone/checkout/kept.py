@@ -1,0 +1,57 @@
+"""What a run has left as its user has it, though the commit has something else there.
+
+Why so: a small file that somebody edited is in nobody's way, and stays. Exit code 0 must not be taken for a word
+on it, so the report names it. Git tells in one call, by looks, what may differ; only that is read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from hfclone.checkout.ground import Ground
+from hfclone.git import TreeEntry
+from hfclone.locked import LINK_MODE, SUBMODULE_MODE, git_id
+from hfclone.looking import blob_id_of
+from hfclone.worktree import Kind
+
+__all__ = ["kept_files"]
+
+
+def kept_files(ground: Ground, commit: str) -> tuple[bytes, ...]:
+    """The paths of ``commit`` at which the user's own stands, sorted; to be asked when git's index has been told.
+
+    Large files are those that the inventory found to be neither object nor pointer, and that were not moved aside.
+    """
+    entries = ground.side.entries
+    doubtful = [entries[path] for path in _differing(ground, commit) if path in entries and path not in ground.files]
+    small = _edited(ground, [entry for entry in doubtful if entry.mode != SUBMODULE_MODE])
+    return tuple(sorted({*small, *(path for path in ground.foreign if path not in ground.aside)}))
+
+
+def _differing(ground: Ground, commit: str) -> list[bytes]:
+    """Paths of the work tree or the index that do not look like the commit's."""
+    listed = ground.repo.run("diff-index", "--name-only", "-z", "--no-renames", "--ignore-submodules=all", commit)
+    return listed.split(b"\0")[:-1]
+
+
+def _edited(ground: Ground, doubtful: list[TreeEntry]) -> Iterator[bytes]:
+    """Those that are not their entries; git is asked what it would store of bytes that it may have converted."""
+    other: list[TreeEntry] = []
+    for entry in doubtful:
+        standing = ground.tree.look(entry.path)
+        if standing.kind is Kind.ABSENT:
+            continue
+        if standing.stat is None or standing.kind is not (Kind.LINK if entry.mode == LINK_MODE else Kind.FILE):
+            yield entry.path
+        elif standing.kind is Kind.LINK:
+            if git_id("blob", ground.tree.read_link(entry.path)) != entry.oid:
+                yield entry.path
+        elif os.name == "posix" and bool(standing.stat.st_mode & 0o100) != (entry.mode == "100755"):
+            yield entry.path
+        elif not (found := blob_id_of(ground.tree, entry.path, standing.stat.st_size)):
+            yield entry.path  # it cannot be read, by git neither
+        elif found != entry.oid:
+            other.append(entry)
+    converted = ground.repo.hash_files([entry.path for entry in other]) if other else {}
+    yield from (entry.path for entry in other if converted.get(entry.path) != entry.oid)
