@@ -26,9 +26,10 @@ from hfclone.pointer import Pointer
 from hfclone.transfer import Arrived, Transfer, Wanted
 from hfclone.transfer.aria2.crew import Crew
 from hfclone.transfer.aria2.downloads import Downloads
+from hfclone.transfer.aria2.kit import Kit
 from hfclone.transfer.aria2.process import CannotRun, Process, limit_writes
 from hfclone.transfer.aria2.rpc import Lost, Rpc
-from hfclone.transfer.aria2.run import Kit, Run
+from hfclone.transfer.aria2.run import Run
 from hfclone.transfer.aria2.verdicts import Verdicts
 from hfclone.transfer.aria2.work import Workshop
 from hfclone.transfer.sources import Sources
@@ -153,14 +154,27 @@ class Aria2Transfer:
         now = self.clock.now
         sources = Sources(wanted.pin, wanted.paths, web=web, board=self.board, authorities=self.authorities, now=now)
         workshop = Workshop(web, wanted.pin, sources, self.board, wanted.partials, now, crew.note_bytes)
+        silence, ours = web.limits.silence, self.daemon is None
         kit = Kit(
-            downloads, workshop, crew, self.board, sources, wanted.partials, self.patience, self.clock,
-            Hours(self.window, self.wall_clock), self.connections, web.limits.silence, early=self.daemon is None,
-            ahead=0 if self.daemon else AHEAD, shares=self.limit_rate if self.daemon else None,
+            downloads=downloads,
+            workshop=workshop,
+            crew=crew,
+            verdicts=Verdicts(self.board, sources, self.clock, on_event, silence),
+            board=self.board,
+            sources=sources,
+            partials=wanted.partials,
+            patience=self.patience,
+            clock=self.clock,
+            hours=Hours(self.window, self.wall_clock),
+            connections=self.connections,
+            silence=silence,
+            on_event=on_event,
+            early=ours,
+            ahead=AHEAD if ours else 0,
+            shares=None if ours else self.limit_rate,
             daemon=self.daemon.url if self.daemon else "",
-        )  # fmt: skip
-        verdicts = Verdicts(self.board, sources, self.clock, on_event, web.limits.silence)
-        return Run(kit, list(wanted.objects), verdicts, on_event)
+        )
+        return Run(kit, list(wanted.objects))
 
     def _own_options(self) -> dict[str, str]:
         """Of an aria2c of our own, as a whole."""

@@ -26,9 +26,8 @@ class Crew:
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopped = False
         self.read = 0
-        """Bytes that jobs have read."""
+        """Bytes that jobs have read: that is work, also where nothing arrives."""
         self._counting = threading.Lock()
-        """Bytes were read since this was last set back: that is work, also where nothing arrives."""
         # Daemons: a thread stuck in a connect must not hold a process that ends.
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(size)]
         for thread in self._threads:

@@ -90,6 +90,19 @@ class Task:
         """Where aria2c fetches it from."""
         return tuple(source.url for source in self.sources)
 
+    def handed_over(self, now: float, told: int) -> None:
+        """It is aria2c's from now on, which was told of ``told`` bytes that are here."""
+        self.gid, self.phase, self.began, self.topped_up = "", Phase.FETCHING, now, now
+        self.progressed, self.stopping, self.last = False, False, None
+        self.position = min(self.position, told)
+
+    def journalled(self, records: list[Record]) -> None:
+        """These stand in the journal now."""
+        for record in records:
+            self.held.add(record.start, record.stop)
+            self.senders.add(record.endpoint)
+        self.opened.records += records
+
     def begin_anew(self) -> None:
         """Nothing of it is here any more."""
         self.held, self.senders, self.position = RangeSet(), set(), 0
