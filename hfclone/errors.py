@@ -469,10 +469,18 @@ class LocalError(HfcloneError):
 
 @dataclass(eq=False)
 class DiskFull(LocalError):
+    """The disk of PATH, a directory, has no room for what is to be written."""
+
     path: str
     need: int
     free: int
     code = "disk-full"
+
+    @property
+    def variant(
+        self,
+    ) -> str:  # there may seem to be room: a quota, inodes, what is kept for root
+        return "" if self.need > self.free else "refused"
 
     def words(self) -> dict[str, object]:
         return {**super().words(), "short": max(0, self.need - self.free)}

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from hfclone.errors import CannotWrite, CheckoutBusy
+from hfclone.errors import CheckoutBusy
+from hfclone.refusals import refused
 from hfclone.wording import phrase
 
 __all__ = [
@@ -122,7 +123,7 @@ def patch_index(index: Path, fresh: Mapping[bytes, Fresh], size_rule: SizeRule =
     except FileExistsError:
         raise CheckoutBusy(str(index.parent.parent), phrase("git-command")) from None
     except OSError as error:
-        raise CannotWrite(str(lock), error.strerror or str(error)) from error
+        raise refused(error, lock) from error
     try:
         with os.fdopen(descriptor, "wb") as new:
             done = _patched(data := bytearray(index.read_bytes()), fresh, size_rule)
@@ -133,7 +134,7 @@ def patch_index(index: Path, fresh: Mapping[bytes, Fresh], size_rule: SizeRule =
         if isinstance(done, Patched) and done.entries:
             os.replace(lock, index)
     except OSError as error:
-        raise CannotWrite(str(index), error.strerror or str(error)) from error
+        raise refused(error, index) from error
     finally:
         lock.unlink(missing_ok=True)
     return done

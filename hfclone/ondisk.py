@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hfclone.errors import CannotWrite
+from hfclone.refusals import refused
 from hfclone.wording import phrase
 
 __all__ = [
@@ -102,7 +103,7 @@ def write_safely(path: Path, data: bytes, mode: int = 0o666) -> None:
             finally:
                 os.close(handle)
     except OSError as error:
-        raise CannotWrite(str(path), error.strerror or str(error)) from error
+        raise refused(error, path) from error
 
 
 def settle_mtime(path: Path) -> None:

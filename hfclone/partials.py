@@ -18,7 +18,6 @@ import ctypes
 import errno
 import functools
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,10 +26,11 @@ from pathlib import Path
 from stat import S_ISREG
 
 from hfclone.aria2control import BLOCK, format_control, parse_control
-from hfclone.errors import CannotRead, CannotWrite, DiskFull, LocalError
+from hfclone.errors import CannotRead, LocalError
 from hfclone.hashing import blocks, range_digest, same_bytes, write_at
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
+from hfclone.refusals import refused
 
 __all__ = ["RECORD_BYTES", "UNKNOWN_SENDER", "Partial", "Partials", "Record"]
 
@@ -387,9 +387,7 @@ class Partial:
 
 def local_error(error: OSError, path: Path, need: int) -> LocalError:
     """What an ``OSError`` on a partial means to the user."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(str(path.parent), need, shutil.disk_usage(path.parent).free)
-    return CannotWrite(str(path), error.strerror or str(error))
+    return refused(error, path, need)
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from enum import Enum
 from pathlib import Path
 
 from hfclone.checkout.moving import Side
-from hfclone.errors import CannotWrite
 from hfclone.git import GitRepo
 from hfclone.ondisk import write_safely
+from hfclone.refusals import refused
 
 __all__ = ["install_filter"]
 
@@ -128,7 +128,7 @@ def _write_attributes(
         known = named(asked) if asked else set()
         _put(file, dict.fromkeys(line for path, line in lines.items() if line and path not in known), theirs)
     except OSError as error:
-        raise CannotWrite(str(file), error.strerror or str(error)) from error
+        raise refused(error, file) from error
 
 
 def _put(file: Path, ours: Collection[bytes], theirs: bytes) -> None:

@@ -17,7 +17,7 @@ from enum import Enum
 from pathlib import Path
 
 from hfclone.checkout.staging import put_files, stage
-from hfclone.errors import CannotWrite, CheckoutBusy
+from hfclone.errors import CheckoutBusy
 from hfclone.git import GitRepo, TreeEntry
 from hfclone.gitindex import Fresh
 from hfclone.hashing import sha256_of
@@ -25,6 +25,7 @@ from hfclone.locked import LINK_MODE, SUBMODULE_MODE
 from hfclone.looking import blob_id_of, digest_of, holds_pointer
 from hfclone.ondisk import sync_file, write_safely
 from hfclone.pointer import Oid, Pointer
+from hfclone.refusals import refused
 from hfclone.stamps import Stamps
 from hfclone.wording import phrase
 from hfclone.worktree import FileMode, Kind, Standing, WorkTree
@@ -312,7 +313,7 @@ class Move:
             sync_file(new)  # git's own are not synced; after a loss of power none could be read
             os.replace(new, index)
         except OSError as error:
-            raise CannotWrite(str(index), error.strerror or str(error)) from error
+            raise refused(error, index) from error
         finally:
             lock.unlink(missing_ok=True)
 

@@ -12,6 +12,7 @@ from hfclone.errors import CannotWrite, CheckoutBusy, GitFailed, NotACheckout, O
 from hfclone.events import OnEvent, Warned
 from hfclone.git import Git, GitRepo, TreeEntry
 from hfclone.names import Pin
+from hfclone.refusals import refused
 from hfclone.wording import phrase
 
 __all__ = [
@@ -62,7 +63,7 @@ def prepare_directory(dest: Path) -> None:
         (dest / ".git" / "hfclone").mkdir(mode=0o711, exist_ok=True)
         (dest / ".git" / "hfclone" / "parts").mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise CannotWrite(str(error.filename or dest), error.strerror or str(error)) from error
+        raise refused(error, str(error.filename or dest)) from error
     if not os.access(dest, os.W_OK | os.X_OK):
         raise CannotWrite(str(dest), phrase("permission-denied"))
 

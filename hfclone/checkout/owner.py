@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
-from hfclone.errors import CannotWrite, CheckoutBusy
+from hfclone.errors import CheckoutBusy
+from hfclone.refusals import refused
 from hfclone.wording import phrase
 
 __all__ = ["LastRun", "owned"]
@@ -38,7 +39,7 @@ def owned(lock: Path, checkout: Path) -> Iterator[LastRun]:
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError as error:
-        raise CannotWrite(str(lock), error.strerror or str(error)) from error
+        raise refused(error, lock) from error
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         if not _take(descriptor):
             raise CheckoutBusy(str(checkout), _read(descriptor) or phrase("other-run"))

@@ -17,7 +17,7 @@ from hfclone.checkout.moving import held_objects
 from hfclone.checkout.salvage import salvage
 from hfclone.checkout.staging import put_files
 from hfclone.checkout.vouchers import Vouchers
-from hfclone.errors import BadPointer, CannotWrite, Conflicts
+from hfclone.errors import BadPointer, Conflicts
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
 from hfclone.gitindex import Fresh, Patched, SizeRule, patch_index, recorded_files
 from hfclone.hashing import sha256_of
@@ -27,6 +27,7 @@ from hfclone.ondisk import clone_file, settle_mtime, sync_file
 from hfclone.partials import Partials
 from hfclone.plan import Presence
 from hfclone.pointer import Oid, Pointer
+from hfclone.refusals import refused
 from hfclone.stamps import looks_placed
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
@@ -111,7 +112,7 @@ class Checkout:
             sync_file(part)
             self._put(pointer, part, first, seen)
         except OSError as error:
-            raise CannotWrite(str(part), error.strerror or str(error)) from error
+            raise refused(error, part, pointer.size) from error
         del free[first]
         self._copy_to(pointer, first, free)
         self._vouchers.keep(pointer, Partials(self.parts_dir).journal_path(pointer))
@@ -212,7 +213,7 @@ class Checkout:
             try:
                 self._ground.tree.sync_directory(path)
             except OSError as error:
-                raise CannotWrite(show_path(path), error.strerror or str(error)) from error
+                raise refused(error, show_path(path), folder=self.path) from error
 
     def _find_fresh(self) -> None:
         """Whatever is as its stamp has it, placed by us or not: the index may not know of it."""
@@ -268,7 +269,7 @@ class Checkout:
             self._ground.store.take(pointer, target, progress.advance)
             self._put(pointer, target, path, seen)
         except OSError as error:
-            raise CannotWrite(show_path(path), error.strerror or str(error)) from error
+            raise refused(error, show_path(path), pointer.size, folder=self.parts_dir) from error
         finally:
             target.unlink(missing_ok=True)
 
@@ -292,7 +293,7 @@ class Checkout:
         try:
             self._ground.store.keep_placed(pointer, self._ground.tree, path, progress.advance)
         except OSError as error:
-            raise CannotWrite(show_path(path), error.strerror or str(error)) from error
+            raise refused(error, show_path(path), pointer.size, folder=self.path) from error
 
     def _placeable(self, pointer: Pointer, paths: Sequence[bytes]) -> dict[bytes, Standing]:
         """Those of ``paths`` that do not hold the object yet, and what stands there: nothing else may go for it."""
@@ -351,6 +352,6 @@ class Checkout:
                     raise Conflicts(str(self.path), (show_path(source),))
                 self._put(pointer, target, path, seen)
             except OSError as error:
-                raise CannotWrite(show_path(path), error.strerror or str(error)) from error
+                raise refused(error, show_path(path), pointer.size, folder=self.parts_dir) from error
             finally:
                 target.unlink(missing_ok=True)

@@ -8,18 +8,17 @@ spoiled in both by an edit in place: so the default is to share blocks where the
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from shutil import disk_usage
 
-from hfclone.errors import CannotWrite, DiskFull, NoReflink
+from hfclone.errors import NoReflink
 from hfclone.events import OnEvent, Warned
 from hfclone.git import GitRepo
 from hfclone.names import LfsStore
 from hfclone.ondisk import WRITE_BITS, clone_file, share_blocks
 from hfclone.pointer import Oid, Pointer
+from hfclone.refusals import refused
 from hfclone.worktree import WorkTree
 
 __all__ = ["Store", "open_store"]
@@ -128,7 +127,7 @@ class Store:
                     clone_file(source, fresh, on_bytes)
             os.replace(fresh, target)
         except OSError as error:
-            raise _translated(error, target, pointer) from error
+            raise refused(error, target, pointer.size) from error
         finally:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
@@ -174,9 +173,3 @@ def _why_no_reflink(parts: Path, folder: Path) -> str:
             if made:
                 folder.rmdir()
     return ""
-
-
-def _translated(error: OSError, target: Path, pointer: Pointer) -> CannotWrite | DiskFull:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(str(target), pointer.size, disk_usage(target.parent).free)
-    return CannotWrite(str(target), error.strerror or str(error))

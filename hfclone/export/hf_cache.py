@@ -22,7 +22,7 @@ from hfclone.existing import Existing, state_directory
 from hfclone.export.halfdone import HalfDone
 from hfclone.export.holdings import Holding, read_holdings, refuse_edits
 from hfclone.export.hub_layout import CACHEDIR_TAG, CacheLayout, tree_text
-from hfclone.export.sharing import Sharer, translated, way_between
+from hfclone.export.sharing import Sharer, way_between
 from hfclone.git import in_batches
 from hfclone.hashing import sha256_of
 from hfclone.locked import git_id
@@ -30,6 +30,7 @@ from hfclone.names import CacheLink, Repo, is_revision
 from hfclone.ondisk import sync_file
 from hfclone.overview import State
 from hfclone.plan import Plan
+from hfclone.refusals import refused
 from hfclone.selection import select
 from hfclone.settings import Settings, has_cache_links, hub_cache
 from hfclone.stamps import Stamps
@@ -66,7 +67,7 @@ def fill_cache(
         for folder in (layout.blobs, layout.snapshot(here.commit)):
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotWrite(str(error.filename or layout.folder), error.strerror or str(error)) from error
+        raise refused(error, str(error.filename or layout.folder)) from error
     with (
         owned(state / "lock", here.path),
         closing(WorkTree(here.path)) as tree,
@@ -81,7 +82,7 @@ def fill_cache(
         try:
             done = _Filling(here, layout, tree, snapshot, half_done, settings, on_event).fill(found, chosen, revision)
         except OSError as error:
-            raise translated(error, layout.blobs, 0) from error
+            raise refused(error, folder=layout.blobs) from error
         finally:
             half_done.clear()
     on_event(done)
@@ -100,7 +101,7 @@ def foretell(plan: Plan, state: Path, repo: Repo, settings: Settings, on_event: 
     try:
         layout.blobs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise translated(error, layout.root, 0) from error
+        raise refused(error, folder=layout.root) from error
     _told(state, layout, settings.cache_link, sum(lacking), 0, on_event)
 
 

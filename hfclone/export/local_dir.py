@@ -13,13 +13,12 @@ from pathlib import Path
 from stat import S_ISLNK
 
 from hfclone.checkout.owner import owned
-from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Shared, Warned, Working, ignore
 from hfclone.existing import Existing, state_directory
 from hfclone.export.holdings import Holding, read_holdings, refuse_edits
 from hfclone.export.hub_layout import CACHEDIR_TAG, LOCAL_STATE, metadata_text, tree_text
-from hfclone.export.sharing import translated
 from hfclone.overview import State
+from hfclone.refusals import refused
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
@@ -42,7 +41,7 @@ def note_local_dir(here: Existing, on_event: OnEvent = ignore) -> Shared:
     try:
         state.mkdir(exist_ok=True)
     except OSError as error:
-        raise CannotWrite(str(state), error.strerror or str(error)) from error
+        raise refused(error, state) from error
     with owned(state / "lock", here.path), closing(WorkTree(here.path)) as tree:
         found = read_holdings(here, tree, on_event)
         refuse_edits(here, found)
@@ -50,7 +49,7 @@ def note_local_dir(here: Existing, on_event: OnEvent = ignore) -> Shared:
         try:
             taken = _Notes(here, tree, {one.path for one in found}, state / "note").write(found, present, on_event)
         except OSError as error:
-            raise translated(error, here.path, 0) from error
+            raise refused(error, folder=here.path) from error
     done = Shared("local-dir", here.path, len(present), len(found) - len(present), taken, "")
     on_event(done)
     return done

@@ -9,24 +9,23 @@ Never a symbolic link into the checkout: its next commit would change what stand
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfclone.errors import BadOption, CannotWrite, Conflicts, DiskFull, HfcloneError, NotAsCommitted
+from hfclone.errors import BadOption, Conflicts, NotAsCommitted
 from hfclone.events import ByteCount
 from hfclone.export.holdings import Holding
 from hfclone.hashing import blocks, write_at
 from hfclone.names import CacheLink
 from hfclone.ondisk import WRITE_BITS, share_blocks
+from hfclone.refusals import refused
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
 
-__all__ = ["Sharer", "translated", "way_between"]
+__all__ = ["Sharer", "way_between"]
 
 _PROBE = "link-probe"
 
@@ -70,7 +69,7 @@ class Sharer:
             self._bring(one, fresh, steps)
             now = self.tree.look(one.path).stat
         except OSError as error:
-            raise translated(error, fresh.parent, one.size) from error
+            raise refused(error, fresh, one.size) from error
         if now is None or one.stat is None or _looks(now) != _looks(one.stat):
             raise Conflicts(str(self.tree.root), (show_path(one.path),))
 
@@ -101,13 +100,6 @@ class Sharer:
             steps.advance(len(block))
         if digest.hexdigest() != one.etag:
             raise NotAsCommitted(str(self.tree.root), self.commit, 1)
-
-
-def translated(error: OSError, folder: Path, need: int) -> HfcloneError:
-    """What the system says of a file in ``folder`` that was to have ``need`` bytes."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(str(folder), need, shutil.disk_usage(folder).free)
-    return CannotWrite(str(error.filename2 or error.filename or folder), error.strerror or str(error))
 
 
 def _why_not(way: CacheLink, source: Path, target: Path) -> str:

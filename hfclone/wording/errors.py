@@ -87,6 +87,11 @@ ERRORS = {
     # this machine cannot
     "disk-full": "{path} needs {need:,} bytes and has {free:,} bytes free",
     "disk-full hint": "free {short:,} bytes or choose another directory, then run the same command again",
+    "disk-full refused": "the disk of {path} takes no more, with {free:,} bytes free",
+    "disk-full refused hint": (
+        "free some space (a quota or its inodes may be used up) or choose another directory, "
+        "then run the same command again"
+    ),
     "checkout-busy": "{path} is in use by {owner}",
     "checkout-busy hint": "wait for it to end, or stop it",
     "not-a-checkout": "{path} is not a checkout of hfclone's: {reason}",

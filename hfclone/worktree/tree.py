@@ -8,8 +8,9 @@ import os
 import shutil
 from pathlib import Path
 
-from hfclone.errors import CannotWrite, DiskFull, HfcloneError
+from hfclone.errors import CannotWrite, HfcloneError
 from hfclone.ondisk import replace_across
+from hfclone.refusals import refused
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree.standing import FileMode, Kind, Standing, kind_of, with_mode
@@ -192,9 +193,7 @@ class WorkTree:
         return shutil.disk_usage(self.root).free
 
     def _translated(self, error: OSError, path: bytes) -> HfcloneError:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return DiskFull(show_path(path), 0, self.free_bytes())
-        return CannotWrite(show_path(path), error.strerror or str(error))
+        return refused(error, show_path(path), folder=(self.root / os.fsdecode(path)).parent)
 
     def _expect(self, path: bytes, expected: Standing) -> None:
         """Make sure that what the caller saw at ``path`` still stands there; the directories are walked anew."""
