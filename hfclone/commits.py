@@ -33,7 +33,7 @@ from hfclone.errors import (
     Unreachable,
 )
 from hfclone.events import Faulted, OnEvent, Working
-from hfclone.git import Fetch, GitRepo
+from hfclone.git import Fetch, GitRepo, fetch, ls_remote
 from hfclone.names import History, Pin
 from hfclone.patience import Verdict, judge
 from hfclone.wording import phrase
@@ -221,7 +221,7 @@ class _Pass:
                 raise translate(again, self.endpoint, self.pin) from again
 
     def _fetch(self, what: Fetch) -> None:
-        self.repo.fetch(self.url, what, lambda done, total: self.on_event(Working(phrase("git"), done, total)))
+        fetch(self.repo, self.url, what, lambda done, total: self.on_event(Working(phrase("git"), done, total)))
 
     def _own_ref(self) -> str:
         return f"{self.pin.commit}:refs/hfclone/{self.pin.commit}"
@@ -245,7 +245,7 @@ class _Pass:
             RevisionNotFound: no ref of the endpoint leads to the commit.
         """
         try:
-            refs = self.repo.ls_remote(self.url)
+            refs = ls_remote(self.repo, self.url)
         except GitFailed as error:
             raise translate(error, self.endpoint, self.pin) from error
         exact = [name.removesuffix("^{}") for name, oid in refs.items() if oid == self.pin.commit and name != "HEAD"]

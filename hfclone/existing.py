@@ -38,7 +38,7 @@ def find_existing(directory: Path | None, git: Git) -> Existing:
     except GitFailed as error:
         reason = error.stderr or phrase("no-head")
         raise NotACheckout(str(path), reason, phrase("name-checkout")) from error
-    return Existing(path, repo, commit, repo.head_branch(), repo.config_get("remote.origin.url"))
+    return Existing(path, repo, commit, repo.head_branch(), repo.config.get("remote.origin.url"))
 
 
 def state_directory(repo: GitRepo) -> Path:

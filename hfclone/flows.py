@@ -32,7 +32,7 @@ from hfclone.errors import (
     ServerFault,
 )
 from hfclone.events import Failed, Finished, OnEvent, Planned, Report, Verified, Warned, ignore
-from hfclone.git import GitRepo, scratch_repo
+from hfclone.git import GitRepo, pointers_among, scratch_repo
 from hfclone.http import Web
 from hfclone.names import LfsStore, Pin, RepoSpec
 from hfclone.partials import Partials
@@ -74,7 +74,7 @@ def plan(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ign
     """
     tools = Tools.of(settings, spec)
     with looked_at(spec, tools, on_event) as (pin, repo):
-        files, _bad = repo.pointers(pin.commit)
+        files, _bad = pointers_among(repo, repo.tree_entries(pin.commit))
     partials = Partials(dest / ".git" / "hfclone" / "parts")
     made = make_plan(
         pin,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.flows import looked_at
-from hfclone.git import GitRepo, TreeEntry, in_batches
+from hfclone.git import GitRepo, TreeEntry, in_batches, pointers_among
 from hfclone.locked import SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.names import History, RepoSpec
 from hfclone.pointer import Oid, Pointer
@@ -44,7 +44,7 @@ def select_files(files: Iterable[LockedFile], settings: Settings) -> list[Locked
 
 def _files(repo: GitRepo, commit: str, settings: Settings, on_event: OnEvent) -> tuple[LockedFile, ...]:
     entries = repo.tree_entries(commit)
-    pointers, _bad = repo.pointers_among(entries)
+    pointers, _bad = pointers_among(repo, entries)
     texts = dict(repo.read_blobs(list(dict.fromkeys(e.oid for e in entries if e.path in pointers))))
     small = [e.oid for e in entries if e.mode != SUBMODULE_MODE and e.path not in pointers]
     digests = dict(digests_of(repo, small, on_event))

@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from hfclone.existing import Existing, state_directory
-from hfclone.git import TreeEntry
+from hfclone.git import TreeEntry, pointers_among
 from hfclone.gitindex import Recorded, recorded_files
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, git_id
 from hfclone.looking import blob_id_of, holds_pointer
@@ -115,7 +115,7 @@ def _pointers(here: Existing, entries: list[TreeEntry], stamps: Stamps) -> dict[
             pointer = Pointer(stamp.oid, stamp.size)
             if git_id("blob", format_pointer(pointer)) == entry.oid:
                 found[entry.path] = pointer
-    others, _bad = here.repo.pointers_among(entry for entry in entries if entry.path not in found)
+    others, _bad = pointers_among(here.repo, (entry for entry in entries if entry.path not in found))
     return found | others
 
 

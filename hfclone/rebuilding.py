@@ -27,7 +27,7 @@ from hfclone.errors import (
     TransferError,
 )
 from hfclone.events import Faulted, OnEvent, Working
-from hfclone.git import Fetch, GitRepo
+from hfclone.git import Fetch, GitRepo, fetch
 from hfclone.http import Web
 from hfclone.listing import digests_of
 from hfclone.locked import LockedFile, LockedRepo, trees_of
@@ -91,7 +91,7 @@ class Rebuilder:
             try:
                 for start in range(0, len(oids), _GIT_BATCH):
                     batch = tuple(oids[start : start + _GIT_BATCH])
-                    repo.fetch(endpoint.git_url(self._locked.pin.repo), Fetch(oids=batch, filter_spec="blob:none"))
+                    fetch(repo, endpoint.git_url(self._locked.pin.repo), Fetch(oids=batch, filter_spec="blob:none"))
                     self._on_event(Working(phrase("git"), start + len(batch), len(oids)))
             except GitFailed as error:
                 self._on_event(Faulted(str(endpoint), error))

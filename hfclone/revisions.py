@@ -9,7 +9,7 @@ from hfclone.commits import translate
 from hfclone.endpoints import Endpoint, hub_first
 from hfclone.errors import GitFailed, HfcloneError, RemoteError, RevisionAmbiguous, RevisionNotFound, TransferError
 from hfclone.events import OnEvent, Pinned, Renamed, Waiting
-from hfclone.git import Fetch, scratch_repo
+from hfclone.git import Fetch, fetch, scratch_repo
 from hfclone.http import Web
 from hfclone.names import Pin, RepoSpec, is_full_sha, is_short_sha
 from hfclone.tools import Tools
@@ -82,7 +82,7 @@ def _by_abbreviation(spec: RepoSpec, short: str, tools: Tools) -> tuple[Pin, str
 def _search(spec: RepoSpec, short: str, endpoint: Endpoint, tools: Tools) -> str:
     with scratch_repo(tools.git()) as repo:
         try:
-            repo.fetch(endpoint.git_url(spec.repo), Fetch(refspecs=("refs/*:refs/found/*",), filter_spec="tree:0"))
+            fetch(repo, endpoint.git_url(spec.repo), Fetch(refspecs=("refs/*:refs/found/*",), filter_spec="tree:0"))
         except GitFailed as error:
             raise translate(error, endpoint, Pin(spec.repo, short)) from error
         found = repo.commits_beginning(short)

@@ -125,5 +125,5 @@ def upstream(here: Existing) -> str | None:
     if here.branch is None:
         return None
     branch = here.branch.removeprefix("refs/heads/")
-    merge = here.repo.config_get(f"branch.{branch}.merge")
+    merge = here.repo.config.get(f"branch.{branch}.merge")
     return (merge or here.branch).removeprefix("refs/heads/")

@@ -12,7 +12,7 @@ from enum import Enum
 
 from hfclone.errors import GitFailed
 from hfclone.existing import Existing
-from hfclone.git import GitRepo
+from hfclone.git import GitRepo, pointers_among
 from hfclone.locked import LockedRepo, git_id, tree_of_commit
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer
 from hfclone.wording import phrase
@@ -74,7 +74,7 @@ def committed_targets(here: Existing, flaws: list[Finding]) -> list[Target]:
     try:
         flaws += _unsound(here.repo, here.commit)
         entries = here.repo.tree_entries(here.commit)
-        pointers, bad = here.repo.pointers_among(entries)
+        pointers, bad = pointers_among(here.repo, entries)
         missing = here.repo.missing_blobs(here.commit)
     except GitFailed as error:
         flaws.append(Finding(b".git", Problem.GIT, here.commit, error.stderr))

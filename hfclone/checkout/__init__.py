@@ -34,7 +34,7 @@ from hfclone.checkout.placing import Checkout
 from hfclone.checkout.store import Store, open_store
 from hfclone.errors import Conflicts, HfcloneError
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
-from hfclone.git import Git, GitRepo, TreeEntry
+from hfclone.git import Git, GitRepo, TreeEntry, drop_promisor, pointers_among
 from hfclone.names import LfsStore, Pin
 from hfclone.stamps import Stamps
 from hfclone.treepaths import Folding, Platform, check_tree, show_path
@@ -95,7 +95,7 @@ def open_checkout(  # noqa: PLR0913  # what a checkout is made of meets here
             repo.clear_stale()
         if found is Found.FRESH:
             repo.init(branch or _DEFAULT_BRANCH)
-        repo.drop_promisor()
+        drop_promisor(repo)
         refuse_unfinished(repo)
         configure(repo, origin)
         store = open_store(repo, lfs_store, on_event)
@@ -131,7 +131,7 @@ class _Opening:
         entries = repo.tree_entries(commit)
         _check_paths(repo, entries)
         known = read_known(state / "pointers")
-        pointers, bad = repo.pointers_among(entries, known)
+        pointers, bad = pointers_among(repo, entries, known)
         write_known(state / "pointers", known, entries, pointers)
         warn_of_lfsconfig(repo, entries, self.on_event)
         after = Side({entry.path: entry for entry in entries}, pointers)
@@ -175,7 +175,7 @@ class _Opening:
 
 
 def _check_paths(repo: GitRepo, entries: Sequence[TreeEntry]) -> None:
-    folded = repo.config_get("core.ignorecase") == "true"
+    folded = repo.config.get("core.ignorecase") == "true"
     check_tree(
         (entry.path for entry in entries),
         platform=Platform.WINDOWS if os.name == "nt" else Platform.POSIX,
@@ -195,8 +195,8 @@ def _set_refs(repo: GitRepo, commit: str, branch: str | None) -> None:
     let(f"refs/hfclone/{commit}")
     if branch is not None:
         let(f"refs/remotes/origin/{branch}")
-        repo.config_set(f"branch.{branch}.remote", "origin")
-        repo.config_set(f"branch.{branch}.merge", f"refs/heads/{branch}")
+        repo.config.set(f"branch.{branch}.remote", "origin")
+        repo.config.set(f"branch.{branch}.merge", f"refs/heads/{branch}")
         let(f"refs/heads/{branch}")
         if repo.head_branch() != f"refs/heads/{branch}":
             repo.head_to_branch(f"refs/heads/{branch}")

@@ -51,7 +51,7 @@ def install_filter(repo: GitRepo, side: Side, *, has_store: bool) -> None:
     Raises:
         CannotWrite: this machine cannot.
     """
-    said = repo.config_values("filter.")
+    said = repo.config.in_force("filter.")
     lfs = _lfs_of(repo, said)
     if lfs is not _Lfs.WORKS:
         _write_script(repo.git_dir / "hfclone" / _SCRIPT.name)
@@ -94,11 +94,11 @@ def _configure(repo: GitRepo, said: Mapping[str, str], driver: str, wanted: Mapp
     if wanted:
         for key, value in wanted.items():
             if said.get(prefix + key) != value:
-                repo.config_set(prefix + key, value)
+                repo.config.set(prefix + key, value)
         return
     if _is_ours(said.get(prefix + "clean", "")):
         for key in ("clean", "smudge", "required"):
-            repo.config_unset(prefix + key)
+            repo.config.unset(prefix + key)
 
 
 def _write_script(target: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hfclone.checkout.staging import put_files, stage
 from hfclone.errors import CheckoutBusy
-from hfclone.git import GitRepo, TreeEntry
+from hfclone.git import GitRepo, TreeEntry, pointers_among
 from hfclone.gitindex import Fresh
 from hfclone.hashing import sha256_of
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE
@@ -75,7 +75,7 @@ def read_side(repo: GitRepo, commit: str) -> Side:
     if not commit:
         return Side({}, {})
     entries = repo.tree_entries(commit)
-    return Side({entry.path: entry for entry in entries}, repo.pointers_among(entries)[0])
+    return Side({entry.path: entry for entry in entries}, pointers_among(repo, entries)[0])
 
 
 @dataclass(slots=True)

@@ -90,7 +90,7 @@ def inspect(pin: Pin, dest: Path, git: Git, *, origin: str, mirrors: Collection[
     git_dir = dest / ".git"
     if git_dir.is_symlink() or not git_dir.is_dir():
         raise NotACheckout(str(dest), phrase("linked"))
-    holds = GitRepo(git, dest).config_get("remote.origin.url") if (git_dir / "HEAD").exists() else None
+    holds = GitRepo(git, dest).config.get("remote.origin.url") if (git_dir / "HEAD").exists() else None
     if holds is None:
         if names == {".git"} and _is_blank(git_dir):
             return Found.FRESH
@@ -106,15 +106,15 @@ def configure(repo: GitRepo, origin: str) -> None:
     Raises:
         NotACheckout: the user made it a partial clone: git would fetch behind our back.
     """
-    if repo.config_get("extensions.partialclone"):
+    if repo.config.get("extensions.partialclone"):
         raise NotACheckout(str(repo.path), phrase("partial-clone"))
     for key, value in _LOCAL_CONFIG:
-        repo.config_set(key, value)
-    url = repo.config_get("remote.origin.url")
+        repo.config.set(key, value)
+    url = repo.config.get("remote.origin.url")
     if url is None or _plain(url) != _plain(origin):
-        repo.config_set("remote.origin.url", origin)
-    if repo.config_get("remote.origin.fetch") is None:
-        repo.config_set("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
+        repo.config.set("remote.origin.url", origin)
+    if repo.config.get("remote.origin.fetch") is None:
+        repo.config.set("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
 
 
 def refuse_unfinished(repo: GitRepo) -> None:
@@ -157,7 +157,7 @@ def _leads_to(repo: GitRepo, tip: str, commit: str) -> bool:
 def warn_of_lfsconfig(repo: GitRepo, entries: Iterable[TreeEntry], on_event: OnEvent) -> None:
     """Tell of a ``.lfsconfig`` that sends git-lfs elsewhere: hfclone does not read it, git-lfs here would."""
     oid = next((entry.oid for entry in entries if entry.path == b".lfsconfig" and entry.is_file), None)
-    urls = repo.urls_in_blob(oid) if oid else ()
+    urls = repo.config.urls_in_blob(oid) if oid else ()
     if urls:
         on_event(Warned("lfsconfig", {"urls": ", ".join(map(_without_secrets, urls))}))
 

@@ -140,7 +140,7 @@ def open_store(repo: GitRepo, choice: LfsStore, on_event: OnEvent) -> Store:
     Raises:
         NoReflink: that was asked for, and the file system has none.
     """
-    configured = repo.config_values("lfs.storage").get("lfs.storage", "")
+    configured = repo.config.in_force("lfs.storage").get("lfs.storage", "")
     folder = repo.git_dir / (configured or "lfs")
     parts = repo.git_dir / "hfclone" / "parts"
     if choice is LfsStore.HARDLINK:

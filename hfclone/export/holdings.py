@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from hfclone.errors import Conflicts, NotAsCommitted
 from hfclone.events import ByteCount, OnEvent
 from hfclone.existing import Existing, state_directory
-from hfclone.git import TreeEntry
+from hfclone.git import TreeEntry, pointers_among
 from hfclone.gitindex import recorded_files
 from hfclone.locked import SUBMODULE_MODE
 from hfclone.looking import digest_of
@@ -57,7 +57,7 @@ def read_holdings(here: Existing, tree: WorkTree, on_event: OnEvent) -> tuple[Ho
     """
     entries = [entry for entry in here.repo.tree_entries(here.commit) if entry.mode != SUBMODULE_MODE]
     _check_paths(here, entries)
-    pointers, _bad = here.repo.pointers_among(entries)
+    pointers, _bad = pointers_among(here.repo, entries)
     sizes = here.repo.blob_sizes(entry.oid for entry in entries)
     missing = [oid for oid, size in sizes.items() if size is None]
     if missing:
@@ -87,7 +87,7 @@ def refuse_edits(here: Existing, found: Iterable[Holding]) -> None:
 
 def _check_paths(here: Existing, entries: Iterable[TreeEntry]) -> None:
     """Git made this checkout, perhaps, and asked less."""
-    folded = here.repo.config_get("core.ignorecase") == "true"
+    folded = here.repo.config.get("core.ignorecase") == "true"
     check_tree(
         (entry.path for entry in entries),
         platform=Platform.WINDOWS if os.name == "nt" else Platform.POSIX,

@@ -1,6 +1,21 @@
 """Git itself: the runner, and every command that hfclone runs with it."""
 
-from hfclone.git.plumbing import Fetch, GitRepo, TreeEntry, in_batches, scratch_repo
+from hfclone.git.fetching import Fetch, drop_promisor, fetch, ls_remote
+from hfclone.git.plumbing import GitRepo, TreeEntry, in_batches, scratch_repo
+from hfclone.git.pointers import pointers_among
 from hfclone.git.running import Git, GitCredential, OnProgress
 
-__all__ = ["Fetch", "Git", "GitCredential", "GitRepo", "OnProgress", "TreeEntry", "in_batches", "scratch_repo"]
+__all__ = [
+    "Fetch",
+    "Git",
+    "GitCredential",
+    "GitRepo",
+    "OnProgress",
+    "TreeEntry",
+    "drop_promisor",
+    "fetch",
+    "in_batches",
+    "ls_remote",
+    "pointers_among",
+    "scratch_repo",
+]

@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 
-from hfclone.errors import BadPointer, GitFailed
+from hfclone.errors import GitFailed
+from hfclone.git.configuring import Config
 from hfclone.git.running import Git, OnProgress
 from hfclone.names import is_full_sha
-from hfclone.pointer import MAX_POINTER_BYTES, Oid, Pointer, parse_pointer
 from hfclone.treepaths import show_path
-from hfclone.wording import phrase
 
-__all__ = ["Fetch", "GitRepo", "TreeEntry", "in_batches", "scratch_repo"]
+__all__ = ["GitRepo", "TreeEntry", "in_batches", "scratch_repo"]
 
 _PLAIN_MODES = frozenset({"100644", "100755"})
-_REMOTE = "hfclone-fetch"
-"""A remote that exists in the environment of one command: no URL of a mirror gets into a file."""
 _BATCH = 20_000
 """Blobs read at once: of fewer than 1,024 bytes each, so 20 MB of memory at most."""
 _BATCH_BYTES = 32 * 1024 * 1024
@@ -40,24 +35,6 @@ class TreeEntry:
     def is_file(self) -> bool:
         """Whether it is a regular file: the only thing that may be a pointer."""
         return self.mode.startswith("100")
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """What one ``git fetch`` asks for. ``depth`` and ``deepen`` in commits; ``oids`` are blobs."""
-
-    refspecs: tuple[str, ...] = ()
-    oids: tuple[str, ...] = ()
-    depth: int | None = None
-    deepen: int | None = None
-    unshallow: bool = False
-    filter_spec: str | None = None
-
-    def options(self) -> list[str]:
-        """The command's options for it."""
-        named = [("depth", self.depth), ("deepen", self.deepen), ("filter", self.filter_spec)]
-        words = [f"--{name}={value}" for name, value in named if value is not None]
-        return words + ["--unshallow"] * self.unshallow + ["--stdin"] * bool(self.oids)
 
 
 def in_batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
@@ -93,10 +70,7 @@ class GitRepo:
         self.git = git
         self.path = path.absolute()
         self.git_dir = self.path / ".git"
-        self._config: dict[str, str] = {}
-        """The last value of each local key; emptied by all of ours that may change one."""
-        self._in_force: dict[str, str] | None = None
-        """The same of all keys, wherever they stand."""
+        self.config = Config(self.run)
         self._commits: set[str] = set()
         """Commits that were found here with their root trees; what is here stays."""
         self._entries: dict[str, list[TreeEntry]] = {}
@@ -117,92 +91,27 @@ class GitRepo:
         extra["GIT_ALLOW_PROTOCOL"] = "none"
         return self.git.run(["-C", str(work_tree or self.path), *args], stdin=stdin, extra=extra, config=config)
 
+    def speak(
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        config: Sequence[tuple[str, str]] = (),
+        on_progress: OnProgress | None = None,
+    ) -> bytes:
+        """Run a command that speaks to a far side."""
+        args = ("-C", str(self.path), *args)
+        return self.git.run(args, stdin=stdin, extra=self._extra(), config=config, on_progress=on_progress)
+
     def init(self, branch: str) -> None:
         """Make the repo, or complete what a killed run left of it; no template, ``HEAD`` on ``branch``."""
         self.git.run(["init", "--quiet", "--template=", f"--initial-branch={branch}", "--", str(self.path)])
-        self._forget_config()
-
-    def config_get(self, key: str) -> str | None:
-        """The local value of ``key``, the last one if there are several."""
-        if not self._config:
-            rows = self._maybe("config", "--local", "-z", "--list").decode("utf-8", "replace").split("\0")[:-1]
-            self._config = {name: value for name, _, value in (row.partition("\n") for row in rows)}
-        return self._config.get(_config_name(key))
-
-    def config_set(self, key: str, value: str) -> None:
-        """Set ``key`` in the repo's own configuration, where it is not so already."""
-        if self.config_get(key) != value:
-            self.run("config", "--local", "--replace-all", key, value)
-            self._config[_config_name(key)] = value
-            self._in_force = None
-
-    def config_unset(self, key: str) -> None:
-        """Take ``key`` out of the repo's own configuration, if it is there."""
-        self._maybe("config", "--local", "--unset-all", key)
-        self._forget_config()
-
-    def config_values(self, prefix: str) -> dict[str, str]:
-        """What is in force of all keys that begin with ``prefix``, wherever the user configured it."""
-        if self._in_force is None:
-            rows = self._maybe("config", "-z", "--list").decode("utf-8", "replace").split("\0")[:-1]
-            self._in_force = {key: value for key, _, value in (row.partition("\n") for row in rows)}
-        return {key: value for key, value in self._in_force.items() if key.startswith(prefix)}
-
-    def urls_in_blob(self, oid: str) -> tuple[str, ...]:
-        """Values of keys that end in ``url`` in a blob that is in git's configuration language."""
-        rows = self._maybe("config", "-z", "--no-includes", "--blob", oid, "--get-regexp", "url$").split(b"\0")[:-1]
-        return tuple(show_path(row.partition(b"\n")[2]) for row in rows)
+        self.config.forget()
 
     def with_attribute(self, name: str, value: str, paths: Collection[bytes]) -> set[bytes]:
         """Those of ``paths`` to which the index's attributes (and the user's) give ``value``."""
         listed = b"".join(path + b"\0" for path in paths)
         fields = self.run("check-attr", "-z", "--stdin", "--cached", name, stdin=listed).split(b"\0")[:-1]
         return {path for path, said in zip(fields[::3], fields[2::3], strict=True) if said == value.encode()}
-
-    def fetch(self, url: str, what: Fetch, on_progress: OnProgress = lambda _done, _total: None) -> None:
-        """Ask ``url`` for ``what``. Leaves no trace of it but objects and refs, and no promisor."""
-        config = [(f"remote.{_REMOTE}.url", url)]
-        if what.oids:
-            # As git's own lazy fetch has it: what we have says nothing about single blobs.
-            config.append(("fetch.negotiationAlgorithm", "noop"))
-        args = [
-            "-C",
-            str(self.path),
-            "fetch",
-            "--progress",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--force",
-        ]
-        args += [*what.options(), _REMOTE, *what.refspecs]
-        stdin = "".join(f"{oid}\n" for oid in what.oids).encode()
-        try:
-            self.git.run(args, stdin=stdin, extra=self._extra(), config=config, on_progress=on_progress)
-        finally:
-            self.drop_promisor()
-
-    def drop_promisor(self) -> None:
-        """Make the repo an ordinary one again after a fetch with a filter; never touches a user's promisor."""
-        for pack in (self.git_dir / "objects" / "pack").glob("*.promisor"):
-            pack.unlink(missing_ok=True)
-        text = (self.git_dir / "config").read_bytes() if (self.git_dir / "config").exists() else b""
-        if _REMOTE.encode() not in text:
-            return
-        self._maybe("config", "--local", "--remove-section", f"remote.{_REMOTE}")
-        self._forget_config()
-        if self.config_get("extensions.partialclone") == _REMOTE:
-            self.config_unset("extensions.partialclone")
-        if not self.config_values("extensions."):
-            # Git raises it with a filter, and it says nothing without an extension.
-            self.config_set("core.repositoryformatversion", "0")
-
-    def ls_remote(self, url: str) -> dict[str, str]:
-        """What ``url`` advertises: ref to id; a peeled tag's commit under ``<ref>^{}``."""
-        config = [(f"remote.{_REMOTE}.url", url)]
-        lines = self.git.run(["ls-remote", "--quiet", _REMOTE], extra=self._extra(), config=config).split(b"\n")
-        pairs = (line.decode("utf-8", "replace").split("\t", 1) for line in lines if b"\t" in line)
-        return {name: oid for oid, name in pairs}
 
     def resolve(self, name: str) -> str | None:
         """The commit that ``name`` is, if it and its root tree are here."""
@@ -250,9 +159,7 @@ class GitRepo:
         wanted = [oid for oid in listed if oid not in self._sizes]
         if not wanted:
             return {oid: self._sizes[oid] for oid in listed}
-        out = self.run(
-            "cat-file", "--buffer", "--batch-check=%(objectsize)", stdin="".join(f"{oid}\n" for oid in wanted).encode()
-        )
+        out = self._cat_file("--batch-check=%(objectsize)", wanted)
         sizes = {oid: int(line) for oid, line in zip(wanted, out.split(b"\n"), strict=False) if line.isdigit()}
         self._sizes.update((oid, size) for oid, size in sizes.items() if is_full_sha(oid))
         return {oid: sizes[oid] if oid in sizes else self._sizes.get(oid) for oid in listed}
@@ -265,9 +172,7 @@ class GitRepo:
         """
         for start in range(0, len(oids), _BATCH):
             batch = oids[start : start + _BATCH]
-            data = self.run(
-                "cat-file", "--buffer", "--batch=%(objectsize)", stdin="".join(f"{oid}\n" for oid in batch).encode()
-            )
+            data = self._cat_file("--batch=%(objectsize)", batch)
             at = 0
             for oid in batch:
                 stop = data.index(b"\n", at)
@@ -278,37 +183,8 @@ class GitRepo:
                 yield oid, data[stop + 1 : stop + 1 + size]
                 at = stop + size + 2
 
-    def pointers(self, commit: str) -> tuple[dict[bytes, Pointer], dict[bytes, BadPointer]]:
-        """The LFS pointers of ``commit`` by path, found by content, and those that claim to be one and are not."""
-        return self.pointers_among(self.tree_entries(commit))
-
-    def pointers_among(
-        self, entries: Iterable[TreeEntry], known: Mapping[str, Pointer] = MappingProxyType({})
-    ) -> tuple[dict[bytes, Pointer], dict[bytes, BadPointer]]:
-        """``pointers`` of some entries of a tree. Links and submodules are never pointers.
-
-        The blobs of ``known`` (by git id) are not read: the caller vouches for them.
-        """
-        files = [entry for entry in entries if entry.is_file]
-        sizes = self.blob_sizes(entry.oid for entry in files if entry.oid not in known)
-        small = [oid for oid, size in sizes.items() if size is not None and 0 < size < MAX_POINTER_BYTES]
-        texts = {oid: text for oid, text in self.read_blobs(small) if b"version http" in text}
-        found: dict[bytes, Pointer] = {}
-        bad: dict[bytes, BadPointer] = {}
-        sizes_said: dict[Oid, int] = {}
-        for entry in files:
-            try:
-                pointer = known.get(entry.oid) or parse_pointer(texts.get(entry.oid, b""))
-            except BadPointer as error:
-                bad[entry.path] = BadPointer(show_path(entry.path), error.reason)
-                continue
-            if pointer is None:
-                continue
-            if sizes_said.setdefault(pointer.oid, pointer.size) != pointer.size:
-                bad[entry.path] = BadPointer(show_path(entry.path), phrase("other-size"))
-                continue
-            found[entry.path] = pointer
-        return found, bad
+    def _cat_file(self, how: str, oids: Iterable[str]) -> bytes:
+        return self.run("cat-file", "--buffer", how, stdin="".join(f"{oid}\n" for oid in oids).encode())
 
     def missing_blobs(self, commit: str) -> dict[str, bytes]:
         """Ids of blobs of ``commit`` that are not here, each with one of its paths."""
@@ -322,7 +198,7 @@ class GitRepo:
     def hash_files(self, paths: Sequence[bytes]) -> dict[bytes, str]:
         """What git would store for files of the work tree, line ends as their attributes say; filters are off."""
         listed = b"".join(b'"%s"\n' % b"".join(b"\\%03o" % byte for byte in path) for path in paths)
-        out = self.run("hash-object", "--stdin-paths", stdin=listed, config=self._no_filters)
+        out = self.run("hash-object", "--stdin-paths", stdin=listed, config=self.config.no_filters)
         return dict(zip(paths, out.decode("ascii").split(), strict=True))
 
     def read_tree(self, commit: str, index: Path) -> None:
@@ -357,7 +233,7 @@ class GitRepo:
         listed = b"".join(path + b"\0" for path in paths)
         self.run(
             "checkout-index", "--force", "--quiet", "-z", "--stdin",
-            stdin=listed, index=index, work_tree=directory, config=self._no_filters,
+            stdin=listed, index=index, work_tree=directory, config=self.config.no_filters,
         )  # fmt: skip
 
     def update_ref(self, ref: str, commit: str, message: str = "hfclone") -> None:
@@ -391,17 +267,6 @@ class GitRepo:
         for branch_lock in (self.git_dir / "refs").rglob("*.lock"):
             branch_lock.unlink(missing_ok=True)
 
-    @cached_property
-    def _no_filters(self) -> tuple[tuple[str, str], ...]:
-        """Configuration that takes every filter driver the user has out of force."""
-        drivers = {name[len("filter.") :].rpartition(".")[0] for name in self.config_values("filter.")}
-        drivers |= {"lfs", "hfclone"}
-        values = (("process", ""), ("smudge", ""), ("clean", ""), ("required", "false"))
-        return tuple((f"filter.{driver}.{key}", value) for driver in sorted(drivers) for key, value in values)
-
-    def _forget_config(self) -> None:
-        self._config, self._in_force = {}, None
-
     def _extra(self, work_tree: Path | None = None) -> dict[str, str]:
         # Named, not found: a broken .git must not let git go up to a repo around it.
         return {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(work_tree or self.path)}
@@ -412,13 +277,6 @@ class GitRepo:
             return self.run(*args)
         except GitFailed:
             return b""
-
-
-def _config_name(key: str) -> str:
-    """``key`` as git lists it: section and name in lower case, what stands between as it is."""
-    section, _, rest = key.partition(".")
-    middle, _, name = rest.rpartition(".")
-    return ".".join(filter(None, (section.lower(), middle, name.lower())))
 
 
 def _plain_mode(mode: str) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from hfclone.errors import GitFailed, ToolMissing
-from hfclone.git import Fetch, Git, GitCredential, GitRepo
+from hfclone.git import Fetch, Git, GitCredential, GitRepo, drop_promisor, fetch
+from hfclone.git.configuring import Config
 from hfclone.names import Token
 from tests.hub import Hub, LivingRepo
 from tests.hub.answers import Latency
@@ -62,7 +63,7 @@ def test_failures_show_no_secret_and_no_control_characters(tmp_path: Path) -> No
 )
 def test_other_protocols_are_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(GitFailed):
-        made(Git(environ(tmp_path)), tmp_path / "r").fetch(url, Fetch(refspecs=("HEAD",)))
+        fetch(made(Git(environ(tmp_path)), tmp_path / "r"), url, Fetch(refspecs=("HEAD",)))
     assert not Path("/tmp/pwned").exists()
 
 
@@ -73,7 +74,7 @@ def test_git_ends_with_an_exception_of_ours(hub: Hub, tiny_repo: LivingRepo, tmp
     timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            repo.fetch(f"{hub.url}/acme/tiny", Fetch(refspecs=(f"{tiny_repo.commit}:refs/hfclone/x",), depth=1))
+            fetch(repo, f"{hub.url}/acme/tiny", Fetch(refspecs=(f"{tiny_repo.commit}:refs/hfclone/x",), depth=1))
     finally:
         timer.cancel()
         hub.faults.clear()
@@ -85,14 +86,12 @@ def test_git_ends_with_an_exception_of_ours(hub: Hub, tiny_repo: LivingRepo, tmp
             continue
 
 
-def test_what_was_asked_is_remembered_until_it_may_be_otherwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_asked_is_remembered_until_it_may_be_otherwise(tmp_path: Path) -> None:
     git = Git(environ(tmp_path))
     repo = made(git, tmp_path / "r")
-    repo.config_set("branch.a.B.c.remote", "x=\ny")
-    repo.config_set("CORE.IgnoreCase", "true")
-    assert repo.config_get("core.ignorecase") == "true"
+    repo.config.set("branch.a.B.c.remote", "x=\ny")
+    repo.config.set("CORE.IgnoreCase", "true")
+    assert repo.config.get("core.ignorecase") == "true"
     repo = GitRepo(git, tmp_path / "r")
     asked: list[tuple[str, ...]] = []
     run = repo.run
@@ -101,16 +100,16 @@ def test_what_was_asked_is_remembered_until_it_may_be_otherwise(
         asked.append(args)
         return run(*args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(repo, "run", counted)
-    assert repo.config_get("branch.a.B.c.remote") == "x=\ny"
-    assert repo.config_get("core.ignorecase") == "true"
-    assert repo.config_get("branch.a.b.c.remote") is None
+    repo.config = Config(counted)
+    assert repo.config.get("branch.a.B.c.remote") == "x=\ny"
+    assert repo.config.get("core.ignorecase") == "true"
+    assert repo.config.get("branch.a.b.c.remote") is None
     assert len(asked) == 1
-    repo.config_unset("core.ignorecase")
-    assert repo.config_get("core.ignorecase") is None
+    repo.config.unset("core.ignorecase")
+    assert repo.config.get("core.ignorecase") is None
     (repo.git_dir / "config").write_text('[a]\n\tb\n\tc = 1\n\tc = 2\n[remote "hfclone-fetch"]\n\tpromisor = true\n')
-    repo.drop_promisor()
-    assert (repo.config_get("a.b"), repo.config_get("a.c")) == ("", "2")
+    drop_promisor(repo)
+    assert (repo.config.get("a.b"), repo.config.get("a.c")) == ("", "2")
 
 
 def test_trees_and_sizes_are_remembered_by_id_alone(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.git import Git, GitRepo
+from hfclone.git import Git, GitRepo, pointers_among
 from hfclone.pointer import Oid, Pointer, format_pointer
 
 
@@ -28,7 +28,7 @@ def test_hundred_thousand_entries(tmp_path: Path) -> None:
     repo.run("fast-import", "--quiet", stdin=head + b"".join(rows))
     start = time.monotonic()
     entries = repo.tree_entries("main")
-    found, bad = repo.pointers_among(entries)
+    found, bad = pointers_among(repo, entries)
     listed = time.monotonic()
     missing = repo.missing_blobs("main")
     print(f"\n{len(entries)} entries, {len(found)} pointers in {listed - start:.2f} s")

@@ -29,7 +29,8 @@ from hfclone.errors import (
     UnsafePath,
 )
 from hfclone.events import Event, Warned
-from hfclone.git import Git, GitRepo, plumbing, running
+from hfclone.git import Fetch, Git, GitRepo, fetch, running
+from hfclone.git.configuring import Config
 from hfclone.names import Pin, Repo
 from hfclone.plan import Presence
 from hfclone.worktree import WorkTree, walking
@@ -355,7 +356,7 @@ def test_filters_do_not_run(
     for key in ("smudge", "clean"):
         home.command("config", "--global", f"filter.evil.{key}", f"echo {key} >> {ran}; cat", cwd=tmp_path)
     if not guarded:
-        monkeypatch.setattr(plumbing.GitRepo, "_no_filters", ())
+        monkeypatch.setattr(Config, "no_filters", ())
     with opened(hub, pin_of(tiny_repo), tmp_path / "t", home.git):
         pass
     assert ran.exists() is not guarded
@@ -464,16 +465,16 @@ def test_urls_that_would_run_or_read_something(
     repo = GitRepo(home.git, tmp_path / "r")
     repo.path.mkdir()
     repo.init("main")
-    what = plumbing.Fetch(refspecs=("refs/heads/main:refs/x/y",))
+    what = Fetch(refspecs=("refs/heads/main:refs/x/y",))
     with pytest.raises(GitFailed):
-        repo.fetch(wanted, what)
+        fetch(repo, wanted, what)
     assert not out.exists()
     assert repo.refs("refs/x") == {}
     if url.startswith("--"):
         return  # it stands behind the name of a remote: no other counter-measure is needed
     free = GitRepo(Git(home.environ, protocols=("http", "https", "ext", "file")), repo.path)
     try:
-        free.fetch(wanted, what)
+        fetch(free, wanted, what)
     except GitFailed:
         pass  # echo is no git server
     assert out.exists() or free.refs("refs/x")
