@@ -15,7 +15,7 @@ from enum import Enum
 from hfclone.errors import UnsafePath
 from hfclone.wording import phrase
 
-__all__ = ["Folding", "Platform", "check_tree", "show_path"]
+__all__ = ["Folding", "Platform", "aside_of", "check_tree", "is_aside", "show_path"]
 
 
 class Platform(Enum):
@@ -40,6 +40,19 @@ _WINDOWS_BAD = re.compile(rb"[\x00-\x1f<>:\"|?*\\]|[. ]$")
 _WINDOWS_DEVICE = re.compile(
     rb"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)(?:[0-9]|\xc2[\xb9\xb2\xb3]))", re.IGNORECASE
 )
+
+
+_ASIDE = re.compile(rb"[^/]\.hfclone-orig-[1-9][0-9]*(?:/|\Z)")
+
+
+def aside_of(path: bytes, number: int) -> bytes:
+    """The name beside ``path`` that what stands there is moved to; ``number`` from 1."""
+    return b"%s.hfclone-orig-%d" % (path, number)
+
+
+def is_aside(path: bytes) -> bool:
+    """Whether ``path`` was moved aside, by its name, or lies in a directory that was."""
+    return _ASIDE.search(path) is not None
 
 
 def show_path(path: bytes) -> str:

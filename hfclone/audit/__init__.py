@@ -22,6 +22,7 @@ from hfclone.gitindex import Recorded, recorded_files
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo
 from hfclone.pointer import Pointer
 from hfclone.stamps import Stamps, looks_placed
+from hfclone.treepaths import is_aside
 from hfclone.wording import phrase
 from hfclone.worktree import Kind, Standing, WorkTree
 
@@ -54,6 +55,8 @@ class Audit:
     objects: int
     read_bytes: int
     findings: tuple[Finding, ...]
+    aside: tuple[bytes, ...] = ()
+    """Files of the user's that ``--backup`` moved aside, by their names. They are nobody's fault."""
 
 
 def audit_checkout(
@@ -77,12 +80,12 @@ def audit_checkout(
         if here.commit != locked.pin.commit:
             flaws.append(Finding(_HEAD, Problem.COMMIT, locked.pin.commit, here.commit))
     if not targets:  # git's objects are unreadable: nothing can be compared
-        return _sum(here.path, here.commit, targets, flaws, 0)
+        return _sum(here.path, here.commit, targets, flaws, _Compared())
     stamps = Stamps(state_directory(here.repo) / "stamps")
     run = _Run(here.path, stamps, recorded_files(here.repo.git_dir / "index"), trust, select, on_event)
-    findings, read = run.compare(targets, here.repo)
+    found = run.compare(targets, here.repo)
     commit = here.commit if locked is None else locked.pin.commit
-    return _sum(here.path, commit, targets, [*flaws, *findings], read)
+    return _sum(here.path, commit, targets, flaws, found)
 
 
 def audit_directory(
@@ -94,14 +97,23 @@ def audit_directory(
         repo = GitRepo(git, path)
         repo.git_dir = empty.git_dir
         run = _Run(path, Stamps(empty.path / "none"), {}, Trust.NOTHING, select, on_event)
-        findings, read = run.compare(targets, repo)
-    return _sum(path, locked.pin.commit, targets, findings, read)
+        found = run.compare(targets, repo)
+    return _sum(path, locked.pin.commit, targets, (), found)
 
 
-def _sum(path: Path, commit: str, targets: Sequence[Target], findings: list[Finding], read: int) -> Audit:
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What one comparison came to."""
+
+    findings: tuple[Finding, ...] = ()
+    aside: tuple[bytes, ...] = ()
+    read: int = 0
+
+
+def _sum(path: Path, commit: str, targets: Sequence[Target], flaws: Sequence[Finding], found: _Compared) -> Audit:
     objects = sum(target.pointer is not None for target in targets)
-    findings.sort(key=lambda finding: (finding.path, finding.problem.value))
-    return Audit(path, commit, len(targets), objects, read, tuple(findings))
+    findings = sorted([*flaws, *found.findings], key=lambda finding: (finding.path, finding.problem.value))
+    return Audit(path, commit, len(targets), objects, found.read, tuple(findings), found.aside)
 
 
 # --- what is -----------------------------------------------------------------------------------
@@ -122,8 +134,8 @@ class _Run:
     _other: dict[bytes, tuple[Target, str]] = field(default_factory=dict)
     """Small files whose raw bytes are not git's: line ends may have been converted."""
 
-    def compare(self, targets: Sequence[Target], repo: GitRepo) -> tuple[list[Finding], int]:
-        """All that is wrong, and how many bytes were read."""
+    def compare(self, targets: Sequence[Target], repo: GitRepo) -> _Compared:
+        """All that is wrong, what was moved aside, and how many bytes were read."""
         self._selected = self.select({target.path: _object_size(target) for target in targets if target.selected})
         with _tree(self.root) as tree:
             standing = {target.path: tree.look(target.path) for target in targets}
@@ -135,8 +147,9 @@ class _Run:
             read += looked.size
             self._judge(looked, standing[looked.target.path])
         self._settle_conversions(repo, standing)
-        self._findings += _extras(repo, targets)
-        return self._findings, read
+        extra = _extras(repo, targets)
+        self._findings += [Finding(path, Problem.EXTRA) for path in extra if not is_aside(path)]
+        return _Compared(tuple(self._findings), tuple(filter(is_aside, extra)), read)
 
     def _needs_reading(self, target: Target, standing: Standing) -> bool:
         """Judge by looks alone where they tell enough."""
@@ -234,14 +247,12 @@ class _Run:
         self._findings.append(Finding(target.path, problem, expected, found))
 
 
-def _extras(repo: GitRepo, targets: Sequence[Target]) -> Iterator[Finding]:
+def _extras(repo: GitRepo, targets: Sequence[Target]) -> list[bytes]:
     """Files that are nobody's. An index of our own: what the user staged is not the commit's."""
     with TemporaryDirectory(prefix="hfclone-") as scratch:
         index = Path(scratch) / "index"
         repo.update_index(index, [TreeEntry(target.mode, target.oid, target.path) for target in targets], ())
-        listed = repo.run("ls-files", "--others", "--exclude-standard", "-z", index=index).split(b"\0")[:-1]
-    for path in listed:
-        yield Finding(path, Problem.EXTRA)
+        return repo.run("ls-files", "--others", "--exclude-standard", "-z", index=index).split(b"\0")[:-1]
 
 
 @contextmanager

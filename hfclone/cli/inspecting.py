@@ -86,7 +86,7 @@ def _verify(
     dest: Path | None, lockfile: Path | None, settings: Settings, on_event: OnEvent, *, repair: bool, as_json: bool
 ) -> None:
     from hfclone import checking
-    from hfclone.cli.reports import audit_data, audit_lines, right_line, to_json
+    from hfclone.cli.reports import aside_line, audit_data, audit_lines, right_line, to_json
 
     audit = checking.verify(dest, lockfile, settings, on_event)
     if repair and audit.findings:
@@ -98,6 +98,8 @@ def _verify(
         raise NotAsCommitted(str(audit.path), audit.commit, len(audit.findings))
     if settings.verbosity > Verbosity.QUIET:
         say(right_line(audit))
+        if audit.aside:
+            say(aside_line(audit))
 
 
 @click.command(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # none is needed to show a status
     from hfclone.importing import Imported, Taken
 
 __all__ = [
+    "aside_line",
     "audit_data",
     "audit_lines",
     "exported_lines",
@@ -61,6 +62,12 @@ def right_line(audit: Audit) -> str:
     return line("right", commit=audit.commit, files=files, objects=objects, size=size)
 
 
+def aside_line(audit: Audit) -> str:
+    """What lies beside the commit's files, and is no fault of theirs."""
+    files, first = counted("file", len(audit.aside)), show_path(audit.aside[0])
+    return line("right aside" if len(audit.aside) == 1 else "right aside many", files=files, first=first)
+
+
 def _words(finding: Finding) -> str:
     if not finding.found:
         return ""
@@ -87,6 +94,7 @@ def audit_data(audit: Audit) -> dict[str, object]:
             }
             for finding in audit.findings
         ],
+        "aside": [os.fsdecode(path) for path in audit.aside],
     }
 
 

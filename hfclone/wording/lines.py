@@ -60,6 +60,8 @@ LINES = {
     "usage hint": "see {command} --help",
     # verify
     "right": "all as commit {commit} has it: {files}, {objects} among them; {size} read",
+    "right aside": "{files} of yours was moved aside: {first}",
+    "right aside many": "{files} of yours were moved aside: {first} and others",
     "finding": "{problem:<10}  {path}",
     "finding why": "{problem:<10}  {path}  ({why})",
     "finding found": "{found}, not {expected}",

@@ -11,7 +11,7 @@ from pathlib import Path
 from hfclone.errors import CannotWrite, HfcloneError
 from hfclone.ondisk import replace_across
 from hfclone.refusals import refused
-from hfclone.treepaths import show_path
+from hfclone.treepaths import aside_of, show_path
 from hfclone.wording import phrase
 from hfclone.worktree.standing import FileMode, Kind, Standing, kind_of, with_mode
 from hfclone.worktree.walking import Walk
@@ -176,7 +176,7 @@ class WorkTree:
         """Rename what stands at ``path`` (a directory with all below it) to a free name beside it, and return that."""
         self._walk.forget()
         for number in itertools.count(1):
-            aside = b"%s.hfclone-orig-%d" % (path, number)
+            aside = aside_of(path, number)
             if self.look(aside).kind in (Kind.ABSENT, Kind.BLOCKED):
                 break
         try:

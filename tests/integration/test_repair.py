@@ -92,8 +92,8 @@ def test_a_file_that_was_cut_short(hub: Hub, repo: LivingRepo, hfclone: Command,
     assert repaired(hub, hfclone, checkout, code=5) == 0
     assert (checkout / "m.bin").stat().st_size == SIZE - 3 * MB
     mine = sha256(checkout / "m.bin")
-    # The copy aside is still an extra file, and said to be one; its right ranges were not fetched again.
-    assert 3 * MB <= repaired(hub, hfclone, checkout, "--backup", code=5) <= 3 * MB + RANGE
+    # The right ranges of the copy aside were not fetched again.
+    assert 3 * MB <= repaired(hub, hfclone, checkout, "--backup") <= 3 * MB + RANGE
     assert sha256(checkout / "m.bin.hfclone-orig-1") == mine
     (checkout / "m.bin.hfclone-orig-1").unlink()
     assert_right(hub, repo, checkout)
@@ -104,13 +104,34 @@ def test_backup_moves_small_files_and_links_too(hub: Hub, repo: LivingRepo, hfcl
     (checkout / "small.bin").unlink()
     (checkout / "small.bin").symlink_to("m.bin")
     outcome = hfclone("verify", checkout, "--repair", "--backup", "--json")
-    wrong = {each["path"]: each["problem"] for each in json.loads(outcome.stdout)["wrong"]}
-    assert wrong == {".gitattributes.hfclone-orig-1": "extra", "small.bin.hfclone-orig-1": "extra"}
+    data = json.loads(outcome.stdout)
+    aside = [".gitattributes.hfclone-orig-1", "small.bin.hfclone-orig-1"]
+    assert (outcome.code, data["ok"], data["wrong"], data["aside"]) == (0, True, [], aside)
     assert (checkout / ".gitattributes.hfclone-orig-1").read_bytes() == b"mine"
     assert os.readlink(checkout / "small.bin.hfclone-orig-1") == "m.bin"
-    for name in wrong:
+    for name in aside:
         (checkout / name).unlink()
     assert_right(hub, repo, checkout)
+
+
+def test_what_lies_aside_is_right_for_good(hub: Hub, repo: LivingRepo, hfclone: Command, checkout: Path) -> None:
+    """A whole directory, too; what only looks like one of ours is extra, as ever. Nothing is asked of the hub."""
+    assert hub.url and repo.commit
+    (checkout / "small.bin").unlink()
+    (checkout / "small.bin").mkdir()
+    (checkout / "small.bin/deep").write_bytes(b"mine")
+    assert repaired(hub, hfclone, checkout, "--backup") > 0
+    assert (checkout / "small.bin.hfclone-orig-1/deep").read_bytes() == b"mine"
+    asked = len(hub.log)
+    outcome = hfclone("verify", checkout)
+    assert (outcome.code, outcome.stdout) == (0, "")
+    assert "1 file of yours was moved aside: small.bin.hfclone-orig-1/deep\n" in outcome.stderr
+    lookalikes = ["hfclone-orig-1", ".hfclone-orig-1", "x.hfclone-orig-0", "x.hfclone-orig-1.txt", "x.hfclone-orig-1-"]
+    for name in lookalikes:
+        (checkout / name).write_bytes(b"x")
+    outcome = hfclone("verify", checkout)
+    assert (outcome.code, {line.split()[1] for line in outcome.stdout.splitlines()}) == (5, set(lookalikes))
+    assert len(hub.log) == asked
 
 
 @pytest.mark.parametrize("how", ["torn", "forged", "another format", "gone"])
