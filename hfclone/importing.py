@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hfclone import flows
 from hfclone.checkout import Checkout
 from hfclone.errors import BadOption
 from hfclone.events import ByteCount, OnEvent, Planned, Verified, ignore
@@ -15,6 +14,7 @@ from hfclone.hashing import sha256_of
 from hfclone.names import Taking
 from hfclone.partials import Partials
 from hfclone.plan import Plan
+from hfclone.planning import plan_of
 from hfclone.pointer import Oid, Pointer
 from hfclone.reuse.adopting import Adopted, Adopter, Unlike, Unused
 from hfclone.reuse.leftovers import Contradiction, find_leftovers, keep_leftover
@@ -68,7 +68,7 @@ def import_files(
     settings = wanting_all(settings)
     here = find_existing(directory, offline_git(settings))
     with opened_where_it_is(here, settings, on_event) as (checkout, tools):
-        todo = flows.plan_of(checkout, tools, _without_fetching(on_event))
+        todo = plan_of(checkout, tools, _without_fetching(on_event))
         for pointer in todo.copies:
             checkout.copy(pointer, todo.paths[pointer.oid])
         return _Importing(checkout, todo, taking, on_event).done(places)

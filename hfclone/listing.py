@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from hfclone.bringing import looked_at
 from hfclone.events import OnEvent, Working, ignore
-from hfclone.flows import looked_at
 from hfclone.git import GitRepo, TreeEntry, in_batches, pointers_among
 from hfclone.locked import SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.names import History, RepoSpec

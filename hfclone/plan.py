@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 
 from hfclone.names import Pin
 from hfclone.pointer import Oid, Pointer
 
-__all__ = ["Plan", "Presence", "make_plan"]
+__all__ = ["SPARE_BYTES", "Disk", "Plan", "Presence", "make_plan"]
+
+SPARE_BYTES = 64 * 1024 * 1024
+"""Kept free beyond what is needed: a file system that is full to the last block fails in odd places."""
 
 
 class Presence(Enum):
@@ -77,21 +81,28 @@ class Plan:
         return max(0, more + self.store_bytes - self.reserved)
 
 
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """What a checkout's file system has for its objects, in bytes."""
+
+    free: int
+    held: Callable[[Pointer], int]
+    """What a partial holds of an object; asked of missing ones alone, as is ``reserved``."""
+    reserved: Callable[[Pointer], int]
+    """What that partial takes up, filled or not."""
+    stored: Callable[[Pointer], int] = lambda _pointer: 0
+    """What git-lfs's store will take for an object."""
+
+
 def make_plan(
     pin: Pin,
     files: Mapping[bytes, Pointer],
     presence: Mapping[bytes, Presence],
-    *,
-    selected: Callable[[bytes], bool],
-    held: Callable[[Pointer], int],
-    reserved: Callable[[Pointer], int],
-    free: int,
-    stored: Callable[[Pointer], int] = lambda _pointer: 0,
+    selected: AbstractSet[bytes],
+    disk: Disk,
 ) -> Plan:
     """Sort the objects of ``files`` (path to pointer) by what has to happen to them.
 
-    ``held`` tells how many bytes of an object a partial holds, ``reserved`` how many bytes of disk it
-    takes up; both are asked for missing ones only. ``stored`` tells what the store will take for one.
     A ``FOREIGN`` path counts as neither here nor to be filled: the caller reports it.
     """
     wanted: dict[Oid, Pointer] = {}
@@ -99,18 +110,14 @@ def make_plan(
     here: set[Oid] = set()
     unselected: set[Oid] = set()
     for path, pointer in files.items():
-        if not selected(path):
-            unselected.add(pointer.oid)
-            if presence[path] in (Presence.CONTENT, Presence.STORED):
-                here.add(pointer.oid)
-            continue
-        if presence[path] is Presence.FOREIGN:
-            continue
-        wanted[pointer.oid] = pointer
         if presence[path] in (Presence.CONTENT, Presence.STORED):
             here.add(pointer.oid)
-        if presence[path] is not Presence.CONTENT:
-            fill.setdefault(pointer.oid, []).append(path)
+        if path not in selected:
+            unselected.add(pointer.oid)
+        elif presence[path] is not Presence.FOREIGN:
+            wanted[pointer.oid] = pointer
+            if presence[path] is not Presence.CONTENT:
+                fill.setdefault(pointer.oid, []).append(path)
     missing = sorted((p for p in wanted.values() if p.oid not in here), key=lambda p: (-p.size, p.oid))
     return Plan(
         pin,
@@ -119,8 +126,8 @@ def make_plan(
         present=tuple(p for p in wanted.values() if p.oid in here and p.oid not in fill),
         unselected=len(unselected - wanted.keys()),
         paths={oid: tuple(paths) for oid, paths in fill.items()},
-        held={p.oid: held(p) for p in missing},
-        reserved=sum(map(reserved, missing)),
-        free=free,
-        store_bytes=sum(map(stored, wanted.values())),
+        held={p.oid: disk.held(p) for p in missing},
+        reserved=sum(map(disk.reserved, missing)),
+        free=disk.free,
+        store_bytes=sum(map(disk.stored, wanted.values())),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hfclone import flows
 from hfclone.audit import Audit, Trust, audit_checkout
+from hfclone.bringing import pinned_checkout
 from hfclone.errors import BadOption, BadTree
 from hfclone.events import OnEvent, Pinned, Report, ignore
 from hfclone.existing import find_existing
@@ -72,5 +73,5 @@ def sync_one(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEve
     unselected = frozenset(file.path for file in locked.files if not file.selected)
     with tools.web() as web:
         bring = Rebuilder(locked, tools, web, on_event)
-        with flows.pinned_checkout(pin, dest, tools, branch=None, bring=bring, on_event=on_event) as checkout:
+        with pinned_checkout(pin, dest, tools, branch=None, bring=bring, on_event=on_event) as checkout:
             return flows.complete(checkout, tools, on_event, leave=unselected)

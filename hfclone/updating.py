@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hfclone import flows
+from hfclone.bringing import Bringer
 from hfclone.checkout import Checkout, open_checkout
 from hfclone.errors import BadOption, ForeignOrigin, GitFailed
 from hfclone.events import OnEvent, Report, ignore
@@ -70,7 +71,7 @@ def opened_where_it_is(
             tools.git(),
             branch=None,  # HEAD is at the commit, and stays on whatever it is on
             origin=str(here.origin),
-            bring=flows.Bringer(RepoSpec(repo, here.commit), pin, tools, web, on_event),
+            bring=Bringer(RepoSpec(repo, here.commit), pin, tools, web, on_event),
             lfs_store=tools.settings.lfs_store,
             edits=tools.edits,
             on_event=on_event,

@@ -29,7 +29,7 @@ from hfclone.locked import git_id
 from hfclone.names import CacheLink, Repo, is_revision
 from hfclone.ondisk import sync_file
 from hfclone.overview import State
-from hfclone.plan import Plan
+from hfclone.plan import SPARE_BYTES, Plan
 from hfclone.refusals import refused
 from hfclone.selection import select
 from hfclone.settings import Settings, has_cache_links, hub_cache
@@ -38,9 +38,6 @@ from hfclone.wording import phrase
 from hfclone.worktree import Kind, WorkTree
 
 __all__ = ["fill_cache", "foretell"]
-
-_SPARE_BYTES = 64 * 1024 * 1024
-"""Left free: a file system that is full to the last block fails in odd places."""
 
 
 def fill_cache(
@@ -120,8 +117,8 @@ def _told(
     if large and way is CacheLink.COPY and choice is CacheLink.AUTO:
         on_event(Warned("cache-copies", {"folder": layout.folder, "need": large}))
     free = disk_usage(layout.blobs).free
-    if need and need + _SPARE_BYTES > free:
-        raise DiskFull(str(layout.folder), need + _SPARE_BYTES, free)
+    if need and need + SPARE_BYTES > free:
+        raise DiskFull(str(layout.folder), need + SPARE_BYTES, free)
     return way, need
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from hfclone.names import Pin, Repo
-from hfclone.plan import Plan, Presence, make_plan
+from hfclone.plan import Disk, Plan, Presence, make_plan
 from hfclone.pointer import Oid, Pointer
 
 PIN = Pin(Repo("org/name"), "a" * 40)
@@ -16,10 +16,8 @@ def plan_of(*files: tuple[bytes, Pointer, Presence], without: frozenset[bytes] =
         PIN,
         {path: pointer for path, pointer, _ in files},
         {path: presence for path, _, presence in files},
-        selected=lambda path: path not in without,
-        held=lambda _pointer: held,
-        reserved=lambda _pointer: held,
-        free=1000,
+        {path for path, _, _ in files} - without,
+        Disk(1000, held=lambda _pointer: held, reserved=lambda _pointer: held),
     )
 
 

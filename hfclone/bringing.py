@@ -1,0 +1,151 @@
+"""From a repo's name to a checkout with pointers: its commit is found, brought, and held open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from shutil import rmtree
+
+from hfclone import hub
+from hfclone.blobs import HttpBlobs
+from hfclone.checkout import Checkout, open_checkout
+from hfclone.commits import bring_commit
+from hfclone.errors import AccessDenied, HfcloneError, NotServed, PathNotFound, RepoNotFound, ServerFault
+from hfclone.events import OnEvent
+from hfclone.git import GitRepo, scratch_repo
+from hfclone.http import Web
+from hfclone.names import Pin, RepoSpec
+from hfclone.revisions import find_pin, head_branch, waiting
+from hfclone.selection import check_quants
+from hfclone.tools import Tools
+from hfclone.treepaths import show_path
+
+__all__ = ["Bringer", "looked_at", "opened", "pinned_checkout"]
+
+GIT_REFUSALS = 5
+"""So often git may be said not to be there; then it is not, and waiting for it would be in vain."""
+_REFUSED = {RepoNotFound: 401, AccessDenied: 403}
+
+
+@contextmanager
+def opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Iterator[Checkout]:
+    """The revision becomes a commit, the commit a checkout with pointers."""
+    with tools.web() as web:
+        pin = find_pin(spec, tools, web, on_event)
+        branch = head_branch(spec, pin, tools, web)
+        made = not os.path.lexists(dest)  # of a name that cannot be, too
+        bring = Bringer(spec, pin, tools, web, on_event)
+        try:
+            with pinned_checkout(pin, dest, tools, branch=branch, bring=bring, on_event=on_event) as checkout:
+                yield checkout
+        except HfcloneError:
+            if made:
+                _forget_if_empty(dest)
+            raise
+
+
+@contextmanager
+def looked_at(spec: RepoSpec, tools: Tools, on_event: OnEvent) -> Iterator[tuple[Pin, GitRepo]]:
+    """``spec``'s pin, and a repo with its commit that goes when it has been looked at. Raises as ``clone``."""
+    with tools.web() as web, scratch_repo(tools.git()) as repo:
+        pin = find_pin(spec, tools, web, on_event)
+        Bringer(spec, pin, tools, web, on_event)(repo)
+        yield pin, repo
+
+
+def pinned_checkout(
+    pin: Pin, dest: Path, tools: Tools, *, branch: str | None, bring: Callable[[GitRepo], None], on_event: OnEvent
+) -> AbstractContextManager[Checkout]:
+    """``open_checkout`` as the settings have it, with the hub as its origin."""
+    return open_checkout(
+        pin,
+        dest,
+        tools.git(),
+        branch=branch,
+        origin=tools.hub.git_url(pin.repo),
+        bring=bring,
+        mirrors=tuple(endpoint.git_url(pin.repo) for endpoint in tools.endpoints),
+        lfs_store=tools.settings.lfs_store,
+        edits=tools.edits,
+        on_event=on_event,
+    )
+
+
+class Bringer:
+    """Gets the commit into the repo, endpoint by endpoint, for as long as patience lasts."""
+
+    def __init__(self, spec: RepoSpec, pin: Pin, tools: Tools, web: Web, on_event: OnEvent) -> None:
+        self._spec = spec
+        self._pin = pin
+        self._tools = tools
+        self._web = web
+        self._on_event = on_event
+        self._blobs = HttpBlobs(pin, tools.board.endpoints, web, tools.authorities)
+        self._refusals = 0
+
+    def __call__(self, repo: GitRepo) -> None:
+        """Raise what patience ends with; what has arrived by then is kept."""
+        tools = self._tools
+        tools.patience.persist(lambda: self._once(repo), rng=tools.rng, on_wait=waiting(tools, self._on_event))
+        self._check_file(repo)
+        if tools.settings.quants:
+            check_quants((entry.path for entry in repo.tree_entries(self._pin.commit)), tools.settings)
+
+    def _check_file(self, repo: GitRepo) -> None:
+        """A page's URL may name a file that the commit does not hold: that is no empty selection, but a mistake.
+
+        Raises:
+            PathNotFound: it does.
+        """
+        asked = self._spec.file
+        if asked is None:
+            return
+        wanted = asked.encode("utf-8", "surrogateescape")
+        paths = (entry.path for entry in repo.tree_entries(self._pin.commit))
+        if not any(path == wanted or (wanted.endswith(b"/") and path.startswith(wanted)) for path in paths):
+            page = self._tools.hub.page(self._pin.repo)
+            raise PathNotFound(str(self._pin.repo), show_path(wanted), self._pin.commit, page)
+
+    def _once(self, repo: GitRepo) -> None:
+        try:
+            self._bring(repo)
+        except (RepoNotFound, AccessDenied) as error:
+            asked = self._tools.board.endpoints[-1]
+            why = hub.why(self._pin, asked, self._web, self._tools.authorities)
+            # It hands out files of this commit, so its git's refusal is a mood on the way, and may pass.
+            raise why or ServerFault(str(asked), _REFUSED[type(error)]) from error
+        except NotServed as error:
+            self._refusals += 1
+            if self._refusals < GIT_REFUSALS:
+                raise ServerFault(error.endpoint, error.status) from error
+            raise
+
+    def _bring(self, repo: GitRepo) -> None:
+        bring_commit(
+            repo,
+            self._pin,
+            self._tools.board.endpoints,
+            history=self._tools.settings.history,
+            branch=self._spec.revision,
+            blob_source=self._blobs,
+            probe=self._final_url,
+            on_event=self._on_event,
+        )
+
+    def _final_url(self, url: str) -> str:
+        """Where a git URL redirects to: git itself is not let follow, since it would take the token along."""
+        service = "/info/refs?service=git-upload-pack"
+        with self._web.ask(url + service, label=url.partition("://")[2].partition("/")[0]) as answer:
+            return answer.url.removesuffix(service)
+
+
+def _forget_if_empty(dest: Path) -> None:
+    """Remove the directory that this run has made, if nothing has come into it: a repo that is not to be had."""
+    git_dir = dest / ".git"
+    with suppress(OSError):  # it was not even made, or somebody is at work there
+        nothing_came = not any(path.is_file() for path in (git_dir / "objects").rglob("*"))
+        if nothing_came and os.listdir(dest) == [git_dir.name]:
+            rmtree(git_dir)
+            dest.rmdir()
