@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from hfclone import flows
 from hfclone.audit import Audit, Select, Trust, audit_checkout, audit_directory
 from hfclone.audit.targets import Problem
 from hfclone.checkout import Checkout
+from hfclone.choices import ALL, Choice, chosen, read_choice
 from hfclone.errors import BadOption, NotACheckout
 from hfclone.events import OnEvent, ignore
-from hfclone.existing import find_existing
+from hfclone.existing import Existing, find_existing, state_directory
 from hfclone.lockfiles import locked_for, read_lock
 from hfclone.selection import select
 from hfclone.settings import Settings
@@ -28,14 +30,17 @@ _USERS = frozenset({Problem.CHANGED, Problem.KIND})
 def verify(directory: Path | None, lockfile: Path | None, settings: Settings, on_event: OnEvent = ignore) -> Audit:
     """Read every byte of a checkout: against its own commit, or against what ``lockfile`` pins.
 
-    With a lockfile, a copy without ``.git`` will do. Speaks to nobody.
+    With a lockfile, a copy without ``.git`` will do. Where neither it nor the settings choose, that holds which
+    the checkout was made with. Speaks to nobody.
 
     Raises:
         NotACheckout: there is nothing to verify. BadLockfile, BadOption: ``lockfile`` is of no use.
     """
     git = offline_git(settings)
     if lockfile is None:
-        return audit_checkout(find_existing(directory, git), select=_select(settings), on_event=on_event)
+        here = find_existing(directory, git)
+        choice = ALL if chosen(settings) else read_choice(state_directory(here.repo))
+        return _audited(here, choice, settings, Trust.NOTHING, on_event)
     lock = read_lock(lockfile)
     try:
         here = find_existing(directory, git)
@@ -59,6 +64,7 @@ def repair(found: Audit, settings: Settings, on_event: OnEvent = ignore) -> Audi
         HfcloneError: as ``updating.fetch``.
     """
     here = find_existing(found.path, offline_git(settings))
+    settings = found.choice.applied(settings) if found.choice else settings
     if here.commit != found.commit:
         raise BadOption("--repair", "", phrase("head-elsewhere", commit=found.commit))
     mended = _MENDED | _USERS if settings.backup else _MENDED
@@ -67,7 +73,13 @@ def repair(found: Audit, settings: Settings, on_event: OnEvent = ignore) -> Audi
             _mend(found, checkout, settings)
             edited = {finding.path for finding in found.findings if finding.problem in _USERS - mended}
             flows.complete(checkout, tools, on_event, leave=edited)
-    return audit_checkout(here, select=_select(settings), trust=Trust.STAMPS, on_event=on_event)
+    return _audited(here, found.choice, settings, Trust.STAMPS, on_event)
+
+
+def _audited(here: Existing, choice: Choice, settings: Settings, trust: Trust, on_event: OnEvent) -> Audit:
+    """Against its own commit; ``choice`` is the checkout's, and goes before the settings'."""
+    picks = choice.picks if choice else _select(settings)
+    return replace(audit_checkout(here, select=picks, trust=trust, on_event=on_event), choice=choice)
 
 
 def _mend(found: Audit, checkout: Checkout, settings: Settings) -> None:

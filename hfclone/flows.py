@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hfclone.bringing import looked_at, opened
 from hfclone.checkout import Checkout
+from hfclone.choices import chosen, remember
 from hfclone.errors import HashMismatch, Incomplete
 from hfclone.events import Failed, Finished, OnEvent, Planned, Report, Verified, ignore
 from hfclone.git import pointers_among
@@ -36,6 +37,7 @@ def clone(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ig
     """
     tools = Tools.of(settings, spec)
     with opened(spec, dest, tools, on_event) as checkout:
+        remember(checkout.state, chosen(settings))
         return complete(checkout, tools, on_event)
 
 

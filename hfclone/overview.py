@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from hfclone.choices import ALL, Choice, read_choice
 from hfclone.existing import Existing, state_directory
 from hfclone.git import TreeEntry, pointers_among
 from hfclone.gitindex import Recorded, recorded_files
@@ -53,13 +54,18 @@ class Status:
     """Bytes of objects that are not here yet, in partials."""
     unfinished: bool
     """Whether a move to another commit was interrupted: run the same command again."""
+    choice: Choice = ALL
+    """What the checkout was made with."""
+    unselected: int = 0
+    """Paths at which pointers stay because of that; ``objects`` counts them as such."""
 
     @property
     def complete(self) -> bool:
-        """Whether every path is present."""
-        return not any(
-            count for counts in (self.objects, self.files) for state, count in counts.items() if state != State.PRESENT
+        """Whether every path is present, or a pointer that stays one."""
+        counts = (
+            count for each in (self.objects, self.files) for state, count in each.items() if state != State.PRESENT
         )
+        return sum(counts) == self.unselected
 
 
 def status_of(here: Existing) -> Status:
@@ -73,6 +79,7 @@ def status_of(here: Existing) -> Status:
         objects: Counter[State] = Counter()
         files: Counter[State] = Counter()
         lacking: set[Pointer] = set()
+        unfetched: set[bytes] = set()
         for entry in entries:
             pointer = pointers.get(entry.path)
             if pointer is None:
@@ -80,10 +87,16 @@ def status_of(here: Existing) -> Status:
                 continue
             found = look.at_object(entry.path, pointer)
             objects[found] += 1
+            if found is State.POINTER:
+                unfetched.add(entry.path)
             if found in (State.POINTER, State.MISSING):
                 lacking.add(pointer)
     partials = Partials(state / "parts")
     branch = here.branch.removeprefix("refs/heads/") if here.branch else None
+    choice = read_choice(state)
+    picked = (
+        choice.picks({path: pointer.size for path, pointer in pointers.items()}) if choice and unfetched else pointers
+    )
     return Status(
         here.path,
         here.commit,
@@ -93,6 +106,8 @@ def status_of(here: Existing) -> Status:
         files,
         sum(partials.claimed_bytes(pointer) for pointer in lacking),
         (state / "journal").exists(),
+        choice,
+        len(unfetched.difference(picked)),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from hfclone import flows
 from hfclone.audit import Audit, Trust, audit_checkout
 from hfclone.bringing import pinned_checkout
+from hfclone.choices import leaving, remember
 from hfclone.errors import BadOption, BadTree
 from hfclone.events import OnEvent, Pinned, Report, ignore
 from hfclone.existing import find_existing
@@ -74,4 +75,5 @@ def sync_one(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEve
     with tools.web() as web:
         bring = Rebuilder(locked, tools, web, on_event)
         with pinned_checkout(pin, dest, tools, branch=None, bring=bring, on_event=on_event) as checkout:
+            remember(checkout.state, leaving(unselected))
             return flows.complete(checkout, tools, on_event, leave=unselected)

@@ -10,6 +10,7 @@ from pathlib import Path
 from hfclone import flows
 from hfclone.bringing import Bringer
 from hfclone.checkout import Checkout, open_checkout
+from hfclone.choices import chosen, remember
 from hfclone.errors import BadOption, ForeignOrigin, GitFailed
 from hfclone.events import OnEvent, Report, ignore
 from hfclone.existing import Existing, find_existing
@@ -51,6 +52,7 @@ def fetch(directory: Path | None, settings: Settings, on_event: OnEvent = ignore
         HfcloneError: as ``flows.complete``.
     """
     with opened_where_it_is(find_existing(directory, offline_git(settings)), settings, on_event) as (checkout, tools):
+        remember(checkout.state, chosen(settings))
         return flows.complete(checkout, tools, on_event)
 
 

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from hfclone.audit.inspection import Looked, look_closely
 from hfclone.audit.targets import Finding, Problem, Target, committed_targets, locked_targets
+from hfclone.choices import ALL, Choice
 from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.existing import Existing, state_directory
@@ -57,6 +58,8 @@ class Audit:
     findings: tuple[Finding, ...]
     aside: tuple[bytes, ...] = ()
     """Files of the user's that ``--backup`` moved aside, by their names. They are nobody's fault."""
+    choice: Choice = ALL
+    """What the checkout was made with, where that was asked instead of the user: pointers that it leaves stay."""
 
 
 def audit_checkout(

@@ -47,6 +47,7 @@ class Checkout:
     def __init__(self, pin: Pin, ground: Ground, bad: Mapping[bytes, BadPointer], on_event: OnEvent) -> None:
         self.pin = pin
         self.path = ground.repo.path
+        self.state = ground.state
         self.parts_dir = ground.state / "parts"
         self._ground = ground
         self._bad = bad

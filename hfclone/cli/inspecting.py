@@ -86,7 +86,7 @@ def _verify(
     dest: Path | None, lockfile: Path | None, settings: Settings, on_event: OnEvent, *, repair: bool, as_json: bool
 ) -> None:
     from hfclone import checking
-    from hfclone.cli.reports import aside_line, audit_data, audit_lines, right_line, to_json
+    from hfclone.cli.reports import aside_line, audit_data, audit_lines, choice_line, right_line, to_json
 
     audit = checking.verify(dest, lockfile, settings, on_event)
     if repair and audit.findings:
@@ -94,9 +94,12 @@ def _verify(
     as_json = as_json or settings.progress is Progress.JSON
     for line in [to_json(audit_data(audit))] if as_json else audit_lines(audit):
         write_line(line)
+    loud = settings.verbosity > Verbosity.QUIET
+    if audit.choice and loud:
+        say(choice_line(audit))
     if audit.findings:
         raise NotAsCommitted(str(audit.path), audit.commit, len(audit.findings))
-    if settings.verbosity > Verbosity.QUIET:
+    if loud:
         say(right_line(audit))
         if audit.aside:
             say(aside_line(audit))

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hfclone.cli.words import show_size, show_text
@@ -18,6 +19,7 @@ from hfclone.wording import counted, line
 if TYPE_CHECKING:  # none is needed to show a status
     from hfclone.audit import Audit
     from hfclone.audit.targets import Finding
+    from hfclone.choices import Choice
     from hfclone.exporting import Exported
     from hfclone.importing import Imported, Taken
 
@@ -25,6 +27,7 @@ __all__ = [
     "aside_line",
     "audit_data",
     "audit_lines",
+    "choice_line",
     "exported_lines",
     "imported_data",
     "imported_lines",
@@ -38,6 +41,8 @@ __all__ = [
 ]
 
 VERSION = 1
+_LONGEST_CHOICE = 300
+"""Characters; JSON has all of it."""
 
 
 def to_json(data: Mapping[str, object]) -> str:
@@ -60,6 +65,20 @@ def right_line(audit: Audit) -> str:
         show_size(audit.read_bytes),
     )
     return line("right", commit=audit.commit, files=files, objects=objects, size=size)
+
+
+def choice_line(audit: Audit) -> str:
+    """Which choice held, though nobody said it."""
+    return show_text(line("choice held", choice=_shown(audit.choice)))
+
+
+def _shown(choice: Choice) -> str:
+    text = str(choice)
+    return text if len(text) <= _LONGEST_CHOICE else text[:_LONGEST_CHOICE] + "..."
+
+
+def _choice_data(choice: Choice) -> dict[str, object] | None:
+    return asdict(choice) if choice else None
 
 
 def aside_line(audit: Audit) -> str:
@@ -94,6 +113,7 @@ def audit_data(audit: Audit) -> dict[str, object]:
             }
             for finding in audit.findings
         ],
+        "choice": _choice_data(audit.choice),
         "aside": [os.fsdecode(path) for path in audit.aside],
     }
 
@@ -107,6 +127,9 @@ def status_lines(status: Status) -> Iterator[str]:
     )
     yield line("status objects", counts=_counts(status.objects))
     yield line("status files", counts=_counts(status.files))
+    if status.choice:
+        number, choice = status.unselected, show_text(_shown(status.choice))
+        yield line("status choice", choice=choice, pointers=counted("pointer", number))
     if status.partial_bytes:
         yield line("status partials", size=show_size(status.partial_bytes))
     if status.unfinished:
@@ -140,6 +163,8 @@ def status_data(status: Status) -> dict[str, object]:
         "files": {state.value: status.files.get(state, 0) for state in State},
         "partial_bytes": status.partial_bytes,
         "unfinished": status.unfinished,
+        "choice": _choice_data(status.choice),
+        "unselected": status.unselected,
     }
 
 

@@ -60,6 +60,7 @@ LINES = {
     "usage hint": "see {command} --help",
     # verify
     "right": "all as commit {commit} has it: {files}, {objects} among them; {size} read",
+    "choice held": "of the large files, as when the checkout was made: {choice}",
     "right aside": "{files} of yours was moved aside: {first}",
     "right aside many": "{files} of yours were moved aside: {first} and others",
     "finding": "{problem:<10}  {path}",
@@ -80,6 +81,7 @@ LINES = {
     "status missing": "{number:,} missing",
     "status edited": "{number:,} edited",
     "status unverified": "{number:,} unverified",
+    "status choice": "choice    {choice} ({pointers} left by it)",
     "status partials": "partials  {size} of objects that are not whole yet",
     "status unfinished": "a move to another commit was interrupted: run the same command again to finish it",
     # lock, export, import
@@ -137,6 +139,8 @@ COUNTS = {
     "large object many": "{number:,} large objects",
     "object one": "{number:,} object",
     "object many": "{number:,} objects",
+    "pointer one": "{number:,} pointer",
+    "pointer many": "{number:,} pointers",
     "repo one": "{number:,} repo",
     "repo many": "{number:,} repos",
 }
