@@ -10,7 +10,7 @@ from shutil import rmtree
 
 from hfclone import hub
 from hfclone.blobs import HttpBlobs
-from hfclone.checkout import Checkout, open_checkout
+from hfclone.checkout import Checkout, Target, open_checkout
 from hfclone.commits import bring_commit
 from hfclone.errors import AccessDenied, HfcloneError, NotServed, PathNotFound, RepoNotFound, ServerFault
 from hfclone.events import OnEvent
@@ -22,7 +22,7 @@ from hfclone.selection import check_quants
 from hfclone.tools import Tools
 from hfclone.treepaths import show_path
 
-__all__ = ["Bringer", "looked_at", "opened", "pinned_checkout"]
+__all__ = ["Bringer", "held", "hub_checkout", "looked_at", "opened"]
 
 GIT_REFUSALS = 5
 """So often git may be said not to be there; then it is not, and waiting for it would be in vain."""
@@ -38,7 +38,7 @@ def opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Itera
         made = not os.path.lexists(dest)  # of a name that cannot be, too
         bring = Bringer(spec, pin, tools, web, on_event)
         try:
-            with pinned_checkout(pin, dest, tools, branch=branch, bring=bring, on_event=on_event) as checkout:
+            with held(hub_checkout(pin, dest, branch, tools), tools, bring, on_event) as checkout:
                 yield checkout
         except HfcloneError:
             if made:
@@ -55,21 +55,18 @@ def looked_at(spec: RepoSpec, tools: Tools, on_event: OnEvent) -> Iterator[tuple
         yield pin, repo
 
 
-def pinned_checkout(
-    pin: Pin, dest: Path, tools: Tools, *, branch: str | None, bring: Callable[[GitRepo], None], on_event: OnEvent
+def hub_checkout(pin: Pin, dest: Path, branch: str | None, tools: Tools) -> Target:
+    """A checkout whose origin is the hub; made by git, it may have come from a mirror."""
+    mirrors = tuple(endpoint.git_url(pin.repo) for endpoint in tools.endpoints)
+    return Target(pin, dest, branch, tools.hub.git_url(pin.repo), mirrors)
+
+
+def held(
+    target: Target, tools: Tools, bring: Callable[[GitRepo], None], on_event: OnEvent
 ) -> AbstractContextManager[Checkout]:
-    """``open_checkout`` as the settings have it, with the hub as its origin."""
+    """``open_checkout`` as the settings have it."""
     return open_checkout(
-        pin,
-        dest,
-        tools.git(),
-        branch=branch,
-        origin=tools.hub.git_url(pin.repo),
-        bring=bring,
-        mirrors=tuple(endpoint.git_url(pin.repo) for endpoint in tools.endpoints),
-        lfs_store=tools.settings.lfs_store,
-        edits=tools.edits,
-        on_event=on_event,
+        target, tools.git(), bring, lfs_store=tools.settings.lfs_store, edits=tools.edits, on_event=on_event
     )
 
 

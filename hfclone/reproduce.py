@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hfclone import flows
 from hfclone.audit import Audit, Trust, audit_checkout
-from hfclone.bringing import pinned_checkout
+from hfclone.bringing import held, hub_checkout
 from hfclone.choices import leaving, remember
 from hfclone.errors import BadOption, BadTree
 from hfclone.events import OnEvent, Pinned, Report, ignore
@@ -74,6 +74,6 @@ def sync_one(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEve
     unselected = frozenset(file.path for file in locked.files if not file.selected)
     with tools.web() as web:
         bring = Rebuilder(locked, tools, web, on_event)
-        with pinned_checkout(pin, dest, tools, branch=None, bring=bring, on_event=on_event) as checkout:
+        with held(hub_checkout(pin, dest, None, tools), tools, bring, on_event) as checkout:
             remember(checkout.state, leaving(unselected))
             return flows.complete(checkout, tools, on_event, leave=unselected)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from hfclone import flows
-from hfclone.bringing import Bringer
-from hfclone.checkout import Checkout, open_checkout
+from hfclone.bringing import Bringer, held
+from hfclone.checkout import Checkout, Target
 from hfclone.choices import chosen, remember
 from hfclone.errors import BadOption, ForeignOrigin, GitFailed
 from hfclone.events import OnEvent, Report, ignore
@@ -67,18 +67,10 @@ def opened_where_it_is(
     tools, repo = asked_of(here, settings)
     pin = Pin(repo, here.commit)
     with tools.web() as web:
-        opened = open_checkout(
-            pin,
-            here.path,
-            tools.git(),
-            branch=None,  # HEAD is at the commit, and stays on whatever it is on
-            origin=str(here.origin),
-            bring=Bringer(RepoSpec(repo, here.commit), pin, tools, web, on_event),
-            lfs_store=tools.settings.lfs_store,
-            edits=tools.edits,
-            on_event=on_event,
-        )
-        with opened as checkout:
+        bring = Bringer(RepoSpec(repo, here.commit), pin, tools, web, on_event)
+        # On no branch: HEAD is at the commit, and stays on whatever it is on.
+        target = Target(pin, here.path, branch=None, origin=str(here.origin))
+        with held(target, tools, bring, on_event) as checkout:
             yield checkout, tools
 
 

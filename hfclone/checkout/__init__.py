@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import Path
 
 from hfclone.checkout.filtering import install_filter
 from hfclone.checkout.ground import Ground
 from hfclone.checkout.known import read_known, write_known
 from hfclone.checkout.moving import Journal, Move, Side, read_side
 from hfclone.checkout.opening import (
-    Found,
-    configure,
+    Target,
     inspect,
     prepare_directory,
+    ready_repo,
     refuse_own_commits,
-    refuse_unfinished,
     warn_of_lfsconfig,
 )
 from hfclone.checkout.owner import LastRun, owned
@@ -34,17 +32,14 @@ from hfclone.checkout.placing import Checkout
 from hfclone.checkout.store import Store, open_store
 from hfclone.errors import Conflicts, HfcloneError
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
-from hfclone.git import Git, GitRepo, TreeEntry, drop_promisor, pointers_among
-from hfclone.names import LfsStore, Pin
+from hfclone.git import Git, GitRepo, TreeEntry, pointers_among
+from hfclone.names import LfsStore
 from hfclone.stamps import Stamps
 from hfclone.treepaths import Folding, Platform, check_tree, show_path
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
 
-__all__ = ["Checkout", "Edits", "open_checkout"]
-
-_DEFAULT_BRANCH = "main"
-"""Where HEAD points while there is no commit yet."""
+__all__ = ["Checkout", "Edits", "Target", "open_checkout"]
 
 
 class Edits(Enum):
@@ -57,51 +52,36 @@ class Edits(Enum):
 
 
 @contextmanager
-def open_checkout(  # noqa: PLR0913  # what a checkout is made of meets here
-    pin: Pin,
-    dest: Path,
+def open_checkout(
+    target: Target,
     git: Git,
-    *,
-    branch: str | None,
-    origin: str,
     bring: Callable[[GitRepo], None],
-    mirrors: Collection[str] = (),
+    *,
     lfs_store: LfsStore = LfsStore.AUTO,
     edits: Edits = Edits.KEPT,
     on_event: OnEvent = ignore,
 ) -> Iterator[Checkout]:
-    """Make ``dest`` a checkout of ``pin`` with pointers in place of what is not here, and hold it.
+    """Make a checkout of ``target``, with pointers in place of what is not here, and hold it.
 
-    ``bring`` has to get the commit and all its blobs into the repo it is given. ``branch`` is the
-    branch that HEAD is to be on; without one it is detached. ``origin`` is the repo's canonical URL;
-    ``mirrors`` are other URLs of the same repo that a clone made by git may have as its origin.
-    ``lfs_store`` says how git-lfs's store is filled, ``edits`` what becomes of files in the way.
+    ``bring`` has to get the commit and all its blobs into the repo it is given. ``lfs_store`` says
+    how git-lfs's store is filled, ``edits`` what becomes of files in the way.
 
     Raises:
-        NotACheckout, OtherCheckout, CheckoutBusy, OwnCommits, CannotWrite: ``dest`` cannot be used.
+        NotACheckout, OtherCheckout, CheckoutBusy, OwnCommits, CannotWrite: the directory cannot be used.
         NoReflink: the file system cannot do what ``lfs_store`` asks for.
         UnsafePath: the commit holds what must not be written here.
         Conflicts: files of the user's are in the way. Nothing of the work tree was touched.
         HfcloneError: whatever ``bring`` raises.
     """
-    dest = dest.absolute()
-    inspect(pin, dest, git, origin=origin, mirrors=mirrors)
-    prepare_directory(dest)
-    state = dest / ".git" / "hfclone"
-    with owned(state / "lock", dest) as last_run, contextlib.closing(WorkTree(dest)) as tree:
-        found = inspect(pin, dest, git, origin=origin, mirrors=mirrors)
-        repo = GitRepo(git, dest)
-        if last_run is LastRun.KILLED:
-            repo.clear_stale()
-        if found is Found.FRESH:
-            repo.init(branch or _DEFAULT_BRANCH)
-        drop_promisor(repo)
-        refuse_unfinished(repo)
-        configure(repo, origin)
+    target = replace(target, dest=target.dest.absolute())
+    inspect(target, git)
+    prepare_directory(target)
+    with owned(target.state / "lock", target.dest) as last_run, contextlib.closing(WorkTree(target.dest)) as tree:
+        repo = ready_repo(target, git, after_kill=last_run is LastRun.KILLED)
         store = open_store(repo, lfs_store, on_event)
         bring(repo)
         (repo.git_dir / "FETCH_HEAD").unlink(missing_ok=True)
-        checkout = _Opening(pin, repo, tree, store, branch, edits, on_event).moved()
+        checkout = _Opening(target, repo, tree, store, edits, on_event).moved()
         try:
             yield checkout
         except BaseException:
@@ -114,20 +94,18 @@ def open_checkout(  # noqa: PLR0913  # what a checkout is made of meets here
 
 @dataclass(frozen=True)
 class _Opening:
-    """Moving work tree, index and HEAD to ``pin``'s commit, whose objects are all here."""
+    """Moving work tree, index and HEAD to the target's commit, whose objects are all here."""
 
-    pin: Pin
+    target: Target
     repo: GitRepo
     tree: WorkTree
     store: Store
-    branch: str | None
     edits: Edits
     on_event: OnEvent
 
     def moved(self) -> Checkout:
         """The checkout, at the commit."""
-        repo, commit = self.repo, self.pin.commit
-        state = repo.git_dir / "hfclone"
+        repo, commit, state = self.repo, self.target.pin.commit, self.target.state
         entries = repo.tree_entries(commit)
         _check_paths(repo, entries)
         known = read_known(state / "pointers")
@@ -138,10 +116,10 @@ class _Opening:
         journal, stamps = Journal(state / "journal"), Stamps(state / "stamps")
         came_from = journal.read()
         before = came_from if came_from is not None else repo.resolve("HEAD") or ""
-        refuse_own_commits(repo, self.branch, commit)
+        refuse_own_commits(repo, self.target.branch, commit)
         self.on_event(Working(phrase("files"), 0, len(entries)))
         move = self._judged(stamps, after if before == commit else read_side(repo, before), after)
-        checkout = Checkout(self.pin, Ground(repo, self.tree, after, stamps, self.store), bad, self.on_event)
+        checkout = Checkout(self.target.pin, Ground(repo, self.tree, after, stamps, self.store), bad, self.on_event)
         if not move.is_nothing or before != commit or came_from is not None or not (repo.git_dir / "index").exists():
             journal.write(before, commit)
             move.apply(commit)
@@ -149,7 +127,7 @@ class _Opening:
         install_filter(repo, after, has_store=self.store.is_filled)
         checkout.adopt_held()
         checkout.settle()
-        _set_refs(repo, commit, self.branch)
+        _set_refs(repo, commit, self.target.branch)
         journal.drop()
         self.on_event(Working(phrase("files"), len(entries), len(entries)))
         return checkout

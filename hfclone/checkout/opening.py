@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from hfclone.errors import CannotWrite, CheckoutBusy, GitFailed, NotACheckout, OtherCheckout, OwnCommits
 from hfclone.events import OnEvent, Warned
-from hfclone.git import Git, GitRepo, TreeEntry
+from hfclone.git import Git, GitRepo, TreeEntry, drop_promisor
 from hfclone.names import Pin
 from hfclone.refusals import refused
 from hfclone.wording import phrase
 
 __all__ = [
-    "Found",
-    "configure",
+    "Target",
     "inspect",
     "prepare_directory",
+    "ready_repo",
     "refuse_own_commits",
-    "refuse_unfinished",
     "warn_of_lfsconfig",
 ]
 
+_DEFAULT_BRANCH = "main"
+"""Where HEAD points while there is no commit yet."""
 _LOCAL_CONFIG = (
     # Without these a copied checkout (other inodes, other ctimes) would be read whole by git status.
     ("core.checkStat", "minimal"),
@@ -42,39 +44,60 @@ _UNFINISHED = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a directory is to be a checkout of."""
+
+    pin: Pin
+    dest: Path
+    branch: str | None
+    """What HEAD is to be on; without one it is detached."""
+    origin: str
+    """The repo's canonical URL."""
+    mirrors: tuple[str, ...] = ()
+    """Other URLs of the same repo that a clone made by git may have as its origin."""
+
+    @property
+    def state(self) -> Path:
+        """Our own directory in it."""
+        return self.dest / ".git" / "hfclone"
+
+
 class Found(Enum):
-    """What a directory is to us."""
+    """What the directory is to us."""
 
     FRESH = "fresh"
     """New, empty, or with nothing but an unfinished ``.git`` of ours."""
     CHECKOUT = "checkout"
 
 
-def prepare_directory(dest: Path) -> None:
-    """Make ``dest`` and our directory in it.
+def prepare_directory(target: Target) -> None:
+    """Make the directory and our own in it.
 
     Raises:
         CannotWrite: the system refuses.
     """
+    dest, state = target.dest, target.state
     try:
         for folder in (dest, dest / ".git"):
             folder.mkdir(parents=True, exist_ok=True)
         # Others may pass, and read what they know the name of: the filter is for whoever runs git here.
-        (dest / ".git" / "hfclone").mkdir(mode=0o711, exist_ok=True)
-        (dest / ".git" / "hfclone" / "parts").mkdir(mode=0o700, exist_ok=True)
+        state.mkdir(mode=0o711, exist_ok=True)
+        (state / "parts").mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise refused(error, str(error.filename or dest)) from error
     if not os.access(dest, os.W_OK | os.X_OK):
         raise CannotWrite(str(dest), phrase("permission-denied"))
 
 
-def inspect(pin: Pin, dest: Path, git: Git, *, origin: str, mirrors: Collection[str]) -> Found:
-    """Decide about ``dest``; reads only. ``origin`` and ``mirrors`` are the URLs under which the repo is known.
+def inspect(target: Target, git: Git) -> Found:
+    """Decide about the directory; reads only.
 
     Raises:
         NotACheckout, OtherCheckout: it must not be touched.
         CannotWrite: it cannot even be read.
     """
+    dest = target.dest
     try:
         names = {entry.name for entry in os.scandir(dest)}
     except FileNotFoundError:
@@ -95,12 +118,30 @@ def inspect(pin: Pin, dest: Path, git: Git, *, origin: str, mirrors: Collection[
         if names == {".git"} and _is_blank(git_dir):
             return Found.FRESH
         raise NotACheckout(str(dest), phrase("no-origin"))
-    if _plain(holds) not in {_plain(url) for url in (origin, *mirrors)}:
-        raise OtherCheckout(str(dest), _without_secrets(holds), str(pin.repo))
+    if _plain(holds) not in {_plain(url) for url in (target.origin, *target.mirrors)}:
+        raise OtherCheckout(str(dest), _without_secrets(holds), str(target.pin.repo))
     return Found.CHECKOUT
 
 
-def configure(repo: GitRepo, origin: str) -> None:
+def ready_repo(target: Target, git: Git, *, after_kill: bool) -> GitRepo:
+    """The repo, made where there is none, without what a killed run (``after_kill``) left of it. Under our own lock.
+
+    Raises:
+        NotACheckout, OtherCheckout, CheckoutBusy: it is not ours to change, or not now.
+    """
+    found = inspect(target, git)
+    repo = GitRepo(git, target.dest)
+    if after_kill:
+        repo.clear_stale()
+    if found is Found.FRESH:
+        repo.init(target.branch or _DEFAULT_BRANCH)
+    drop_promisor(repo)
+    _refuse_unfinished(repo)
+    _configure(repo, target.origin)
+    return repo
+
+
+def _configure(repo: GitRepo, origin: str) -> None:
     """What a checkout of ours says in its own configuration; nothing else is changed.
 
     Raises:
@@ -117,7 +158,7 @@ def configure(repo: GitRepo, origin: str) -> None:
         repo.config.set("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
 
 
-def refuse_unfinished(repo: GitRepo) -> None:
+def _refuse_unfinished(repo: GitRepo) -> None:
     """Refuse a checkout in which git waits for its user.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hfclone.checkout import open_checkout
+from hfclone.checkout import Target, open_checkout
 from hfclone.errors import (
     CheckoutBusy,
     Conflicts,
@@ -28,7 +28,7 @@ from hfclone.names import Pin, Repo
 from hfclone.plan import Presence
 from hfclone.stamps import Stamps
 from tests.hub import Executable, Hub, Lfs, LivingRepo, Symlink
-from tests.integration.worlds import ORIGIN, WORLDS, World, bring_from, fill, opened, pin_of, spoil_unseen, status
+from tests.integration.worlds import ORIGIN, WORLDS, World, fill, opened, pin_of, spoil_unseen, status
 
 
 @pytest.fixture(params=WORLDS)
@@ -311,9 +311,7 @@ def test_gits_own_clone_is_adopted(hub: Hub, tiny_repo: LivingRepo, home: World,
         "clone", "-q", *(["-n"] if how == "no checkout" else []), f"{hub.url}/acme/tiny", str(dest), cwd=tmp_path
     )
     pin = pin_of(tiny_repo)
-    with open_checkout(
-        pin, dest, home.git, branch="main", origin=ORIGIN, bring=bring_from(hub, pin), mirrors=[f"{hub.url}/acme/tiny"]
-    ) as checkout:
+    with opened(hub, pin, dest, home.git, mirrors=(f"{hub.url}/acme/tiny",)) as checkout:
         fill(checkout, tiny_repo)
     assert status(home, dest) == ""
     assert home.command("config", "remote.origin.url", cwd=dest).strip() == ORIGIN
@@ -443,10 +441,11 @@ def test_hostile_tree_is_refused_before_anything_is_written(home: World, tmp_pat
         with (
             pytest.raises(expected),
             open_checkout(
-                Pin(Repo("acme/tiny"), commit), dest, git, branch=None, origin=ORIGIN,
-                bring=(lambda _repo: None) if pins else bring,
+                Target(Pin(Repo("acme/tiny"), commit), dest, None, ORIGIN),
+                git,
+                (lambda _repo: None) if pins else bring,
             ),
-        ):  # fmt: skip
+        ):
             pass
     assert os.listdir(dest) == [".git"]
 

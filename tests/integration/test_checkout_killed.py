@@ -21,7 +21,7 @@ from tests.hub import Executable, Hub, Lfs, LivingRepo, Symlink
 CHILD = """
 import os, shutil, signal, sys
 from pathlib import Path
-from hfclone.checkout import open_checkout
+from hfclone.checkout import Target, open_checkout
 from hfclone.commits import bring_commit
 from hfclone.endpoints import Endpoint
 from hfclone.errors import ObjectMissing
@@ -51,8 +51,8 @@ def work(url, commit, dest, objects, stop):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(count)
-    with open_checkout(pin, Path(dest), Git(os.environ), branch="main",
-                       origin="https://huggingface.co/acme/tiny", bring=bring) as checkout:
+    target = Target(pin, Path(dest), "main", "https://huggingface.co/acme/tiny")
+    with open_checkout(target, Git(os.environ), bring) as checkout:
         for path, what in checkout.inventory().items():
             assert what is not Presence.FOREIGN, path
             pointer = checkout.files()[path]

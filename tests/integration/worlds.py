@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hfclone.checkout import Checkout, open_checkout
+from hfclone.checkout import Checkout, Target, open_checkout
 from hfclone.commits import bring_commit
 from hfclone.endpoints import Endpoint
 from hfclone.errors import ObjectMissing
@@ -99,9 +99,9 @@ def bring_from(hub: Hub, pin: Pin, branch: str | None = "main") -> Callable[[Git
 
 @contextmanager
 def opened(hub: Hub, pin: Pin, dest: Path, git: Git, branch: str | None = "main", **more: Any) -> Iterator[Checkout]:
-    """A checkout that is held. ``more`` as ``open_checkout`` has it."""
-    options = {"branch": branch, "origin": ORIGIN, "bring": bring_from(hub, pin, branch), **more}
-    with open_checkout(pin, dest, git, **options) as checkout:
+    """A checkout that is held. ``more`` as ``Target`` and ``open_checkout`` have it."""
+    target = Target(pin, dest, branch, more.pop("origin", ORIGIN), more.pop("mirrors", ()))
+    with open_checkout(target, git, more.pop("bring", None) or bring_from(hub, pin, branch), **more) as checkout:
         yield checkout
 
 
