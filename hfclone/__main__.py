@@ -1,10 +1,15 @@
 """``python -m hfclone``, and what the ``hfclone`` script calls."""
 
+import gc
 import sys
+
+ALLOCATIONS = 50_000
+"""So many more objects, and garbage is looked for. Python's 700 come a hundred times while modules are imported."""
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    gc.set_threshold(ALLOCATIONS)
     if sys.argv[1:] == ["--version"]:  # before click is imported: a version is asked for often, by scripts
         from hfclone.cli.version import version_line
 
@@ -17,7 +22,9 @@ def main() -> None:
         sys.exit(0)
     from hfclone.cli.commands import run
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # nothing of it is to be looked through at exit: that would take as long as several runs of git
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from hfclone.errors import GitFailed, NotACheckout
 from hfclone.git import Git, GitRepo
 from hfclone.wording import phrase
 
-__all__ = ["Existing", "find_existing", "state_directory"]
+__all__ = ["Existing", "find_existing", "place_of", "state_directory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def find_existing(directory: Path | None, git: Git) -> Existing:
     Raises:
         NotACheckout: there is none, or it has no commit yet.
     """
-    path = _above(Path.cwd()) if directory is None else directory.absolute()
+    path = place_of(directory)
     _expect_git_dir(path)
     repo = GitRepo(git, path)
     try:
@@ -39,6 +39,11 @@ def find_existing(directory: Path | None, git: Git) -> Existing:
         reason = error.stderr or phrase("no-head")
         raise NotACheckout(str(path), reason, phrase("name-checkout")) from error
     return Existing(path, repo, commit, repo.head_branch(), repo.config.get("remote.origin.url"))
+
+
+def place_of(directory: Path | None) -> Path:
+    """Where that checkout would be; nothing is looked at but whether there is a ``.git``."""
+    return _above(Path.cwd()) if directory is None else directory.absolute()
 
 
 def state_directory(repo: GitRepo) -> Path:

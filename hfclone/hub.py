@@ -32,13 +32,10 @@ def find_token() -> str | None:
 
 def select(paths: Iterable[bytes], *, include: Sequence[str], exclude: Sequence[str]) -> frozenset[bytes]:
     """The paths that are wanted, by huggingface_hub's rule of patterns (``*`` crosses ``/``)."""
-    listed = list(paths)
-    if not include and not exclude:
-        return frozenset(listed)
     from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # exported late
 
     chosen = filter_repo_objects(
-        listed, allow_patterns=list(include) or None, ignore_patterns=list(exclude) or None, key=os.fsdecode
+        list(paths), allow_patterns=list(include) or None, ignore_patterns=list(exclude) or None, key=os.fsdecode
     )
     return frozenset(chosen)
 

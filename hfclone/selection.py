@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from hfclone import hub
 from hfclone.errors import QuantNotFound
 from hfclone.quants import choose_quants, missing_quants, quants_among
 from hfclone.settings import Settings
@@ -19,12 +18,20 @@ def select(sizes: Mapping[bytes, int], settings: Settings) -> frozenset[bytes]:
     Raises:
         QuantNotFound: a quantisation that was asked for is not among them.
     """
-    wanted = hub.select(sizes, include=settings.include, exclude=settings.exclude)
+    wanted = _matching(sizes, settings)
     if settings.quants:
         check_quants(sizes, settings)
         wanted &= choose_quants(sizes, settings.quants)
     limit = settings.max_size
     return wanted if limit is None else frozenset(path for path in wanted if sizes[path] <= limit)
+
+
+def _matching(paths: Iterable[bytes], settings: Settings) -> frozenset[bytes]:
+    if not settings.include and not settings.exclude:
+        return frozenset(paths)
+    from hfclone import hub  # it brings all of HTTP along; who verifies speaks to nobody
+
+    return hub.select(paths, include=settings.include, exclude=settings.exclude)
 
 
 def check_quants(paths: Iterable[bytes], settings: Settings) -> None:

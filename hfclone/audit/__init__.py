@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hfclone.audit.inspection import Looked, look_closely
+from hfclone.audit.inspection import Looked
+from hfclone.audit.reading import Reading
 from hfclone.audit.targets import Finding, Problem, Target, committed_targets, locked_targets
 from hfclone.choices import ALL, Choice
 from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Working, ignore
-from hfclone.existing import Existing, state_directory
+from hfclone.existing import Existing
 from hfclone.git import Git, GitRepo, TreeEntry, scratch_repo
 from hfclone.gitindex import Recorded, recorded_files
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo
@@ -27,14 +26,11 @@ from hfclone.treepaths import is_aside
 from hfclone.wording import phrase
 from hfclone.worktree import Kind, Standing, WorkTree
 
-__all__ = ["Audit", "Select", "Trust", "audit_checkout", "audit_directory"]
+__all__ = ["Audit", "Reading", "Select", "Trust", "audit_checkout", "audit_directory"]
 
 Select = Callable[[Mapping[bytes, int]], Collection[bytes]]
 """Picks the paths whose objects are wanted; it is given each path's size, 0 for what is no object."""
 
-THREADS = 2
-"""More do not help one disk, and two keep it and a processor busy."""
-TELL_SECONDS = 0.2
 _HEAD = b".git/HEAD"
 
 
@@ -69,11 +65,13 @@ def audit_checkout(
     select: Select = frozenset,
     trust: Trust = Trust.NOTHING,
     on_event: OnEvent = ignore,
+    reading: Reading | None = None,
 ) -> Audit:
     """Read the files of a checkout: those of its HEAD, or those that ``locked`` says.
 
     Objects at other paths than those that ``select`` picks may be pointers. With ``Trust.STAMPS``
-    large files that look as when they were verified are not read again.
+    large files that look as when they were verified are not read again. ``reading`` is of the same
+    checkout, and may have begun.
     """
     flaws: list[Finding] = []
     if locked is None:
@@ -84,9 +82,10 @@ def audit_checkout(
             flaws.append(Finding(_HEAD, Problem.COMMIT, locked.pin.commit, here.commit))
     if not targets:  # git's objects are unreadable: nothing can be compared
         return _sum(here.path, here.commit, targets, flaws, _Compared())
-    stamps = Stamps(state_directory(here.repo) / "stamps")
-    run = _Run(here.path, stamps, recorded_files(here.repo.git_dir / "index"), trust, select, on_event)
-    found = run.compare(targets, here.repo)
+    with ExitStack() as stack:
+        reading = reading or stack.enter_context(Reading.of_checkout(here.path))
+        run = _Run(here.path, reading, recorded_files(here.repo.git_dir / "index"), trust, select, on_event)
+        found = run.compare(targets, here.repo)
     commit = here.commit if locked is None else locked.pin.commit
     return _sum(here.path, commit, targets, flaws, found)
 
@@ -99,8 +98,9 @@ def audit_directory(
     with scratch_repo(git) as empty:
         repo = GitRepo(git, path)
         repo.git_dir = empty.git_dir
-        run = _Run(path, Stamps(empty.path / "none"), {}, Trust.NOTHING, select, on_event)
-        found = run.compare(targets, repo)
+        with Reading(path, Stamps(empty.path / "none")) as reading:
+            run = _Run(path, reading, {}, Trust.NOTHING, select, on_event)
+            found = run.compare(targets, repo)
     return _sum(path, locked.pin.commit, targets, (), found)
 
 
@@ -127,7 +127,7 @@ class _Run:
     """One comparison of a work tree with what must be in it."""
 
     root: Path
-    stamps: Stamps
+    reading: Reading
     recorded: Mapping[bytes, Recorded]
     trust: Trust
     select: Select
@@ -145,14 +145,19 @@ class _Run:
         todo = [target for target in targets if self._needs_reading(target, standing[target.path])]
         # The largest first, so that both threads end together.
         todo.sort(key=lambda target: -_size(standing[target.path]))
-        read = 0
-        for looked in self._look_closely(todo, sum(_size(standing[target.path]) for target in todo)):
+        read, total = 0, sum(_size(standing[target.path]) for target in todo)
+        self.reading.ask(todo, standing)
+        extra = _extras(repo, targets)
+        for looked in self.reading.answers(lambda done: self._tell(min(done, total), total)):
             read += looked.size
             self._judge(looked, standing[looked.target.path])
+        self._tell(total, total)
         self._settle_conversions(repo, standing)
-        extra = _extras(repo, targets)
         self._findings += [Finding(path, Problem.EXTRA) for path in extra if not is_aside(path)]
         return _Compared(tuple(self._findings), tuple(filter(is_aside, extra)), read)
+
+    def _tell(self, done: int, total: int) -> None:
+        self.on_event(Working(phrase("verifying"), done, total))
 
     def _needs_reading(self, target: Target, standing: Standing) -> bool:
         """Judge by looks alone where they tell enough."""
@@ -178,7 +183,7 @@ class _Run:
             self._find(target, Problem.MODE, target.mode, mode)
 
     def _is_trusted(self, target: Target, standing: Standing) -> bool:
-        stamp = self.stamps.get(target.path)
+        stamp = self.reading.stamps.get(target.path)
         return (
             self.trust is Trust.STAMPS
             and target.pointer is not None
@@ -186,26 +191,6 @@ class _Run:
             and standing.stat is not None
             and stamp.fits(target.pointer, standing.stat)
         )
-
-    def _look_closely(self, todo: list[Target], total: int) -> Iterator[Looked]:
-        """Read in threads; results and events come on this one."""
-        rows, found = iter(todo), [list[Looked]() for _ in range(THREADS)]
-        counts, stop = [0] * THREADS, threading.Event()
-        with ThreadPoolExecutor(THREADS) as pool:
-            try:
-                lock = threading.Lock()
-                work = [
-                    pool.submit(look_closely, self.root, rows, lock, found[n], counts, n, stop) for n in range(THREADS)
-                ]
-                while wait(work, timeout=TELL_SECONDS).not_done:
-                    self.on_event(Working(phrase("verifying"), sum(counts), total))
-                for one in work:
-                    one.result()
-            finally:
-                stop.set()
-        self.on_event(Working(phrase("verifying"), total, total))
-        for each in found:
-            yield from each
 
     def _judge(self, looked: Looked, standing: Standing) -> None:
         target = looked.target
@@ -232,7 +217,7 @@ class _Run:
         self._find(looked.target, Problem.DAMAGED if damaged else Problem.CHANGED, pointer.oid, looked.sha256)
 
     def _looks_placed(self, target: Target, pointer: Pointer, standing: Standing) -> bool:
-        stamp, known = self.stamps.get(target.path), self.recorded.get(target.path)
+        stamp, known = self.reading.stamps.get(target.path), self.recorded.get(target.path)
         return standing.stat is not None and looks_placed(pointer, target.oid, standing.stat, stamp, known)
 
     def _settle_conversions(self, repo: GitRepo, standing: Mapping[bytes, Standing]) -> None:

@@ -1,4 +1,4 @@
-"""Reading files closely, in several threads: what git and git-lfs would call their bytes."""
+"""Reading a file closely: what git and git-lfs would call its bytes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from hfclone.audit.targets import Target
 from hfclone.hashing import blocks
@@ -33,34 +31,11 @@ class Looked:
     is_read: bool = True
 
 
-def look_closely(
-    root: Path,
-    targets: Iterator[Target],
-    lock: threading.Lock,
-    found: list[Looked],
-    counts: list[int],
-    number: int,
-    stop: threading.Event,
-) -> None:
-    """One thread's work: take from the shared ``targets`` until there are none, or ``stop`` is set.
+def look_closely(tree: WorkTree, target: Target, stop: threading.Event, found: list[Looked]) -> Iterator[int]:
+    """Look at one file; yields how many bytes were read, block by block, until ``stop`` is set.
 
-    Adds what is read to ``counts[number]``. hashlib lets other threads run while it works.
+    What is found is added to ``found``. Raises ``OSError`` where the file cannot be read.
     """
-    with closing(WorkTree(root)) as tree:
-        while not stop.is_set():
-            with lock:
-                target = next(targets, None)
-            if target is None:
-                return
-            try:
-                for step in _look(tree, target, stop, found):
-                    counts[number] += step
-            except OSError:
-                found.append(Looked(target, is_read=False))
-
-
-def _look(tree: WorkTree, target: Target, stop: threading.Event, found: list[Looked]) -> Iterator[int]:
-    """Look at one file; yields how many bytes were read, block by block."""
     if target.mode == LINK_MODE:
         leads_to = tree.read_link(target.path)
         sha256 = hashlib.sha256(leads_to).hexdigest()

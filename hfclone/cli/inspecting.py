@@ -86,9 +86,11 @@ def _verify(
     dest: Path | None, lockfile: Path | None, settings: Settings, on_event: OnEvent, *, repair: bool, as_json: bool
 ) -> None:
     from hfclone import checking
-    from hfclone.cli.reports import aside_line, audit_data, audit_lines, choice_line, right_line, to_json
 
     audit = checking.verify(dest, lockfile, settings, on_event)
+    # Late: verifying has begun by then.
+    from hfclone.cli.reports import aside_line, audit_data, audit_lines, choice_line, right_line, to_json
+
     if repair and audit.findings:
         audit = checking.repair(audit, settings, on_event)
     as_json = as_json or settings.progress is Progress.JSON
