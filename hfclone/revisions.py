@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hfclone import hub
-from hfclone.commits import translate
 from hfclone.endpoints import Endpoint, hub_first
 from hfclone.errors import GitFailed, HfcloneError, RemoteError, RevisionAmbiguous, RevisionNotFound, TransferError
 from hfclone.events import OnEvent, Pinned, Renamed, Waiting
-from hfclone.git import Fetch, fetch, scratch_repo
+from hfclone.git import Fetch, fetch, scratch_repo, translate
 from hfclone.http import Web
 from hfclone.names import Pin, RepoSpec, is_full_sha, is_short_sha
 from hfclone.tools import Tools

@@ -59,22 +59,14 @@ def fill_cache(
         raise BadOption("--revision", revision, phrase("it-cannot-be-revision"))
     layout = CacheLayout(hub_cache(settings), repo)
     state = state_directory(here.repo)
-    try:
-        state.mkdir(exist_ok=True)
-        for folder in (layout.blobs, layout.snapshot(here.commit)):
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise refused(error, str(error.filename or layout.folder)) from error
+    _make_folders(state, layout, here.commit)
     with (
         owned(state / "lock", here.path),
         closing(WorkTree(here.path)) as tree,
         closing(WorkTree(layout.snapshot(here.commit))) as snapshot,
     ):
         found = read_holdings(here, tree, on_event)
-        large = {one.path: one.size for one in found if one.pointer is not None}
-        wanted = select(large, settings)
-        refuse_edits(here, (one for one in found if one.path in wanted))
-        chosen = [one for one in found if one.path not in large or (one.path in wanted and one.state is State.PRESENT)]
+        chosen = _chosen(here, found, settings)
         half_done = HalfDone(layout.blobs)
         try:
             done = _Filling(here, layout, tree, snapshot, half_done, settings, on_event).fill(found, chosen, revision)
@@ -100,6 +92,27 @@ def foretell(plan: Plan, state: Path, repo: Repo, settings: Settings, on_event: 
     except OSError as error:
         raise refused(error, folder=layout.root) from error
     _told(state, layout, settings.cache_link, sum(lacking), 0, on_event)
+
+
+def _make_folders(state: Path, layout: CacheLayout, commit: str) -> None:
+    try:
+        state.mkdir(exist_ok=True)
+        for folder in (layout.blobs, layout.snapshot(commit)):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refused(error, str(error.filename or layout.folder)) from error
+
+
+def _chosen(here: Existing, found: Collection[Holding], settings: Settings) -> list[Holding]:
+    """What goes into the cache: the small files, and the large ones that are wanted and here.
+
+    Raises:
+        Conflicts: one of these was edited.
+    """
+    large = {one.path: one.size for one in found if one.pointer is not None}
+    wanted = select(large, settings)
+    refuse_edits(here, (one for one in found if one.path in wanted))
+    return [one for one in found if one.path not in large or (one.path in wanted and one.state is State.PRESENT)]
 
 
 def _told(

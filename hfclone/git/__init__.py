@@ -4,6 +4,7 @@ from hfclone.git.fetching import Fetch, drop_promisor, fetch, ls_remote
 from hfclone.git.plumbing import GitRepo, TreeEntry, in_batches, scratch_repo
 from hfclone.git.pointers import pointers_among
 from hfclone.git.running import Git, GitCredential, OnProgress
+from hfclone.git.translating import redirects, translate
 
 __all__ = [
     "Fetch",
@@ -17,5 +18,7 @@ __all__ = [
     "in_batches",
     "ls_remote",
     "pointers_among",
+    "redirects",
     "scratch_repo",
+    "translate",
 ]

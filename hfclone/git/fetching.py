@@ -35,7 +35,7 @@ def fetch(repo: GitRepo, url: str, what: Fetch, on_progress: OnProgress = lambda
     """Ask ``url`` for ``what``. Leaves no trace of it but objects and refs, and no promisor.
 
     Raises:
-        GitFailed: in git's words, which ``commits.translate`` understands.
+        GitFailed: in git's words, which ``translate`` understands.
     """
     config = [(f"remote.{_REMOTE}.url", url)]
     if what.oids:

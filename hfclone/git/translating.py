@@ -1,0 +1,88 @@
+"""What git's words mean when it speaks to a far side, as errors of ours."""
+
+from __future__ import annotations
+
+import re
+
+from hfclone.endpoints import Endpoint, TokenRule
+from hfclone.errors import (
+    AccessDenied,
+    BadTree,
+    GitFailed,
+    HfcloneError,
+    NotServed,
+    NotTheObject,
+    RateLimited,
+    RepoNotFound,
+    RevisionNotFound,
+    ServerFault,
+    Unreachable,
+)
+from hfclone.names import Pin
+from hfclone.wording import phrase
+
+__all__ = ["redirects", "translate"]
+
+_UNREACHABLE = re.compile(
+    r"Could not resolve|Failed to connect|Couldn't connect|[Cc]onnection (?:timed out|refused|reset|was reset)"
+    r"|timed out|Operation too slow|curl (?:5|6|7|16|18|28|35|52|55|56|92) |early EOF|unexpected disconnect"
+    r"|hung up unexpectedly|transfer closed|Empty reply|SSL|TLS|GnuTLS|Recv failure|Send failure|index-pack failed"
+    r"|unpack-objects failed|bad pack header|flush packet|bad band|protocol error|Proxy CONNECT"
+)
+_STATUS = re.compile(r"(?:returned error: |HTTP |HTTP status code: |code[ =])(\d{3})")
+_REDIRECT = re.compile(r"returned error: 30[12378]|unable to update url base from redirection")
+_RAW_REFUSED = re.compile(
+    r"not our ref|unadvertised object|upload-pack: not our ref|couldn't find remote ref|no such ref"
+)
+_BAD_TREE = re.compile(
+    r"did not send all necessary objects|fsck error|bad object|SHA1 COLLISION|invalid sha1|pack has bad object"
+    r"|is corrupt|hash mismatch|fatal: object .* is"
+)
+_LOCAL = re.compile(
+    r"No space left|Permission denied|Read-only file system|[Uu]nable to (?:write|create)|cannot lock ref|Disk quota"
+    r"|unable to open|couldn't set|cannot (?:create|open|store)|[Tt]oo many open files|not a git repository: "
+)
+"""What git says when it is this machine that cannot."""
+_NOT_GIT = re.compile(
+    r"not valid: is this a git repository|invalid server response|dumb http transport|repository .* not found"
+)
+
+
+def redirects(error: GitFailed) -> bool:
+    """Whether it failed since the far side leads elsewhere, which git is not let follow."""
+    return _REDIRECT.search(error.stderr) is not None
+
+
+def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
+    """What git's words to the far side mean, as one of our errors; ``error`` itself if this machine cannot.
+
+    What is not known is the far side's: its own words (``remote error:``) are without number.
+    """
+    said, name = error.stderr, str(endpoint)
+    status = _STATUS.search(said)
+    if _BAD_TREE.search(said):
+        return BadTree(pin.commit, name, said)
+    if "Authentication failed" in said or "could not read Username" in said or "could not read Password" in said:
+        return RepoNotFound(str(pin.repo), name, endpoint.page(pin.repo))
+    if status:
+        return _by_status(int(status[1]), endpoint, pin)
+    if _RAW_REFUSED.search(said):
+        return RevisionNotFound(str(pin.repo), pin.commit, name, endpoint.page(pin.repo))
+    if _NOT_GIT.search(said):
+        if "not found" in said:
+            return NotServed("git", name, 404)
+        return NotTheObject(name, phrase("page-for-git"))
+    if _UNREACHABLE.search(said):
+        return Unreachable(name, said.rpartition("; ")[2] if len(said) > 300 else said)
+    return error if _LOCAL.search(said) else Unreachable(name, said.rpartition("; ")[2][:300])
+
+
+def _by_status(status: int, endpoint: Endpoint, pin: Pin) -> HfcloneError:
+    name, repo, page = str(endpoint), str(pin.repo), endpoint.page(pin.repo)
+    if status == 401:
+        return RepoNotFound(repo, name, page)
+    if status == 403:
+        return AccessDenied(repo, name, page, endpoint.token_rule is TokenRule.SEND)
+    if status == 429:
+        return RateLimited(name, None)
+    return ServerFault(name, status) if status >= 500 else NotServed("git", name, status)
