@@ -27,9 +27,11 @@ __all__ = [
     "Recorded",
     "SizeRule",
     "Unpatched",
+    "Wholeness",
     "index_entries",
     "patch_index",
     "recorded_files",
+    "wholeness_of",
 ]
 
 _HEADER = struct.Struct(">4sLL")
@@ -42,6 +44,8 @@ _EXTENDED = 0x4000
 _STAGE = 0x3000
 _TRAILER = 20
 _WORD = 0xFFFFFFFF
+_MODES = (0o100644, 0o100755, 0o120000, 0o160000, 0o040000)
+"""Of an entry; the last is a directory in a sparse index."""
 _MUNGED = 0x80000000
 
 
@@ -162,6 +166,44 @@ def recorded_files(index: Path) -> Mapping[bytes, Recorded]:
     except (OSError, ValueError, struct.error, IndexError):
         return {}
     return found
+
+
+class Wholeness(Enum):
+    """Whether an index file is what some git wrote."""
+
+    WHOLE = "whole"
+    """Its checksum is right, or it has none; of whichever form it is."""
+    DOUBTFUL = "doubtful"
+    """The checksum is wrong, and the entries are none that could not be. Git looks at no checksum, and may read it."""
+    TORN = "torn"
+    """The entries cannot be. Git may take them for some all the same: it reads on behind the end of the file."""
+
+
+def wholeness_of(index: Path) -> Wholeness:
+    """Judge an index file; one that cannot be read at all is for git to complain about."""
+    try:
+        data = bytearray(index.read_bytes())
+    except OSError:
+        return Wholeness.WHOLE
+    if len(data) >= _HEADER.size + _TRAILER and any(data[-_TRAILER:]) and data[-_TRAILER:] == _digest(data):
+        return Wholeness.WHOLE
+    if not _has_sane_entries(data):
+        return Wholeness.TORN
+    return Wholeness.DOUBTFUL if any(data[-_TRAILER:]) else Wholeness.WHOLE
+
+
+def _has_sane_entries(data: bytearray) -> bool:
+    """Whether all entries are there, in order, each with what every entry has."""
+    before = (b"", -1)
+    try:
+        for entry in index_entries(data):
+            here = (entry.path, entry.stage)
+            if here <= before or not entry.path or entry.mode not in _MODES or not int(entry.oid, 16):
+                return False
+            before = here
+    except (ValueError, struct.error, IndexError):
+        return False
+    return True
 
 
 def _patched(data: bytearray, fresh: Mapping[bytes, Fresh], size_rule: SizeRule) -> Patched | Unpatched:

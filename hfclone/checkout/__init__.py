@@ -25,6 +25,7 @@ from hfclone.checkout.opening import (
     prepare_directory,
     ready_repo,
     refuse_own_commits,
+    replace_torn_index,
     warn_of_lfsconfig,
 )
 from hfclone.checkout.owner import LastRun, owned
@@ -78,6 +79,7 @@ def open_checkout(
     prepare_directory(target)
     with owned(target.state / "lock", target.dest) as last_run, contextlib.closing(WorkTree(target.dest)) as tree:
         repo = ready_repo(target, git, after_kill=last_run is LastRun.KILLED)
+        replace_torn_index(repo, on_event)
         store = open_store(repo, lfs_store, on_event)
         bring(repo)
         (repo.git_dir / "FETCH_HEAD").unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from hfclone.errors import CannotWrite, CheckoutBusy, GitFailed, NotACheckout, OtherCheckout, OwnCommits
 from hfclone.events import OnEvent, Warned
 from hfclone.git import Git, GitRepo, TreeEntry, drop_promisor
+from hfclone.gitindex import Wholeness, wholeness_of
 from hfclone.names import Pin
 from hfclone.refusals import refused
 from hfclone.wording import phrase
@@ -22,6 +24,7 @@ __all__ = [
     "prepare_directory",
     "ready_repo",
     "refuse_own_commits",
+    "replace_torn_index",
     "warn_of_lfsconfig",
 ]
 
@@ -169,6 +172,36 @@ def _refuse_unfinished(repo: GitRepo) -> None:
             raise CheckoutBusy(str(repo.path), phrase("unfinished-of-git", what=what))
     if (repo.git_dir / "index.lock").exists():
         raise CheckoutBusy(str(repo.path), phrase("git-command"))
+
+
+def replace_torn_index(repo: GitRepo, on_event: OnEvent) -> None:
+    """Move an index aside that a crash has torn; the next that is written is a new one.
+
+    Why not end the run: there is nothing that its user could do with that file but this, git has every content that
+    was staged among its objects still, and a run may be unattended. Why only then: what can be read says what was
+    staged, and an index of a newer git's form is that git's to read. Git alone is no judge: of a file that was cut
+    short it makes entries of nothing.
+    """
+    index = repo.git_dir / "index"
+    if not index.exists():
+        return
+    found = wholeness_of(index)
+    if found is Wholeness.WHOLE or (found is Wholeness.DOUBTFUL and _is_readable(repo)):
+        return
+    aside = next(free for n in itertools.count(1) if not (free := index.with_name(f"index.hfclone-orig-{n}")).exists())
+    try:
+        index.rename(aside)
+    except OSError as error:
+        raise refused(error, index) from error
+    on_event(Warned("index-torn", {"path": str(index), "aside": str(aside)}))
+
+
+def _is_readable(repo: GitRepo) -> bool:
+    try:
+        repo.staged()
+    except GitFailed:
+        return False
+    return True
 
 
 def refuse_own_commits(repo: GitRepo, branch: str | None, commit: str) -> None:

@@ -114,6 +114,10 @@ WARNINGS = {
         "each large file is one file with two names, in the checkout and in the Hub cache, and read-only: "
         "a program that edits it in place all the same spoils both; --cache-link copy takes {need:,} bytes more"
     ),
+    "index-torn": (
+        "{path} was torn by a crash: it was moved to {aside}, and git has a new one; "
+        "files are as they were, and what was staged is among git's objects: 'git fsck --lost-found' finds it"
+    ),
     "lfs-store-hardlink": (
         "--lfs-store hardlink: each large file is one inode in the work tree and in .git/lfs/objects, read-only; "
         "a program that edits it in place all the same spoils both"
