@@ -16,7 +16,7 @@ from hfclone.treepaths import show_path
 
 __all__ = ["GitRepo", "TreeEntry", "in_batches", "scratch_repo"]
 
-_PLAIN_MODES = frozenset({"100644", "100755"})
+_KNOWN_MODES = {mode: mode for mode in ("100644", "100755", "120000", "160000")}
 _BATCH = 20_000
 """Blobs read at once: of fewer than 1,024 bytes each, so 20 MB of memory at most."""
 _BATCH_BYTES = 32 * 1024 * 1024
@@ -145,24 +145,26 @@ class GitRepo:
         return entries
 
     def _list_tree(self, commit: str) -> list[TreeEntry]:
-        rows = self.run("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0")
-        entries = []
-        for row in rows[:-1]:
-            meta, _, path = row.partition(b"\t")
-            mode, _, oid = meta.decode("ascii").split(" ")
-            entries.append(TreeEntry(_plain_mode(mode), oid, path))
+        listed = self.run("ls-tree", "-r", "-z", "--full-tree", commit)
+        entries, at = [], 0
+        while at < len(listed):  # row by row: a list of all of them would be most of what a run needs
+            tab = listed.index(b"\t", at)
+            stop = listed.index(b"\0", tab)
+            mode, _, oid = listed[at:tab].decode("ascii").split(" ")
+            entries.append(TreeEntry(_plain_mode(mode), oid, listed[tab + 1 : stop]))
+            at = stop + 1
         return entries
 
     def blob_sizes(self, oids: Iterable[str]) -> dict[str, int | None]:
         """Sizes in bytes; ``None`` for what is not here."""
-        listed = list(dict.fromkeys(oids))
-        wanted = [oid for oid in listed if oid not in self._sizes]
-        if not wanted:
-            return {oid: self._sizes[oid] for oid in listed}
-        out = self._cat_file("--batch-check=%(objectsize)", wanted)
-        sizes = {oid: int(line) for oid, line in zip(wanted, out.split(b"\n"), strict=False) if line.isdigit()}
-        self._sizes.update((oid, size) for oid, size in sizes.items() if is_full_sha(oid))
-        return {oid: sizes[oid] if oid in sizes else self._sizes.get(oid) for oid in listed}
+        found: dict[str, int | None] = dict.fromkeys(oids)
+        wanted = [oid for oid in found if oid not in self._sizes]
+        if wanted:
+            lines = self._cat_file("--batch-check=%(objectsize)", wanted).split(b"\n")
+            self._sizes.update((oid, int(line)) for oid, line in zip(wanted, lines, strict=False) if line.isdigit())
+        for oid in found:
+            found[oid] = self._sizes.get(oid)
+        return found
 
     def read_blobs(self, oids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """Content of blobs that are here; meant for small ones.
@@ -281,6 +283,6 @@ class GitRepo:
 
 def _plain_mode(mode: str) -> str:
     """Old trees hold 100664 and the like; git takes them for 100644 everywhere else."""
-    if mode in _PLAIN_MODES or not mode.startswith("100"):
-        return mode
+    if mode in _KNOWN_MODES or not mode.startswith("100"):
+        return _KNOWN_MODES.get(mode, mode)  # one text for all that are the same
     return "100755" if int(mode, 8) & 0o100 else "100644"

@@ -25,20 +25,28 @@ def pointers_among(
     files = [entry for entry in entries if entry.is_file]
     sizes = repo.blob_sizes(entry.oid for entry in files if entry.oid not in known)
     small = [oid for oid, size in sizes.items() if size is not None and 0 < size < MAX_POINTER_BYTES]
-    texts = {oid: text for oid, text in repo.read_blobs(small) if b"version http" in text}
+    del sizes
+    read = {oid: said for oid, text in repo.read_blobs(small) if (said := _said(text)) is not None}
     found: dict[bytes, Pointer] = {}
     bad: dict[bytes, BadPointer] = {}
     sizes_said: dict[Oid, int] = {}
     for entry in files:
-        try:
-            pointer = known.get(entry.oid) or parse_pointer(texts.get(entry.oid, b""))
-        except BadPointer as error:
-            bad[entry.path] = BadPointer(show_path(entry.path), error.reason)
-            continue
+        pointer = known.get(entry.oid) or read.get(entry.oid)
         if pointer is None:
+            continue
+        if isinstance(pointer, BadPointer):
+            bad[entry.path] = BadPointer(show_path(entry.path), pointer.reason)
             continue
         if sizes_said.setdefault(pointer.oid, pointer.size) != pointer.size:
             bad[entry.path] = BadPointer(show_path(entry.path), phrase("other-size"))
             continue
         found[entry.path] = pointer
     return found, bad
+
+
+def _said(text: bytes) -> Pointer | BadPointer | None:
+    """What a blob is, for all of its paths; ``None`` if it is no pointer."""
+    try:
+        return parse_pointer(text)
+    except BadPointer as error:
+        return error

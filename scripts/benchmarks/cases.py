@@ -203,9 +203,10 @@ def _has_command(name: str) -> bool:
 LIST_POINTERS = """
 import os, sys
 from pathlib import Path
-from hfclone.git import Git, GitRepo
-found, bad = GitRepo(Git(os.environ), Path(sys.argv[1])).pointers("HEAD")
-sys.stdout.buffer.write(b"".join(b"%s %s\\n" % (p.oid.encode(), path) for path, p in found.items()))
+from hfclone.git import Git, GitRepo, pointers_among
+repo = GitRepo(Git(os.environ), Path(sys.argv[1]))
+found, bad = pointers_among(repo, repo.tree_entries("HEAD"))
+sys.stdout.buffer.writelines(b"%s %s\\n" % (p.oid.encode(), path) for path, p in found.items())
 """
 """What every run of hfclone does to find its pointers, and the list."""
 
