@@ -279,7 +279,7 @@ def _unusual(data: bytearray, offset: int) -> str | None:
             return "it is a split index"
         if name == b"sdir":
             return "it is a sparse index"
-        if not name[:1].isupper() and name != b"link":
+        if not name[:1].isupper():
             return f"its extension {name!r} is not known"
         offset += 8 + size
     return None if offset == limit else "its ids are not sha1"

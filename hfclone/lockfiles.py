@@ -11,9 +11,7 @@ from hfclone.lockfile import format_lock, parse_lock
 from hfclone.ondisk import write_safely
 from hfclone.wording import phrase
 
-__all__ = ["DEFAULT_LOCKFILE", "locked_for", "read_lock", "write_lock"]
-
-DEFAULT_LOCKFILE = Path("hfclone.lock")
+__all__ = ["locked_for", "read_lock", "write_lock"]
 
 
 def read_lock(file: Path) -> Lock:

@@ -39,6 +39,9 @@ class State(Enum):
     """As large as the object, but never verified, or touched since: ``verify`` tells."""
 
 
+_LACKING = frozenset({State.POINTER, State.MISSING})
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """Counts of paths by state: of objects, and of small files and links."""
@@ -76,35 +79,20 @@ def status_of(here: Existing) -> Status:
     pointers = _pointers(here, entries, stamps)
     with closing(WorkTree(here.path)) as tree:
         look = Look(tree, stamps, recorded_files(here.repo.git_dir / "index"))
-        objects: Counter[State] = Counter()
-        files: Counter[State] = Counter()
-        lacking: set[Pointer] = set()
-        unfetched: set[bytes] = set()
-        for entry in entries:
-            pointer = pointers.get(entry.path)
-            if pointer is None:
-                files[look.at_file(entry)] += 1
-                continue
-            found = look.at_object(entry.path, pointer)
-            objects[found] += 1
-            if found is State.POINTER:
-                unfetched.add(entry.path)
-            if found in (State.POINTER, State.MISSING):
-                lacking.add(pointer)
-    partials = Partials(state / "parts")
-    branch = here.branch.removeprefix("refs/heads/") if here.branch else None
-    choice = read_choice(state)
-    picked = (
-        choice.picks({path: pointer.size for path, pointer in pointers.items()}) if choice and unfetched else pointers
-    )
+        states = {entry.path: look.at(entry, pointers.get(entry.path)) for entry in entries}
+    partials, choice = Partials(state / "parts"), read_choice(state)
+    lacking = {pointer for path, pointer in pointers.items() if states[path] in _LACKING}
+    unfetched = {path for path in pointers if states[path] is State.POINTER}
+    sizes = {path: pointer.size for path, pointer in pointers.items()}
+    picked = choice.picks(sizes) if choice and unfetched else sizes
     return Status(
         here.path,
         here.commit,
-        branch,
+        here.branch.removeprefix("refs/heads/") if here.branch else None,
         here.origin,
-        objects,
-        files,
-        sum(partials.claimed_bytes(pointer) for pointer in lacking),
+        Counter(states[path] for path in pointers),
+        Counter(found for path, found in states.items() if path not in pointers),
+        sum(map(partials.claimed_bytes, lacking)),
         (state / "journal").exists(),
         choice,
         len(unfetched.difference(picked)),
@@ -117,8 +105,7 @@ def lacking_objects(here: Existing) -> dict[bytes, Pointer]:
     pointers = _pointers(here, here.repo.tree_entries(here.commit), stamps)
     with closing(WorkTree(here.path)) as tree:
         look = Look(tree, stamps, {})
-        states = {path: look.at_object(path, pointer) for path, pointer in pointers.items()}
-    return {path: pointers[path] for path, state in states.items() if state in (State.POINTER, State.MISSING)}
+        return {path: one for path, one in pointers.items() if look.at_object(path, one) in _LACKING}
 
 
 def _pointers(here: Existing, entries: list[TreeEntry], stamps: Stamps) -> dict[bytes, Pointer]:
@@ -142,6 +129,10 @@ class Look:
     stamps: Stamps
     recorded: Mapping[bytes, Recorded]
 
+    def at(self, entry: TreeEntry, pointer: Pointer | None) -> State:
+        """Of a path of the commit; ``pointer`` where it should hold an object."""
+        return self._at_file(entry) if pointer is None else self.at_object(entry.path, pointer)
+
     def at_object(self, path: bytes, pointer: Pointer) -> State:
         """Of a path that should hold an object."""
         standing = self.tree.look(path)
@@ -157,7 +148,7 @@ class Look:
             return State.POINTER
         return State.UNVERIFIED if stat.st_size == pointer.size else State.EDITED
 
-    def at_file(self, entry: TreeEntry) -> State:
+    def _at_file(self, entry: TreeEntry) -> State:
         """Of a path that should hold what git has."""
         standing = self.tree.look(entry.path)
         stat = standing.stat

@@ -21,7 +21,7 @@ from hfclone.settings import Settings, endpoints_of
 from hfclone.tools import Tools
 from hfclone.wording import phrase
 
-__all__ = ["asked_of", "fetch", "hub_repo", "offline_git", "opened_where_it_is", "pull", "upstream"]
+__all__ = ["asked_of", "expect_hub_repo", "fetch", "offline_git", "opened_where_it_is", "pull", "upstream"]
 
 
 def pull(directory: Path | None, revision: str | None, settings: Settings, on_event: OnEvent = ignore) -> Report:
@@ -33,9 +33,7 @@ def pull(directory: Path | None, revision: str | None, settings: Settings, on_ev
         HfcloneError: as ``flows.clone``.
     """
     here = find_existing(directory, offline_git(settings))
-    repo = hub_repo(here, settings)
-    if repo is None:
-        raise ForeignOrigin(str(here.path), str(here.origin), phrase("no-repo-of", endpoint=settings.endpoint))
+    repo = expect_hub_repo(here, settings)
     wanted = revision or upstream(here)
     if wanted is None:
         reason = phrase("on-no-branch", commit=here.commit)
@@ -81,7 +79,7 @@ def offline_git(settings: Settings) -> Git:
 
 def asked_of(here: Existing, settings: Settings) -> tuple[Tools, Repo]:
     """Who is asked for the objects of a checkout, and for which repo. Raises ForeignOrigin where nobody can be."""
-    repo = hub_repo(here, settings)
+    repo = _hub_repo(here, settings)
     if repo is not None:
         return Tools.of(settings, RepoSpec(repo)), repo
     found = git_host_of(here.origin, _lfs_url(here)) if here.origin else None
@@ -91,11 +89,19 @@ def asked_of(here: Existing, settings: Settings) -> tuple[Tools, Repo]:
     return Tools(settings, (host,)), repo
 
 
-def hub_repo(here: Existing, settings: Settings) -> Repo | None:
+def _hub_repo(here: Existing, settings: Settings) -> Repo | None:
     """The repo of the hub (or of a mirror that the settings name) that the checkout's origin is."""
     if here.origin is None:
         return None
     return hub_repo_of(here.origin, [endpoint.url for endpoint in endpoints_of(replace(settings, only_mirrors=False))])
+
+
+def expect_hub_repo(here: Existing, settings: Settings) -> Repo:
+    """The repo of the hub that the origin is; raises ForeignOrigin where it is none."""
+    repo = _hub_repo(here, settings)
+    if repo is None:
+        raise ForeignOrigin(str(here.path), str(here.origin), phrase("no-repo-of", endpoint=settings.endpoint))
+    return repo
 
 
 def _lfs_url(here: Existing) -> str | None:

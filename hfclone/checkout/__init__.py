@@ -9,8 +9,7 @@ nothing to look at. See git-facts, section 2, for what else was tried.
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -21,6 +20,7 @@ from hfclone.checkout.known import read_known, write_known
 from hfclone.checkout.moving import Journal, Move, Side, read_side
 from hfclone.checkout.opening import (
     Target,
+    check_paths,
     inspect,
     prepare_directory,
     ready_repo,
@@ -33,10 +33,10 @@ from hfclone.checkout.placing import Checkout
 from hfclone.checkout.store import Store, open_store
 from hfclone.errors import Conflicts, HfcloneError
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
-from hfclone.git import Git, GitRepo, TreeEntry, pointers_among
+from hfclone.git import Git, GitRepo, pointers_among
 from hfclone.names import LfsStore
 from hfclone.stamps import Stamps
-from hfclone.treepaths import Folding, Platform, check_tree, show_path
+from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
 
@@ -109,7 +109,7 @@ class _Opening:
         """The checkout, at the commit."""
         repo, commit, state = self.repo, self.target.pin.commit, self.target.state
         entries = repo.tree_entries(commit)
-        _check_paths(repo, entries)
+        check_paths(repo, entries)
         known = read_known(state / "pointers")
         pointers, bad = pointers_among(repo, entries, known)
         write_known(state / "pointers", known, entries, pointers)
@@ -152,15 +152,6 @@ class _Opening:
         if conflicts:
             raise Conflicts(str(self.repo.path), tuple(map(show_path, conflicts)))
         return move
-
-
-def _check_paths(repo: GitRepo, entries: Sequence[TreeEntry]) -> None:
-    folded = repo.config.get("core.ignorecase") == "true"
-    check_tree(
-        (entry.path for entry in entries),
-        platform=Platform.WINDOWS if os.name == "nt" else Platform.POSIX,
-        folding=Folding.FOLDED if folded else Folding.DISTINCT,
-    )
 
 
 def _set_refs(repo: GitRepo, commit: str, branch: str | None) -> None:

@@ -16,10 +16,12 @@ from hfclone.git import Git, GitRepo, TreeEntry, drop_promisor
 from hfclone.gitindex import Wholeness, wholeness_of
 from hfclone.names import Pin
 from hfclone.refusals import refused
+from hfclone.treepaths import Folding, Platform, check_tree
 from hfclone.wording import phrase
 
 __all__ = [
     "Target",
+    "check_paths",
     "inspect",
     "prepare_directory",
     "ready_repo",
@@ -226,6 +228,20 @@ def _leads_to(repo: GitRepo, tip: str, commit: str) -> bool:
     except GitFailed:
         return False
     return True
+
+
+def check_paths(repo: GitRepo, entries: Iterable[TreeEntry]) -> None:
+    """Refuse a commit that holds what must not be written here.
+
+    Raises:
+        UnsafePath: it does.
+    """
+    folded = repo.config.get("core.ignorecase") == "true"
+    check_tree(
+        (entry.path for entry in entries),
+        platform=Platform.WINDOWS if os.name == "nt" else Platform.POSIX,
+        folding=Folding.FOLDED if folded else Folding.DISTINCT,
+    )
 
 
 def warn_of_lfsconfig(repo: GitRepo, entries: Iterable[TreeEntry], on_event: OnEvent) -> None:

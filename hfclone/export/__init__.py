@@ -12,9 +12,9 @@ from collections.abc import Callable
 from enum import Enum
 
 from hfclone.export import aria2_input, curl_config, idm, metalink, urls
-from hfclone.export.listing import Item, Listing, safe_name
+from hfclone.export.listing import Item, Listing
 
-__all__ = ["Format", "Item", "Listing", "formatted", "safe_name"]
+__all__ = ["Format", "Item", "Listing", "formatted"]
 
 
 class Format(Enum):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from hfclone import flows
-from hfclone.errors import ForeignOrigin
 from hfclone.events import Event, OnEvent, Planned, Report, Shared, Warned, ignore
 from hfclone.existing import find_existing
 from hfclone.export.hf_cache import fill_cache, foretell
@@ -13,8 +12,7 @@ from hfclone.export.local_dir import note_local_dir
 from hfclone.names import RepoSpec
 from hfclone.revisions import DEFAULT_BRANCH
 from hfclone.settings import Settings
-from hfclone.updating import hub_repo, offline_git, upstream
-from hfclone.wording import phrase
+from hfclone.updating import expect_hub_repo, offline_git, upstream
 
 _COSTS = ("cache-hardlink", "cache-copies")
 """What is told before the download need not be told again after it."""
@@ -67,9 +65,7 @@ def export_to_cache(
         HfcloneError: as ``fill_cache``.
     """
     here = find_existing(directory, offline_git(settings))
-    repo = hub_repo(here, settings)
-    if repo is None:
-        raise ForeignOrigin(str(here.path), str(here.origin), phrase("no-repo-of", endpoint=settings.endpoint))
+    repo = expect_hub_repo(here, settings)
     return fill_cache(here, repo, upstream(here) if revision is None else revision, settings, on_event)
 
 

@@ -10,17 +10,18 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from hfclone.checkout.opening import check_paths
 from hfclone.errors import Conflicts, NotAsCommitted
 from hfclone.events import ByteCount, OnEvent
 from hfclone.existing import Existing, state_directory
-from hfclone.git import TreeEntry, pointers_among
+from hfclone.git import pointers_among
 from hfclone.gitindex import recorded_files
 from hfclone.locked import SUBMODULE_MODE
 from hfclone.looking import digest_of
 from hfclone.overview import Look, State
 from hfclone.pointer import Pointer
 from hfclone.stamps import Stamps
-from hfclone.treepaths import Folding, Platform, check_tree, show_path
+from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
 
@@ -56,7 +57,7 @@ def read_holdings(here: Existing, tree: WorkTree, on_event: OnEvent) -> tuple[Ho
         NotAsCommitted: git itself lacks small files of it.
     """
     entries = [entry for entry in here.repo.tree_entries(here.commit) if entry.mode != SUBMODULE_MODE]
-    _check_paths(here, entries)
+    check_paths(here.repo, entries)  # git made this checkout, perhaps, and asked less
     pointers, _bad = pointers_among(here.repo, entries)
     sizes = here.repo.blob_sizes(entry.oid for entry in entries)
     missing = [oid for oid, size in sizes.items() if size is None]
@@ -68,7 +69,7 @@ def read_holdings(here: Existing, tree: WorkTree, on_event: OnEvent) -> tuple[Ho
     for entry in entries:
         pointer = pointers.get(entry.path)
         size = (sizes[entry.oid] or 0) if pointer is None else pointer.size
-        state = look.at_file(entry) if pointer is None else look.at_object(entry.path, pointer)
+        state = look.at(entry, pointer)
         found.append(Holding(entry.path, entry.oid, size, pointer, state, tree.look(entry.path).stat))
     steps = ByteCount(phrase("verifying"), sum(one.size for one in found if one.state is State.UNVERIFIED), on_event)
     return tuple(_read(one, tree, stamps, steps) if one.state is State.UNVERIFIED else one for one in found)
@@ -83,16 +84,6 @@ def refuse_edits(here: Existing, found: Iterable[Holding]) -> None:
     edited = tuple(show_path(one.path) for one in found if one.state is State.EDITED)
     if edited:
         raise Conflicts(str(here.path), edited)
-
-
-def _check_paths(here: Existing, entries: Iterable[TreeEntry]) -> None:
-    """Git made this checkout, perhaps, and asked less."""
-    folded = here.repo.config.get("core.ignorecase") == "true"
-    check_tree(
-        (entry.path for entry in entries),
-        platform=Platform.WINDOWS if os.name == "nt" else Platform.POSIX,
-        folding=Folding.FOLDED if folded else Folding.DISTINCT,
-    )
 
 
 def _read(one: Holding, tree: WorkTree, stamps: Stamps, steps: ByteCount) -> Holding:

@@ -13,10 +13,9 @@ from hfclone.settings.places import has_cache_links, hub_cache
 from hfclone.settings.proxies import without_password
 from hfclone.settings.reading import read_settings, what_was_said
 from hfclone.settings.table import SECRETS, VARIABLES, Variable, Where
-from hfclone.settings.whom import KNOWN_MIRRORS, endpoints_of
+from hfclone.settings.whom import endpoints_of
 
 __all__ = [
-    "KNOWN_MIRRORS",
     "PROJECT_FILE",
     "SECRETS",
     "VARIABLES",

@@ -7,7 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from hfclone.export import Format, Item, Listing, formatted, safe_name
+from hfclone.export import Format, Item, Listing, formatted
+from hfclone.export.listing import safe_name
 from hfclone.pointer import Oid, Pointer
 
 URLS = ("https://mirror.example/a/b/resolve/c/m.bin", "https://hub.example/a/b/resolve/c/m.bin?x=1&y=2")

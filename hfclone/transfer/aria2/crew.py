@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["Crew", "Stopped"]
+__all__ = ["Crew"]
 
 T = TypeVar("T")
 STOP_SECONDS = 0.5
