@@ -80,7 +80,8 @@ def complete(
         silent.discard(outcome.pointer.oid)
         verified = outcome if isinstance(outcome, Failed) else _verified(outcome)
         if isinstance(verified, Verified):
-            checkout.place(verified.pointer, partials.part_path(verified.pointer), todo.paths[verified.pointer.oid])
+            pointer, synced = verified.pointer, isinstance(outcome, Arrived) and outcome.synced
+            checkout.place(pointer, partials.part_path(pointer), todo.paths[pointer.oid], is_synced=synced)
             partials.discard(verified.pointer)
         else:
             failures.append(verified.error)

@@ -106,17 +106,19 @@ def write_safely(path: Path, data: bytes, mode: int = 0o666) -> None:
         raise refused(error, path) from error
 
 
-def settle_mtime(path: Path) -> None:
+def settle_mtime(path: Path | str, seen: os.stat_result) -> None:
     """Give a file that is about to be placed an mtime that no index is as young as. Links have their own.
+
+    ``seen`` is how it looks, no link followed.
 
     One that is old keeps its own: the file may have another name elsewhere, where its mtime counts, too.
     """
     past = int(time.time()) - _PAST_SECONDS
-    if 0 < path.lstat().st_mtime <= past:
+    if 0 < seen.st_mtime <= past:
         return
     if os.utime in os.supports_follow_symlinks:
         os.utime(path, (past, past), follow_symlinks=False)
-    elif not path.is_symlink():
+    elif not stat.S_ISLNK(seen.st_mode):
         os.utime(path, (past, past))
 
 

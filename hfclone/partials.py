@@ -75,7 +75,10 @@ class Partials:
 
     def part_path(self, pointer: Pointer) -> Path:
         """Where the bytes of an unfinished object lie."""
-        return self.directory / f"{pointer.oid}.part"
+        return Path(self._part(pointer))
+
+    def _part(self, pointer: Pointer) -> str:
+        return f"{self.directory}{os.sep}{pointer.oid}.part"  # no Path: those cost more than what is done with them
 
     def journal_path(self, pointer: Pointer) -> Path:
         """Where its journal lies."""
@@ -155,6 +158,38 @@ class Partials:
     def _is_told_of(self, pointer: Pointer) -> None:
         """Something beside its part tells of the object."""
         self._bare.discard(pointer.oid)
+
+    def is_new(self, pointer: Pointer) -> bool:
+        """Whether nothing of the object is here, as far as is known without looking."""
+        return self._alone and pointer.oid not in self._left
+
+    def put_whole(self, pointer: Pointer, content: bytes | memoryview) -> bool:
+        """Make the part of a ``new`` object, which the caller has verified, in one go and synced.
+
+        ``False`` where something is there by now: it is to be opened. Nothing is left where that fails.
+
+        Raises:
+            DiskFull, CannotWrite: this machine cannot.
+        """
+        path = self._part(pointer)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o644)
+        except (FileExistsError, FileNotFoundError):
+            return False
+        except OSError as error:
+            raise local_error(error, Path(path), pointer.size) from error
+        self._bare.add(pointer.oid)
+        self._left.add(pointer.oid)
+        try:
+            write_at(descriptor, memoryview(content), 0)
+            os.fsync(descriptor)
+        except OSError as error:
+            self._left.discard(pointer.oid)
+            os.unlink(path)
+            raise local_error(error, Path(path), pointer.size) from error
+        finally:
+            os.close(descriptor)
+        return True
 
     def absorb(self, partial: Partial, held: RangeSet, sender: str) -> list[Record]:
         """Journal what aria2's account has beyond ``held``, as sent by ``sender``, and remove the account.
@@ -263,17 +298,15 @@ class Partials:
         Raises:
             CannotWrite: the system refuses.
         """
-        paths = (
-            self.journal_path(pointer),
-            self.control_path(pointer),
-            self.part_path(pointer),
-            self._lent_path(pointer),
-        )
-        for path in paths if pointer.oid not in self._bare else [self.part_path(pointer)]:
+        part = self._part(pointer)
+        others = (self.journal_path(pointer), self.control_path(pointer), self._lent_path(pointer))
+        for path in (part,) if pointer.oid in self._bare else (part, *others):
             try:
-                path.unlink(missing_ok=True)
+                os.unlink(path)
+            except FileNotFoundError:
+                pass
             except OSError as error:
-                raise local_error(error, path, 0) from error
+                raise local_error(error, Path(path), 0) from error
 
     def _provable(self, pointer: Pointer, descriptor: int, on_bytes: Callable[[int], None]) -> Iterator[Record]:
         for record in _read_journal(self.journal_path(pointer), pointer):

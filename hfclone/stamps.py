@@ -65,6 +65,8 @@ class Stamps(Mapping[bytes, Stamp]):
         self._read = _content(file)
         self._stamps = dict(_stamps_in(self._read))
         self._begun = bool(self._read)
+        self._out: int | None = None
+        """The file, open to be appended to; each call of the system is a chance for another thread to take our turn."""
         self.is_dirty = False
         """Whether something was forgotten that the file still tells."""
         self._is_tidy: bool | None = None
@@ -98,13 +100,18 @@ class Stamps(Mapping[bytes, Stamp]):
         self._begun = True
 
     def _append(self, record: bytes) -> None:
-        # Three calls of the system and no file object: each is a chance for another thread to take our turn.
-        out = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
-        try:
-            if os.write(out, record) != len(record):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        finally:
-            os.close(out)
+        if self._out is None:
+            self._out = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
+        if os.write(self._out, record) != len(record):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _close(self) -> None:
+        if self._out is not None:
+            os.close(self._out)
+            self._out = None
+
+    def __del__(self) -> None:
+        self._close()
 
     def forget(self, path: bytes) -> None:
         """The file at ``path`` is not what it was; on the disk with the next ``save``."""
@@ -120,6 +127,7 @@ class Stamps(Mapping[bytes, Stamp]):
         if self._is_tidy and len(kept) == len(self._stamps):
             return
         self._stamps = kept
+        self._close()
         write_safely(self.file, _text(kept))
         self._is_tidy = self._begun = True
         self.is_dirty = False

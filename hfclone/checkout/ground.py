@@ -11,6 +11,7 @@ from hfclone.checkout.moving import Side
 from hfclone.checkout.store import Store
 from hfclone.git import GitRepo
 from hfclone.gitindex import Fresh
+from hfclone.looking import holds_pointer
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import Stamps
 from hfclone.worktree import Standing, WorkTree
@@ -37,6 +38,13 @@ class Ground:
     """Where the inventory found neither a large file's object nor its pointer."""
     objects: dict[Oid, bytes] = field(default_factory=dict)
     """A path at which each object was seen."""
+    began_ns: int = field(init=False)
+    """The mtime of our lock: when this run began, by the clock of the checkout's own disk."""
+    texts: dict[bytes, tuple[int, int, int]] = field(default_factory=dict)
+    """How files looked that were seen to hold their pointer's text: they need not be read again to be replaced."""
+
+    def __post_init__(self) -> None:
+        self.began_ns = os.stat(self.state / "lock").st_mtime_ns
 
     @property
     def state(self) -> Path:
@@ -55,6 +63,18 @@ class Ground:
         self.objects[pointer.oid] = path
         self.stamps.add(path, pointer, stat)
 
+    def holds_text(self, path: bytes, stat: os.stat_result) -> None:
+        """The pointer's text is at ``path``, in a file that looks like ``stat`` and is older than we are."""
+        self.texts[path] = _looks(stat)
+
+    def has_text(self, path: bytes, stat: os.stat_result) -> bool:
+        """Whether the file at ``path`` holds its pointer's text; read only where it was not seen before."""
+        return self.texts.get(path) == _looks(stat) or holds_pointer(self.tree, path, stat.st_size, self.files[path])
+
     def is_damaged(self, path: bytes, standing: Standing) -> bool:
         """Whether what stands at ``path`` is still the file that is to be replaced."""
         return path in self.damaged and self.damaged[path].is_same(standing)
+
+
+def _looks(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

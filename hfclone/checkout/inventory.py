@@ -10,7 +10,7 @@ from pathlib import Path
 from hfclone.checkout.ground import Ground
 from hfclone.events import ByteCount, OnEvent
 from hfclone.hashing import sha256_of
-from hfclone.looking import digest_of, holds_pointer
+from hfclone.looking import digest_of
 from hfclone.plan import Presence
 from hfclone.pointer import Pointer
 from hfclone.stamps import Stamp
@@ -68,18 +68,27 @@ def _presence(ground: Ground, path: bytes, standing: Standing, progress: ByteCou
         if right and ground.tree.look(path).is_same(standing):  # nobody wrote to it while it was read
             _adopt(ground, path, pointer, stat)
             return Presence.CONTENT
-    return Presence.POINTER if holds_pointer(ground.tree, path, stat.st_size, pointer) else Presence.FOREIGN
+    if not ground.has_text(path, stat):
+        return Presence.FOREIGN
+    if stat.st_mtime_ns <= _recent(ground):  # a younger one may be written to once more and look the same
+        ground.holds_text(path, stat)
+    return Presence.POINTER
 
 
 def _adopt(ground: Ground, path: bytes, pointer: Pointer, stat: os.stat_result) -> None:
     """Take a file whose content is right for the object's; old enough that git need not read it."""
-    recent = os.stat(ground.state / "lock").st_mtime_ns - _RECENT_NS
+    recent = _recent(ground)
     if stat.st_mtime_ns > recent:
         with contextlib.suppress(OSError):  # another user's file: git will read it once
             ground.tree.set_mtime(path, recent - 8 * 10**9)
     now = ground.tree.look(path).stat
     if now is not None:
         ground.holds(path, pointer, now)
+
+
+def _recent(ground: Ground) -> int:
+    """The mtime from which on a file is too young to be known by it."""
+    return ground.began_ns - _RECENT_NS
 
 
 def _in_store(ground: Ground, paths: Sequence[bytes], on_event: OnEvent) -> list[bytes]:

@@ -21,7 +21,6 @@ from hfclone.errors import BadPointer, Conflicts
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
 from hfclone.gitindex import Fresh, Patched, SizeRule, patch_index, recorded_files
 from hfclone.hashing import sha256_of
-from hfclone.looking import holds_pointer
 from hfclone.names import Pin
 from hfclone.ondisk import clone_file, settle_mtime, sync_file
 from hfclone.partials import Partials
@@ -96,8 +95,10 @@ class Checkout:
         progress = ByteCount(phrase("copying"), pointer.size, self._on_event)
         return salvage(self._ground, self._vouchers, Partials(self.parts_dir), pointer, paths, progress.advance)
 
-    def place(self, pointer: Pointer, part: Path, paths: Sequence[bytes]) -> None:
+    def place(self, pointer: Pointer, part: Path, paths: Sequence[bytes], *, is_synced: bool = False) -> None:
         """Put the object in ``part``, which the caller has verified, to all ``paths``; ``part`` is gone then.
+
+        ``is_synced``: the disk has it already.
 
         The first is a rename, the others are copies (never links: an edit would change them all).
 
@@ -110,13 +111,14 @@ class Checkout:
             return
         first, seen = next(iter(free.items()))
         try:
-            sync_file(part)
+            if not is_synced:
+                sync_file(part)
             self._put(pointer, part, first, seen)
         except OSError as error:
             raise refused(error, part, pointer.size) from error
         del free[first]
         self._copy_to(pointer, first, free)
-        self._vouchers.keep(pointer, Partials(self.parts_dir).journal_path(pointer))
+        self._vouchers.keep(pointer, self.parts_dir)
 
     def copy(self, pointer: Pointer, paths: Sequence[bytes]) -> None:
         """Put an object that ``inventory`` has found at another path or in git-lfs's store to ``paths``, too.
@@ -244,8 +246,10 @@ class Checkout:
         return SizeRule.MUNGED if self._ground.repo.git.version >= _MUNGING_GIT else SizeRule.ZERO
 
     def note_written(self, fresh: Mapping[bytes, Fresh]) -> None:
-        """Files of git's own that were just written; ``settle`` tells the index."""
+        """Files that git has just written, pointers too; ``settle`` tells the index."""
         self._ground.fresh.update(fresh)
+        for path in fresh.keys() & self.files().keys():
+            self._ground.holds_text(path, fresh[path].stat)
 
     def adopt_held(self) -> None:
         """Place objects that the move from another commit set aside; drop what is of no use, journals too."""
@@ -310,9 +314,7 @@ class Checkout:
                 conflicts.append(show_path(path))
             elif stamp is not None and stamp.fits(pointer, stat):
                 continue
-            elif holds_pointer(self._ground.tree, path, stat.st_size, pointer) or (
-                stat.st_size == 0 and pointer.size == 0
-            ):
+            elif self._ground.has_text(path, stat) or (stat.st_size == 0 and pointer.size == 0):
                 free[path] = standing
             else:
                 conflicts.append(show_path(path))
@@ -325,12 +327,12 @@ class Checkout:
 
         ``seen`` stood there before the copying and syncing: what a user has saved there since stays.
         """
-        mode = FileMode(self._ground.side.entries[path].mode)
+        found = os.lstat(source)
         if os.name == "posix":
-            has = os.stat(source).st_mode
-            if S_IMODE(has) != with_mode(has, mode):
-                os.chmod(source, with_mode(has, mode))
-        settle_mtime(source)
+            mode = with_mode(found.st_mode, FileMode(self._ground.side.entries[path].mode))
+            if S_IMODE(found.st_mode) != mode:
+                os.chmod(source, mode)
+        settle_mtime(source, found)
         if self._ground.store.is_filled:
             self._ground.store.keep_part(pointer, source, self._kept.advance)
         stat = self._ground.tree.place(source, path, seen)

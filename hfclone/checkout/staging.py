@@ -38,8 +38,8 @@ def put_files(
         if entry.mode == SUBMODULE_MODE:
             tree.make_directory(entry.path)
             continue
-        staged = staging / os.fsdecode(entry.path)
-        settle_mtime(staged)
+        staged = os.path.join(staging, os.fsdecode(entry.path))
+        settle_mtime(staged, os.lstat(staged))
         seen = standing[entry.path]
         if seen.kind in (Kind.BLOCKED, Kind.DIRECTORY):
             seen = tree.look(entry.path)  # what blocked it has been removed

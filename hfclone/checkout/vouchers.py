@@ -31,10 +31,13 @@ class Vouchers:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def keep(self, pointer: Pointer, journal: Path) -> None:
-        """Move the journal of an object that was placed here, if it has one and it is of use."""
+    def keep(self, pointer: Pointer, parts: Path) -> None:
+        """Move the journal of an object that was placed here, if it has one in ``parts`` and it is of use."""
+        if pointer.size < LEAST_BYTES:
+            return
+        journal = Partials(parts).journal_path(pointer)
         with contextlib.suppress(OSError):  # the next repair fetches more, that is all
-            if pointer.size >= LEAST_BYTES and journal.stat().st_size <= MOST_BYTES:
+            if journal.stat().st_size <= MOST_BYTES:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
                 os.replace(journal, self._folder / pointer.oid)
 

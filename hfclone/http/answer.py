@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,9 @@ READ_BYTES = 256 * 1024
 SLOWEST = 256
 """Bytes a second of an API's answer at least, beyond the silence that is allowed: everybody waits for some."""
 ENOUGH_BYTES = 32 * 1024
-"""A piece that is larger is taken as it is; TLS has none."""
-GATHER_SECONDS = 0.02
-"""So long pieces are gathered that come one upon the other."""
+"""A piece so large is taken as it is; TLS has none."""
+BUFFERED_BYTES = 8192
+"""So much of a body may lie with http.client, which has read it with the headers; a read of more takes all of that."""
 LONGEST_ASKED = 3600.0
 """Seconds after which we look again, however long a server asks us to wait: headers may be wrong, too."""
 
@@ -52,6 +52,7 @@ class Answer:
     _response: Response
     _grip: Grip
     _web: Web
+    _buffer: bytearray = field(default_factory=bytearray)
 
     def __enter__(self) -> Answer:
         return self
@@ -82,8 +83,10 @@ class Answer:
         """
         return _epoch(self.headers.get("Date", ""))
 
-    def chunks(self, limit: int, read_bytes: int = READ_BYTES) -> Iterator[bytes]:
+    def chunks(self, limit: int, read_bytes: int = READ_BYTES, lull: float = 0.0) -> Iterator[bytes | memoryview]:
         """The body as it arrives, in pieces of up to ``read_bytes``; ends with it, or when ``limit`` bytes have come.
+
+        Each is valid until the next. Of the first, parts are gathered that come within ``lull`` seconds of each other.
 
         The connection is kept for the next request only where the body was read to its end.
 
@@ -93,7 +96,7 @@ class Answer:
         """
         got = 0
         while got < limit:
-            data, failure = self._receive(min(read_bytes, limit - got))
+            data, failure = self._receive(min(read_bytes, limit - got), 0.0 if got else lull)
             got += len(data)
             if data:
                 yield data
@@ -102,28 +105,36 @@ class Answer:
             if not data:
                 return
 
-    def _receive(self, most: int) -> tuple[bytes, Exception | None]:
-        """What is here, up to ``most`` bytes, and why there is no more of it; waits for the first of it only.
-
-        Why so: TLS gives 16 KiB a call, and what is done with each piece costs several times the call.
-        """
+    def _receive(self, most: int, lull: float) -> tuple[bytes | memoryview, Exception | None]:
+        """What is here, up to ``most`` bytes, and why there is no more of it; waits for the first, then ``lull`` s."""
         raw: Any = self._response  # any of urllib3's has read1
-        pieces: list[bytes] = []
-        until = 0.0
         try:
-            while most > 0 and (piece := raw.read1(most, decode_content=False)):
-                pieces.append(piece)
-                most -= len(piece)
-                if len(piece) > ENOUGH_BYTES or not self._grip.has_more():
-                    break
-                # On a slow line the rest of a record is long in coming.
-                now = time.monotonic()
-                until = until or now + GATHER_SECONDS
-                if now > until:
-                    break
+            piece: bytes = raw.read1(most, decode_content=False)
         except Exception as error:  # noqa: BLE001  # judged by ``body_error``, when what came before it was taken
-            return b"".join(pieces), error
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces), None
+            return b"", error
+        enough = most if lull else ENOUGH_BYTES
+        if not piece or len(piece) >= min(most, enough) or most <= BUFFERED_BYTES:
+            return piece, None
+        return self._gathered(piece, most, lull), None
+
+    def _gathered(self, piece: bytes, most: int, lull: float) -> bytes | memoryview:
+        """``piece`` and what comes upon it, straight from the socket; valid until the next is received.
+
+        Why so: TLS gives 16 KiB a call, and what is done with each piece on its way, and after, cost several
+        times the call. Only of a body of known length: in another, other things than bytes of it may follow.
+        """
+        raw: Any = self._response
+        if raw.length_remaining is None or raw.chunked:
+            return piece
+        if len(self._buffer) < most:
+            self._buffer = bytearray(most)
+        start = len(piece)
+        view = memoryview(self._buffer)[: min(most, start + raw.length_remaining)]
+        view[:start] = piece
+        got = self._grip.take(view[start:], lull)
+        raw.length_remaining -= got
+        raw._fp.length -= got  # http.client's account beside urllib3's, of one and the same body
+        return view[: start + got]
 
     def is_quiet(self, seconds: float) -> bool:
         """Whether nothing more of the body comes for ``seconds``; ends as soon as something does."""

@@ -11,7 +11,9 @@ import contextlib
 import functools
 import math
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,8 +24,6 @@ from hfclone.errors import HfcloneError, Stalled, Truncated, Unreachable
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:
-    import ssl
-
     import urllib3
     from urllib3.connection import HTTPConnection
     from urllib3.response import BaseHTTPResponse
@@ -35,6 +35,8 @@ __all__ = ["Connections", "Grip", "Limits", "Route", "body_error"]
 KEPT = 256
 """Idle connections kept for each host; more than anybody opens."""
 PROXY_WANTS_PASSWORD = 407
+LONGEST_LULLS = 0.05
+"""Seconds for which breaks are waited out: what a kill may cost a connection."""
 KEPT_HOSTS = 1000
 """Hosts whose connections are kept."""
 
@@ -93,9 +95,31 @@ class Grip:
         """Whether nothing comes for ``seconds``; ends as soon as something does. For the thread that reads."""
         return self._comes_within(seconds) is False
 
-    def has_more(self) -> bool:
-        """Whether the next receive brings something at once, as far as can be seen. For the thread that reads."""
-        return self._comes_within(0) is True
+    def take(self, view: memoryview, lull: float) -> int:
+        """Fill ``view`` with what is here and what comes without a break of ``lull`` seconds; how many bytes.
+
+        What is wrong with the connection shows at the next receive. For the thread that reads.
+        """
+        held = self._socket
+        if not isinstance(held, socket.socket):
+            return 0
+        timeout, got, until = held.gettimeout(), 0, time.monotonic() + LONGEST_LULLS
+        with contextlib.suppress(OSError):
+            held.settimeout(0)
+            try:
+                while got < len(view):
+                    try:
+                        received = held.recv_into(view[got:])
+                    except (BlockingIOError, ssl.SSLWantReadError):
+                        if not lull or time.monotonic() > until or not self._comes_within(lull):
+                            break
+                        continue
+                    if not received:
+                        break
+                    got += received
+            finally:
+                held.settimeout(timeout)
+        return got
 
     def _comes_within(self, seconds: float) -> bool | None:
         """Whether something comes; ``None`` where that cannot be seen."""

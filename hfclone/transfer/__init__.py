@@ -32,6 +32,8 @@ class Arrived:
     pointer: Pointer
     part: Path
     digest: Oid
+    synced: bool = False
+    """Whether the disk has them."""
 
 
 class Transfer(Protocol):

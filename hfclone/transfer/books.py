@@ -49,6 +49,8 @@ class Item:
     trial: Trial | None = None
     """Bytes were replaced, and the whole is being hashed to see whether that was all."""
     shown: int = -1
+    synced: bool = False
+    """All of it is here, and the disk has it."""
 
     @property
     def pointer(self) -> Pointer:

@@ -143,7 +143,7 @@ class Court:
         if actual == item.pointer.oid:
             self._name_liars(item)
             part = self.partials.part_path(item.pointer)
-            self.books.settle(item.task, Arrived(item.pointer, part, actual))
+            self.books.settle(item.task, Arrived(item.pointer, part, actual, item.synced))
             self.sources.settled(item.pointer)
         elif item.trial is not None:
             item.trust.tried()

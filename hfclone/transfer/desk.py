@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from dataclasses import dataclass
 from itertools import islice
 
@@ -19,11 +20,12 @@ from hfclone.health import Board, RangeSupport
 from hfclone.partials import Partial, Partials
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Pointer
+from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
 from hfclone.transfer.books import Books, Item
 from hfclone.transfer.choice import Chooser
 from hfclone.transfer.court import Court
-from hfclone.transfer.pool import Lease, Pool, Task
+from hfclone.transfer.pool import SPREAD, Lease, Pool, Task
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.tempo import Hours, Pace, Tempo
 
@@ -96,9 +98,15 @@ class Desk:
                 if self._open and self._books.busy < self._kit.tempo.target:
                     job = self._find_job()
                     if job is not None:
+                        self._call_another()
                         return job
                 self._work.wait(1.0)
             return None
+
+    def _call_another(self) -> None:
+        """Each who finds work wakes the next where there may be more: nobody wakes in vain who could only wait."""
+        if self._books.busy < self._kit.tempo.target and self._has_work():
+            self._work.notify()
 
     def upcoming(self) -> list[Pointer]:
         """Objects that will be wanted next, for a batch request."""
@@ -120,8 +128,13 @@ class Desk:
                 item.trust.note(record.endpoint, record.start, record.stop)
             self._pool.opened(item.task, partial.held())
             item.task.error = None
-            self._work.notify()
-            self._prefixes.notify()
+            if partial.records or item.task.arrived:
+                self._prefixes.notify()
+
+    def opened_late(self, item: Item, partial: Partial) -> None:
+        """The same of an object of which nothing was here, and whose first bytes have come."""
+        with self._lock:
+            item.partial = partial
 
     def cannot_open(self, item: Item, error: LocalError) -> None:
         """The object's partial cannot be made."""
@@ -174,13 +187,7 @@ class Desk:
     def arrived(self, item: Item, lease: Lease, position: int, unused: int) -> None:
         """Everything of the lease below ``position`` is written; ``unused`` bytes of ``pause`` were not read."""
         with self._lock:
-            now = self._clock.now()
-            own = self._pool.advance(lease, position, now)
-            self._books.received += own
-            self._kit.pace.refund(unused)
-            if own:
-                self._kit.patience.progress()
-                self._board.sent(lease.endpoint, own)
+            self._advance(lease, position, unused)
             if not item.busy and item.task.prefix - item.hashed >= HASH_AHEAD:
                 self._prefixes.notify()
 
@@ -196,9 +203,14 @@ class Desk:
             if item is not None and item.task is lease.task:
                 self._look_at(item)
             self._books.close_orphans()
-            self._work.notify()
             if self._books.outcomes:
                 self._news.notify()
+
+    def came_whole(self, item: Item, lease: Lease, digest: hashlib._Hash, unused: int) -> None:
+        """All of the object came in one piece, is what its pointer says, and the disk has it; else as ``arrived``."""
+        with self._lock:
+            self._advance(lease, item.pointer.size, unused)
+            item.digest, item.hashed, item.synced = digest, item.pointer.size, True
 
     def hash_here(self, item: Item, lease: Lease) -> hashlib._Hash | None:
         """The object's running digest, if this worker brings all of a small object: nobody else hashes it then."""
@@ -238,6 +250,7 @@ class Desk:
             if stop - item.flushed >= FLUSH_BYTES:
                 self._dirty.notify()
             self._look_at(item)
+            self._work.notify()
 
     # --- for the one that flushes --------------------------------------------------------------
 
@@ -283,7 +296,7 @@ class Desk:
         with self._lock:
             now, kit = self._clock.now(), self._kit
             latency = max((self._board.latency(e) or 0.0 for e in self._board.endpoints), default=0.0)
-            kit.tempo.tick(now, self._books.received, self._books.busy, latency)
+            kit.tempo.tick(now, self._books.received, self._books.busy, latency, time.process_time())
             closed_for = kit.hours.closed_for()
             self._open = not closed_for
             if closed_for:
@@ -295,7 +308,7 @@ class Desk:
             elif not leases:
                 self._court.settle_stranded()
             self._court.say_waiting(now, kit.hours.reason if closed_for else "", closed_for)
-            if self._open and (self._pool.waiting or any(task.todo for task in self._pool.active.values())):
+            if self._open and self._has_work():
                 self._work.notify_all()
             dropped = [lease for lease in leases if closed_for or self._chooser.lags(lease, leases, now)]
             for lease in dropped:
@@ -316,19 +329,34 @@ class Desk:
 
     # --- under the lock ------------------------------------------------------------------------
 
+    def _has_work(self) -> bool:
+        return bool(self._pool.waiting) or any(task.todo for task in self._pool.active.values())
+
     def _find_job(self) -> Item | Lease | None:
         now = self._clock.now()
-        task = self._pool.begin(now)
+        job = self._begin(now) or self._take(now)
+        if job is None and self._all_in_trouble(now):
+            job = self._begin(now, MOST_ACTIVE) or self._take(now)
+        return job
+
+    def _begin(self, now: float, spread: int = SPREAD) -> Item | None:
+        """The next object, to be opened; not where nothing of a small one is here: its first bytes decide."""
+        task = self._pool.begin(now, spread)
         if task is None:
-            lease = self._pool.take(now, self._choose) or self._split(now)
-            if lease is not None:
-                lease.counted = not lease.whole
-                self._books.in_flight[lease.endpoint] += 1
-                self._books.ranged[lease.endpoint] += lease.counted
-                return lease
-            if self._all_in_trouble(now):
-                task = self._pool.begin(now, MOST_ACTIVE)
-        return None if task is None else self._books.begin(task)
+            return None
+        item = self._books.begin(task)
+        if not 0 < task.pointer.size <= INLINE_BYTES or not self.partials.is_new(task.pointer):
+            return item
+        self._pool.opened(task, RangeSet())
+        return None
+
+    def _take(self, now: float) -> Lease | None:
+        lease = self._pool.take(now, self._choose) or self._split(now)
+        if lease is not None:
+            lease.counted = not lease.whole
+            self._books.in_flight[lease.endpoint] += 1
+            self._books.ranged[lease.endpoint] += lease.counted
+        return lease
 
     def _split(self, now: float) -> Lease | None:
         """A part of what another fetches; not in place of a late one, which will be asked for anew itself."""
@@ -345,6 +373,14 @@ class Desk:
     def _choose(self, task: Task) -> Endpoint | None:
         return self._chooser.endpoint_for(task, self._clock.now())
 
+    def _advance(self, lease: Lease, position: int, unused: int) -> None:
+        own = self._pool.advance(lease, position, self._clock.now())
+        self._books.received += own
+        self._kit.pace.refund(unused)
+        if own:
+            self._kit.patience.progress()
+            self._board.sent(lease.endpoint, own)
+
     def _worth_splitting(self, lease: Lease) -> bool:
         return self._chooser.worth_splitting(lease, self._clock.now())
 
@@ -358,7 +394,6 @@ class Desk:
         """Something of it has ended: settle it if all is here and hashed, else wake who can go on."""
         if not item.busy and item.task.arrived and item.hashed == item.pointer.size:
             self._court.whole(item)
-            self._work.notify()
             self._news.notify()
         elif self._court.may_try(item) or (item.task.arrived and not item.busy):
             self._prefixes.notify()

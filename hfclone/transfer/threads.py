@@ -6,6 +6,7 @@ of the user's is ever called on another thread.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -78,7 +79,7 @@ class ThreadTransfer:
             sources,
             self.patience,
             self.clock,
-            Tempo(connections),
+            Tempo(connections, os.cpu_count()),
             pace,
             Hours(self.window, self.wall_clock),
         )

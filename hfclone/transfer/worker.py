@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from hfclone.errors import HfcloneError, LocalError, Truncated
@@ -102,11 +104,19 @@ class Worker:
 
     def _receive(self, lease: Lease, body: Body, item: Item) -> None:
         """Write what comes, hash it where it is next in line, and journal it."""
+        chunks = self._chunks(lease, body, LULL if item.partial is None else 0.0)
+        if item.partial is None:
+            first = next(chunks, None)
+            if first is not None:
+                if self._came_whole(lease, item, *first):
+                    return
+                chunks = itertools.chain([first], chunks)
+            self._desk.opened_late(item, self._desk.partials.open(item.pointer))
         recorder = _Recorder(item.opened, str(lease.endpoint), self._clock)
         digest = self._desk.hash_here(item, lease)
         update: Callable[[memoryview], object] = digest.update if digest is not None else _ignore
         try:
-            self._write_all(lease, body, item, recorder, update)
+            self._write_all(lease, body, item, chunks, recorder, update)
         finally:
             try:
                 if not (lease.whole and lease.position == lease.stop):  # what is whole is placed at once
@@ -115,11 +125,30 @@ class Worker:
                 if digest is not None:
                     self._desk.hashed(item, lease.position)
 
+    def _came_whole(self, lease: Lease, item: Item, content: bytes | memoryview, unused: int) -> bool:
+        """Whether ``content`` is the object, and is one file now.
+
+        Why so: to open, to reserve and to journal a small file costs more than to receive it.
+        """
+        if len(content) != item.pointer.size or not lease.whole or lease.checking:
+            return False
+        digest = hashlib.sha256(content)
+        if digest.hexdigest() != item.pointer.oid or not self._desk.partials.put_whole(item.pointer, content):
+            return False
+        self._desk.came_whole(item, lease, digest, unused)
+        return True
+
     def _write_all(
-        self, lease: Lease, body: Body, item: Item, recorder: _Recorder, update: Callable[[memoryview], object]
+        self,
+        lease: Lease,
+        body: Body,
+        item: Item,
+        chunks: Iterable[tuple[bytes | memoryview, int]],
+        recorder: _Recorder,
+        update: Callable[[memoryview], object],
     ) -> None:
         offset = body.start
-        for chunk, unused in self._chunks(lease, body):
+        for chunk, unused in chunks:
             for piece, at in _wanted(chunk, offset, lease):
                 if not lease.checking:
                     item.opened.write(piece, at)
@@ -138,9 +167,9 @@ class Worker:
         if offset < want:  # a body that says no length may end anywhere, and no layer below sees that
             raise Truncated(str(lease.endpoint), offset - body.start, want - body.start)
 
-    def _chunks(self, lease: Lease, body: Body) -> Iterator[tuple[bytes, int]]:
+    def _chunks(self, lease: Lease, body: Body, lull: float) -> Iterator[tuple[bytes | memoryview, int]]:
         """What arrives, each with what was set aside for it and not used; no faster than the rate limit allows."""
-        chunks = body.answer.chunks(body.stop - body.start, self._read_bytes)
+        chunks = body.answer.chunks(body.stop - body.start, self._read_bytes, lull)
         while True:
             self._nap(self._desk.pause(lease, self._read_bytes))
             chunk = next(chunks, None)
@@ -158,7 +187,7 @@ def _ignore(_piece: memoryview) -> None:
     """Somebody else hashes."""
 
 
-def _wanted(chunk: bytes, offset: int, lease: Lease) -> list[tuple[memoryview, int]]:
+def _wanted(chunk: bytes | memoryview, offset: int, lease: Lease) -> list[tuple[memoryview, int]]:
     """The parts of a chunk that the lease is there to bring, each with its offset in the object."""
     view = memoryview(chunk)
     parts = []

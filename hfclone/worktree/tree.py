@@ -73,7 +73,7 @@ class WorkTree:
                 (folders if self.look(below).kind is Kind.DIRECTORY else found).append(below)
         return found
 
-    def place(self, source: Path, path: bytes, expected: Standing) -> os.stat_result:
+    def place(self, source: Path | str, path: bytes, expected: Standing) -> os.stat_result:
         """Rename ``source`` to ``path``, making its directories, and return the stat it has there.
 
         ``expected`` is what the caller saw there last. Across file systems it is copied beside
@@ -93,7 +93,7 @@ class WorkTree:
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                replace_across(source, name, handle)
+                replace_across(Path(source), name, handle)
             return os.stat(name, dir_fd=handle, follow_symlinks=False)
         except OSError as error:
             raise self._translated(error, path) from error
@@ -196,8 +196,8 @@ class WorkTree:
         return refused(error, show_path(path), folder=(self.root / os.fsdecode(path)).parent)
 
     def _expect(self, path: bytes, expected: Standing) -> None:
-        """Make sure that what the caller saw at ``path`` still stands there; the directories are walked anew."""
-        self._walk.forget()
+        """Make sure that what the caller saw at ``path`` still stands there, and its directories, too."""
+        self._walk.renew(path)
         if not self.look(path).is_same(expected):
             raise CannotWrite(show_path(path), phrase("changed-meanwhile"))
 

@@ -22,6 +22,8 @@ class Walk:
         self._root = root
         self._root_fd = os.open(root, _DIRECTORY) if _HANDLES else None
         self._open: tuple[bytes, int] | None = None
+        self._steps: list[tuple[str, int, int]] = []
+        """On the way to what is open: each directory by its path, with its device and inode."""
 
     def close(self) -> None:
         """Let the handles go."""
@@ -35,6 +37,22 @@ class Walk:
         if self._open:
             os.close(self._open[1])
             self._open = None
+
+    def renew(self, path: bytes) -> None:
+        """Walk to ``path`` anew unless each directory on the way is still the one that is open.
+
+        Why not always: to walk is to open and to close each of them, and many files share a directory.
+        """
+        if self._open and not (self._open[0] == path.rpartition(b"/")[0] and all(map(self._stands, self._steps))):
+            self.forget()
+
+    def _stands(self, step: tuple[str, int, int]) -> bool:
+        name, device, inode = step
+        try:
+            found = os.stat(name, dir_fd=self._root_fd, follow_symlinks=False)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == (device, inode)
 
     def names(self, folder: bytes) -> list[bytes]:
         """What the directory ``folder`` holds."""
@@ -59,12 +77,16 @@ class Walk:
         self.forget()
         assert self._root_fd is not None  # the portable way does not come here
         handle = os.dup(self._root_fd)
-        for part in folder.split(b"/"):
+        way = ""
+        self._steps = []
+        for part in os.fsdecode(folder).split("/"):
             try:
-                below = _step(os.fsdecode(part), handle, make=make)
+                below = _step(part, handle, make=make)
             finally:
                 os.close(handle)
             handle = below
+            found, way = os.fstat(handle), f"{way}{part}/"
+            self._steps.append((way[:-1], found.st_dev, found.st_ino))
         self._open = (folder, handle)
         return handle
 

@@ -97,16 +97,16 @@ def test_a_file_that_is_edited_after_a_move_was_judged_stays(
     assert (dest / path).read_bytes() == edited
 
 
-STEPS: dict[str, Callable[[WorkTree, Path, Standing], object]] = {
-    "place": lambda tree, source, seen: tree.place(source, b"d/w", seen),
-    "take": lambda tree, source, seen: tree.take(b"d/w", source, seen),
-    "remove": lambda tree, _source, seen: tree.remove(b"d/w", seen),
+STEPS: dict[str, Callable[[WorkTree, Path, bytes, Standing], object]] = {
+    "place": lambda tree, source, path, seen: tree.place(source, path, seen),
+    "take": lambda tree, source, path, seen: tree.take(path, source, seen),
+    "remove": lambda tree, _source, path, seen: tree.remove(path, seen),
 }
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_a_directory_that_is_replaced_meanwhile_is_not_taken_for_the_old_one(
-    tmp_path: Path, step: Callable[[WorkTree, Path, Standing], object]
+    tmp_path: Path, step: Callable[[WorkTree, Path, bytes, Standing], object]
 ) -> None:
     root, source = tmp_path / "root", tmp_path / "source"
     (root / "d").mkdir(parents=True)
@@ -118,10 +118,31 @@ def test_a_directory_that_is_replaced_meanwhile_is_not_taken_for_the_old_one(
     (root / "d").mkdir()
     (root / "d/w").write_text("theirs")
     with pytest.raises(CannotWrite):
-        step(tree, source, seen)
+        step(tree, source, b"d/w", seen)
     tree.close()
     assert (tmp_path / "mine/w").read_text() == "old"
     assert (root / "d/w").read_text() == "theirs"
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+@pytest.mark.parametrize("moved", ["d", "d/e"])
+def test_a_directory_to_which_a_link_leads_by_now_is_left_alone(
+    tmp_path: Path, step: Callable[[WorkTree, Path, bytes, Standing], object], moved: str
+) -> None:
+    """The very directory that is open, or one on the way to it, was moved elsewhere and is linked to."""
+    root, source = tmp_path / "root", tmp_path / "source"
+    (root / "d/e").mkdir(parents=True)
+    (root / "d/e/w").write_text("old")
+    source.write_text("new")
+    tree = WorkTree(root)
+    seen = tree.look(b"d/e/w")
+    (root / moved).rename(tmp_path / "mine")
+    (root / moved).symlink_to(tmp_path / "mine")
+    with pytest.raises(CannotWrite):
+        step(tree, source, b"d/e/w", seen)
+    tree.close()
+    assert source.read_text() == "new"
+    assert (root / "d/e/w").read_text() == "old"
 
 
 def test_a_directory_that_is_gone_is_made_anew(tmp_path: Path) -> None:

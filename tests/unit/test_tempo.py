@@ -28,6 +28,24 @@ def test_a_line_that_throttles_each_connection_ends_at_the_cap() -> None:
     assert targets[-1] == 64
 
 
+def test_as_long_as_each_brings_its_share_few_steps_lead_to_the_cap() -> None:
+    targets = drive(Tempo(64), 2.0, lambda many: many * 1e6)
+    assert sorted(set(targets)) == [4, 16, 64]
+
+
+def test_where_they_bring_less_the_steps_are_small() -> None:
+    targets = drive(Tempo(64), 3.0, lambda many: 1e6 * many**0.5)
+    assert sorted(set(targets)) == [4, 16, 32, 64]
+
+
+@pytest.mark.parametrize(("cores", "ends_at"), [(2, 4), (8, 64), (None, 64)])
+def test_what_this_machine_cannot_take_in_is_not_asked_for(cores: int | None, ends_at: int) -> None:
+    tempo = Tempo(64, cores)
+    for tick in range(40):  # one core is busy all the time
+        tempo.tick(tick / 10, tempo.target * tick * 10**6, tempo.target, 0.0, spent=tick / 10)
+    assert tempo.target == ends_at
+
+
 def test_a_line_that_is_full_ends_at_a_few() -> None:
     targets = drive(Tempo(64), 60.0, lambda many: min(many, 4) * 10e6)
     assert sum(targets) / len(targets) < 7
