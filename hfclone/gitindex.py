@@ -12,23 +12,27 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from hfclone.errors import CheckoutBusy
+from hfclone.ondisk import sync_file
 from hfclone.refusals import refused
 from hfclone.wording import phrase
 
 __all__ = [
     "Fresh",
     "IndexEntry",
+    "IndexLock",
     "Patched",
     "Recorded",
     "SizeRule",
     "Unpatched",
     "Wholeness",
     "index_entries",
+    "index_lock",
     "patch_index",
     "recorded_files",
     "wholeness_of",
@@ -121,27 +125,69 @@ def patch_index(index: Path, fresh: Mapping[bytes, Fresh], size_rule: SizeRule =
         CheckoutBusy: a git command holds the lock.
         CannotWrite: the index cannot be read or replaced.
     """
-    lock = index.with_name(index.name + ".lock")
-    try:
-        descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    except FileExistsError:
-        raise CheckoutBusy(str(index.parent.parent), phrase("git-command")) from None
-    except OSError as error:
-        raise refused(error, lock) from error
-    try:
-        with os.fdopen(descriptor, "wb") as new:
+    with index_lock(index) as lock:
+        try:
             done = _patched(data := bytearray(index.read_bytes()), fresh, size_rule)
             if isinstance(done, Patched) and done.entries:
-                new.write(data)
-                new.flush()
-                os.fsync(new.fileno())
-        if isinstance(done, Patched) and done.entries:
-            os.replace(lock, index)
-    except OSError as error:
-        raise refused(error, index) from error
-    finally:
-        lock.unlink(missing_ok=True)
+                lock.write(data)
+        except OSError as error:
+            raise refused(error, index) from error
     return done
+
+
+class IndexLock:
+    """Git's own lock of its index, held: whoever runs git meanwhile is told so, and changes nothing."""
+
+    def __init__(self, index: Path) -> None:
+        self.index = index
+        self._file = index.with_name(index.name + ".lock")
+        self._is_held = False
+
+    def take(self) -> None:
+        """Get the lock. Raises as ``index_lock``."""
+        try:
+            os.close(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        except FileExistsError:
+            raise CheckoutBusy(str(self.index.parent.parent), phrase("git-command")) from None
+        except OSError as error:
+            raise refused(error, self._file) from error
+        self._is_held = True
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Make ``data`` the index, synced; the lock is gone then. Raises ``OSError``."""
+        with open(self._file, "wb") as new:
+            new.write(data)
+            new.flush()
+            os.fsync(new.fileno())
+        os.replace(self._file, self.index)
+        self._is_held = False  # a lock that is there now is somebody else's
+
+    def replace(self, new: Path) -> None:
+        """Make the file ``new`` the index, synced; the lock stays. Raises ``OSError``."""
+        sync_file(new)  # git's own are not synced; after a loss of power none could be read
+        os.replace(new, self.index)
+
+    def drop(self) -> None:
+        """Let the lock go, if it is held still."""
+        if self._is_held:
+            self._file.unlink(missing_ok=True)
+            self._is_held = False
+
+
+@contextmanager
+def index_lock(index: Path) -> Iterator[IndexLock]:
+    """Hold the lock; what is read of ``index`` before that may be old.
+
+    Raises:
+        CheckoutBusy: a git command holds it.
+        CannotWrite, DiskFull: the system refuses.
+    """
+    lock = IndexLock(index)
+    lock.take()
+    try:
+        yield lock
+    finally:
+        lock.drop()
 
 
 def index_entries(data: bytes | bytearray) -> Iterator[IndexEntry]:

@@ -17,17 +17,17 @@ from enum import Enum
 from pathlib import Path
 
 from hfclone.checkout.staging import put_files, stage
-from hfclone.errors import CheckoutBusy
+from hfclone.errors import Conflicts
 from hfclone.git import GitRepo, TreeEntry, pointers_among
-from hfclone.gitindex import Fresh
+from hfclone.gitindex import Fresh, IndexLock, index_lock
 from hfclone.hashing import sha256_of
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE
 from hfclone.looking import blob_id_of, digest_of, holds_pointer
-from hfclone.ondisk import sync_file, write_safely
+from hfclone.ondisk import write_safely
 from hfclone.pointer import Oid, Pointer
 from hfclone.refusals import refused
 from hfclone.stamps import Stamps
-from hfclone.wording import phrase
+from hfclone.treepaths import show_path
 from hfclone.worktree import FileMode, Kind, Standing, WorkTree
 
 __all__ = ["Journal", "Move", "Side", "held_objects", "read_side"]
@@ -94,6 +94,8 @@ class Move:
     on_bytes: Callable[[int], None]
     """Hears how many bytes more were read of large files that no stamp knows."""
     _standing: dict[bytes, Standing] = field(default_factory=dict)
+    _judged: Collection[bytes] = ()
+    """Paths that were looked at."""
     _doubtful: list[bytes] = field(default_factory=list)
     _contents: dict[bytes, Pointer] = field(default_factory=dict)
     """Paths that hold an object of the old commit."""
@@ -108,7 +110,8 @@ class Move:
         for path in self._settle_doubts():
             verdicts[path] = _Verdict.REPLACE
         conflicts = {path for path, verdict in verdicts.items() if verdict is _Verdict.CONFLICT}
-        conflicts |= self._staged_conflicts(verdicts)
+        self._judged = verdicts.keys()
+        conflicts |= self._staged_conflicts(self._judged)
         self._standing = {p: s for p, s in self._standing.items() if verdicts.get(p) is _Verdict.REPLACE}
         return sorted(conflicts)
 
@@ -155,14 +158,21 @@ class Move:
     def apply(self, commit: str) -> None:
         """Make the tree and the index those of ``commit``; files first, the index at once, no ref.
 
+        Git's lock of the index is held until that has been written: what a user stages meanwhile is refused by git.
+
         Raises:
+            CheckoutBusy, Conflicts: a git command runs, or has staged something since ``judge``. Nothing was touched.
             CannotWrite, DiskFull: this machine cannot; the move goes on when it is made again.
         """
-        self._keep_needed()
-        for path, standing in self._standing.items():
-            if path not in self.after.entries:
-                self.tree.remove(path, standing)
-        self._write_index(commit)
+        with index_lock(self.repo.git_dir / "index") as lock:
+            staged = self._staged_conflicts(self._judged)
+            if staged:
+                raise Conflicts(str(self.repo.path), tuple(map(show_path, sorted(staged))))
+            self._keep_needed()
+            for path, standing in self._standing.items():
+                if path not in self.after.entries:
+                    self.tree.remove(path, standing)
+            self._write_index(commit, lock)
         self._write_files()
         for path in self._bits:
             self.tree.set_executable(path, FileMode(self.after.entries[path].mode))
@@ -266,13 +276,13 @@ class Move:
             index.unlink(missing_ok=True)
         return found
 
-    def _staged_conflicts(self, verdicts: Collection[bytes]) -> set[bytes]:
-        """Paths for which the user staged something that is neither commit's."""
-        if not verdicts or not (self.repo.git_dir / "index").exists():
+    def _staged_conflicts(self, paths: Collection[bytes]) -> set[bytes]:
+        """Those of ``paths`` for which the user staged something that is neither commit's."""
+        if not paths or not (self.repo.git_dir / "index").exists():
             return set()
         staged = self.repo.staged()
         found: set[bytes] = set()
-        for path in verdicts:
+        for path in paths:
             there = staged.get(path)
             if there is None:
                 continue
@@ -293,29 +303,21 @@ class Move:
                 self.tree.take(path, held / pointer.oid, self._standing[path])
                 self._standing[path] = self.tree.look(path)
 
-    def _write_index(self, commit: str) -> None:
+    def _write_index(self, commit: str, lock: IndexLock) -> None:
         """Put the new entries into the index, keeping what git knows of all others."""
-        index, new = self.repo.git_dir / "index", self.state / "index"
-        new.unlink(missing_ok=True)
-        if index.exists():
-            shutil.copyfile(index, new)
-            old_entries, entries = self.before.entries, self.after.entries
-            changed = [entry for path, entry in entries.items() if old_entries.get(path) != entry]
-            self.repo.update_index(new, changed, [path for path in old_entries if path not in entries])
-        else:
-            self.repo.read_tree(commit, new)
-        lock = index.with_name("index.lock")
+        new = self.state / "index"
         try:
-            os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            raise CheckoutBusy(str(self.repo.path), phrase("git-command")) from None
-        try:
-            sync_file(new)  # git's own are not synced; after a loss of power none could be read
-            os.replace(new, index)
+            new.unlink(missing_ok=True)
+            if lock.index.exists():
+                shutil.copyfile(lock.index, new)
+                old_entries, entries = self.before.entries, self.after.entries
+                changed = [entry for path, entry in entries.items() if old_entries.get(path) != entry]
+                self.repo.update_index(new, changed, [path for path in old_entries if path not in entries])
+            else:
+                self.repo.read_tree(commit, new)
+            lock.replace(new)
         except OSError as error:
-            raise refused(error, index) from error
-        finally:
-            lock.unlink(missing_ok=True)
+            raise refused(error, lock.index) from error
 
     def _write_files(self) -> None:
         entries = [self.after.entries[path] for path in self._standing if path in self.after.entries]

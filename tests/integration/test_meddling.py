@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from hfclone.checkout.moving import Move, read_side
-from hfclone.errors import CannotWrite
+from hfclone.errors import CannotWrite, CheckoutBusy, Conflicts
 from hfclone.events import Event, Working
-from hfclone.git import GitRepo
+from hfclone.git import GitRepo, TreeEntry
+from hfclone.gitindex import Fresh, Patched, patch_index
 from hfclone.plan import Presence
 from hfclone.stamps import Stamps
 from hfclone.worktree import Standing, WorkTree
@@ -95,6 +96,96 @@ def test_a_file_that_is_edited_after_a_move_was_judged_stays(
         move.apply(new.commit)
     tree.close()
     assert (dest / path).read_bytes() == edited
+
+
+def moving(hub: Hub, repo: LivingRepo, dest: Path, home: World, kind: type[GitRepo] = GitRepo) -> tuple[Move, str]:
+    """A move to a commit with another ``config.json``, judged."""
+    with opened(hub, pin_of(repo), dest, home.git) as checkout:
+        fill(checkout, repo)
+    old = pin_of(repo)
+    repo.add_commit({"config.json": "theirs\n"}, branch="main", message="next")
+    new = pin_of(repo)
+    here, state = kind(home.git, dest), dest / ".git/hfclone"
+    bring_from(hub, new)(here)
+    sides = read_side(here, old.commit), read_side(here, new.commit)
+    move = Move(here, WorkTree(dest), Stamps(state / "stamps"), state, *sides, lambda _count: None)
+    assert not move.judge()
+    return move, new.commit
+
+
+def test_what_is_staged_while_the_index_is_written_is_not_lost(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path
+) -> None:
+    """Git refuses it, and takes it afterwards."""
+    dest = tmp_path / "tiny"
+    said: list[str] = []
+
+    class Meddled(GitRepo):
+        def update_index(self, index: Path, changes: Iterable[TreeEntry], gone: Iterable[bytes]) -> None:
+            said.append(home.run("add", "mine.txt", cwd=dest).stderr)
+            super().update_index(index, changes, gone)
+
+    move, commit = moving(hub, tiny_repo, dest, home, Meddled)
+    (dest / "mine.txt").write_text("mine")
+    move.apply(commit)
+    assert len(said) == 1
+    assert "index.lock" in said[0]
+    home.command("add", "mine.txt", cwd=dest)
+    assert home.command("ls-files", "mine.txt", cwd=dest) == "mine.txt\n"
+    assert (dest / "config.json").read_text() == "theirs\n"
+
+
+def test_what_is_staged_after_a_move_was_judged_is_in_its_way(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path
+) -> None:
+    dest = tmp_path / "tiny"
+    move, commit = moving(hub, tiny_repo, dest, home)
+    was = (dest / "config.json").read_text()
+    (dest / "config.json").write_text("mine")
+    home.command("add", "config.json", cwd=dest)
+    (dest / "config.json").write_text(was)
+    with pytest.raises(Conflicts, match=r"config\.json"):
+        move.apply(commit)
+    assert home.command("show", ":config.json", cwd=dest) == "mine"
+    assert (dest / "config.json").read_text() == was
+    assert not (dest / ".git/index.lock").exists()
+
+
+def test_a_git_command_that_runs_is_in_the_way_of_a_move(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path
+) -> None:
+    """Before anything is touched; and its lock stays its own."""
+    dest = tmp_path / "tiny"
+    move, commit = moving(hub, tiny_repo, dest, home)
+    (dest / ".git/index.lock").touch()
+    with pytest.raises(CheckoutBusy):
+        move.apply(commit)
+    assert (dest / "config.json").read_text() != "theirs\n"
+    assert (dest / ".git/index.lock").exists()
+
+
+def test_the_lock_of_who_comes_next_is_not_taken_away(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A git command takes it in the moment in which ours has become the index."""
+    dest, replace = tmp_path / "tiny", os.replace
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        fill(checkout, tiny_repo)
+    lock = dest / ".git/index.lock"
+    model = dest / "model.safetensors"
+    model.touch()
+
+    def replaced(source: os.PathLike[str], target: os.PathLike[str], **more: int) -> None:
+        replace(source, target, **more)
+        if Path(source) == lock:
+            lock.touch()
+
+    fresh = {
+        b"model.safetensors": Fresh(home.command("rev-parse", ":model.safetensors", cwd=dest).strip(), model.stat())
+    }
+    monkeypatch.setattr(os, "replace", replaced)
+    assert patch_index(dest / ".git/index", fresh) == Patched(1)
+    assert lock.exists()
 
 
 STEPS: dict[str, Callable[[WorkTree, Path, bytes, Standing], object]] = {
