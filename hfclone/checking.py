@@ -111,7 +111,7 @@ def _mend(found: Audit, checkout: Checkout, settings: Settings) -> None:
     small = [path for path in wrong if path not in objects]
     if settings.backup:
         edited = [path for problem in (Problem.CHANGED, Problem.KIND) for path in paths.get(problem, ())]
-        edited = [path for path in edited if path not in objects]  # large ones: see flows
+        edited = [path for path in edited if path not in objects]  # large ones: see planning
         checkout.set_aside(edited)
         small += edited
     checkout.restore(small)

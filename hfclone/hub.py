@@ -139,7 +139,7 @@ def _in_its_own_words(error: HfcloneError, endpoint: Endpoint) -> HfcloneError:
 def explain(
     answer: Answer, endpoint: Endpoint, repo: Repo, revision: str | None, authority: Authority | None
 ) -> HfcloneError:
-    """What a status other than 200 means: the hub's table of errors (hub-facts 3).
+    """What a status other than 200 means: the hub's table of errors.
 
     A 401 or 403 without the hub's own headers is a mirror's or a proxy's, and says nothing of the repo.
     """

@@ -1,6 +1,6 @@
 """Where huggingface_hub looks for a repo's files, in its cache and in a ``local_dir``, and its two small file formats.
 
-Known from its version 2.4 (``file_download``, ``_tree_cache``, ``_local_folder``); hub-facts, section 8.
+Known from its version 2.4 (``file_download``, ``_tree_cache``, ``_local_folder``).
 """
 
 from __future__ import annotations

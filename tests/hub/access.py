@@ -1,4 +1,4 @@
-"""Who may see what, and the hub's way of refusing (facts 3.1 to 3.7)."""
+"""Who may see what, and the hub's way of refusing."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ class RedirectTo(Silent):
 
 @dataclass
 class Redirect308(Silent):
-    """A permanent redirect to the same path on another origin, as hf-mirror.com gives (facts 9.3)."""
+    """A permanent redirect to the same path on another origin, as hf-mirror.com gives."""
 
     origin: str
 

@@ -1,4 +1,4 @@
-"""The JSON API: repo info, tree, refs, paths-info, commits (facts 1.7 to 1.14)."""
+"""The JSON API: repo info, tree, refs, paths-info, commits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATHS_LIMIT = 1000
 
 
 def serve_general(request: Request, route: Route, site: Site) -> Response:
-    """Answer what is about no repo: whoami, and 404 for the rest (facts 8.14)."""
+    """Answer what is about no repo: whoami, and 404 for the rest."""
     if refused := bad_token(site, request):
         return refused
     if route.verb != "whoami-v2":

@@ -1,4 +1,4 @@
-"""The LFS batch API (facts 5.1 to 5.3)."""
+"""The LFS batch API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rate limits: the headers on every reply, and if wanted a window that really counts (facts 3.9 to 3.11)."""
+"""Rate limits: the headers on every reply, and if wanted a window that really counts."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def as_json(value: object, headers: dict[str, str] | None = None, *, status: int
 
 
 def redirect(status: int, location: str, headers: dict[str, str] | None = None) -> Response:
-    """Answer with a redirect whose body is the short text that real hubs send (facts 1.18, 2.5)."""
+    """Answer with a redirect whose body is the short text that real hubs send."""
     word = {302: "Found", 307: "Temporary Redirect", 308: "Permanent Redirect"}.get(status, "Moved")
     return text(status, f"{word}. Redirecting to {location}", {"Location": location, **(headers or {})})
 

@@ -16,7 +16,7 @@ TYPES = {single: plural for plural, single in PLURAL.items()}
 
 
 def serve_file(request: Request, route: Route, hosted: Hosted, site: Site, manners: Manners, cdn_url: str) -> Response:
-    """Answer resolve and raw: 307 for a regular file, 302 for an LFS file, bytes for raw (facts 2.1 to 2.6, 1.6)."""
+    """Answer resolve and raw: 307 for a regular file, 302 for an LFS file, bytes for raw."""
     if request.method not in ("GET", "HEAD"):
         return error(405, "", "Method not allowed")
     commit = commit_for(hosted, route.args[0], manners)
@@ -39,7 +39,7 @@ def serve_file(request: Request, route: Route, hosted: Hosted, site: Site, manne
 
 
 def serve_cache(request: Request, route: Route, hosted: Hosted, manners: Manners) -> Response:
-    """Answer the URL that a regular file was redirected to; its query must be as it was given (facts 2.2)."""
+    """Answer the URL that a regular file was redirected to; its query must be as it was given."""
     if not route.args:
         return page_not_found()
     commit, path = route.args[0], route.args[1:]
@@ -53,7 +53,7 @@ def serve_cache(request: Request, route: Route, hosted: Hosted, manners: Manners
 
 
 def serve_cdn(request: Request, site: Site) -> Response:
-    """Answer as the CDN does: signature or nothing, and no second way of proving oneself (facts 2.9 to 2.12)."""
+    """Answer as the CDN does: signature or nothing, and no second way of proving oneself."""
     if "authorization" in request.headers:
         why = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
         body = (

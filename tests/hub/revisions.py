@@ -16,7 +16,7 @@ SHORT = re.compile(r"[0-9a-f]{7,39}")
 
 
 def commit_for(hosted: Hosted, revision: str, manners: Manners) -> str | Response:
-    """Resolve a revision as sent (percent-encoded) or answer 404 (facts 3.6, 9.11)."""
+    """Resolve a revision as sent (percent-encoded) or answer 404."""
     name = unquote(revision)
     if "/" in name and not manners.slash_revisions:
         return error(404, "RepoNotFound", "Repository not found")

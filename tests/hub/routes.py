@@ -1,4 +1,4 @@
-"""Which repo and which service a path means. Works on the path as sent, since ``%2F`` and ``/`` differ (facts 1.5)."""
+"""Which repo and which service a path means. Works on the path as sent, since ``%2F`` and ``/`` differ."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ class WrongBytes:
 
 @dataclass
 class ForceGzip:
-    """Content-Encoding: gzip though it was not asked for: chunked, no Content-Length, a weak ETag (facts 2.11)."""
+    """Content-Encoding: gzip though it was not asked for: chunked, no Content-Length, a weak ETag."""
 
     def answer(self, request: Request, serve: Serve) -> Response:
         """Compress what the server answers."""

@@ -1,8 +1,8 @@
-"""Hostile repos, mirrors and neighbours, as far as git and the work tree go: git-facts, section 4.
+"""Hostile repos, mirrors and neighbours, as far as git and the work tree go.
 
 Where a guard is ours, the attack is made twice: against hfclone as it is, and with the guard taken away, to show
 that it would come through. What aria2, HTTP redirects and tokens over HTTP are about is tested
-beside their modules (test_aria2*, test_http*, e2e/test_tokens).
+elsewhere (faults/test_aria2, test_connections, e2e/test_tokens).
 """
 
 from __future__ import annotations

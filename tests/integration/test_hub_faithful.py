@@ -178,7 +178,7 @@ class TestHuggingfaceHub:
         assert bool(hub.log.of(listener="cdn")) == (manners is mirror.files_only)
 
     def test_mirror_leaks_the_next_page(self, hub: Hub, tiny_repo: LivingRepo, download: Download) -> None:
-        """A Link that a mirror leaves alone leads the client away from it (facts 1.12)."""
+        """A Link that a mirror leaves alone leads the client away from it."""
         front = hub.mirror("mirror", mirror.files_only())
         front.manners.page_size = 3
         assert not download(repo_id="acme/tiny", endpoint=front.url).error
