@@ -21,7 +21,7 @@ from hfclone.cli.options import (
     selecting_options,
     view_options,
 )
-from hfclone.cli.session import Session, fail_early, say, write_line
+from hfclone.cli.session import Session, fail_early, say, stdout_width, write_line
 from hfclone.errors import HfcloneError, NotAsCommitted
 from hfclone.events import OnEvent
 from hfclone.names import RepoType, parse_repo_spec
@@ -172,7 +172,7 @@ def ls(repo: str, revision: str | None, repo_type: str | None, as_json: bool, **
             found = read_repo(spec, settings, on_event)
             files = select_files(found.files, settings)
             data = as_json or settings.progress is Progress.JSON
-            for line in map(to_json, listing_data(found, files)) if data else listing_lines(files):
+            for line in map(to_json, listing_data(found, files)) if data else listing_lines(files, stdout_width()):
                 write_line(line)
 
         return lambda: Session(settings).run(work)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from hfclone.cli.words import show_size, show_text
+from hfclone.cli.words import columns, show_size, show_text
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.overview import State, Status
 from hfclone.quants import quant_of
@@ -41,6 +41,9 @@ __all__ = [
 ]
 
 VERSION = 1
+_SIZE_WIDTH = 15
+_SHA256_DIGITS = 64
+_SHORT_DIGITS = 12
 _LONGEST_CHOICE = 300
 """Characters; JSON has all of it."""
 
@@ -168,13 +171,32 @@ def status_data(status: Status) -> dict[str, object]:
     }
 
 
-def listing_lines(files: Iterable[LockedFile]) -> Iterator[str]:
-    """Size, what it is, sha256, path: in columns; where there are quantisations, these before the path."""
-    listed = [(file, quant_of(file.path) or "") for file in files]
-    width = max((len(quant) for _file, quant in listed), default=0)
-    for file, quant in listed:
-        last = f"{quant or '-':<{width}}  {show_path(file.path)}" if width else show_path(file.path)
-        yield f"{file.size:>15,}  {_kind(file):<9}  {file.sha256 or '-':<64}  {last}"
+def listing_lines(files: Iterable[LockedFile], width: int | None = None) -> list[str]:
+    """Size, what it is, sha256, path: in columns; where there are quantisations, these before the path.
+
+    Of a terminal that has fewer columns, ``width``, the sha256 takes less: its beginning, or nothing.
+    """
+    listed = list(files)
+    made = _rows(listed, _SHA256_DIGITS)
+    for digits in (_SHORT_DIGITS, 0):
+        if width is None or max(map(columns, made), default=0) <= width:
+            break
+        made = _rows(listed, digits)
+    return made
+
+
+def _rows(files: list[LockedFile], digits: int) -> list[str]:
+    """With so many ``digits`` of the sha256."""
+    quants = [quant_of(file.path) or "" for file in files]
+    widest = max(map(len, quants), default=0)
+    sizes = [f"{file.size:,}" for file in files]
+    room = _SIZE_WIDTH if digits else max(map(len, sizes), default=0)
+    made = []
+    for file, quant, size in zip(files, quants, sizes, strict=True):
+        digest = [f"{(file.sha256 or '-')[:digits]:<{digits}}"] if digits else []
+        last = [f"{quant or '-':<{widest}}"] if widest else []
+        made.append("  ".join([f"{size:>{room}}", f"{_kind(file):<9}", *digest, *last, show_path(file.path)]))
+    return made
 
 
 def listing_data(repo: LockedRepo, files: Iterable[LockedFile]) -> Iterator[dict[str, object]]:

@@ -33,7 +33,16 @@ from hfclone.events import Event, Failed, OnEvent
 from hfclone.settings import Progress, Settings, Verbosity
 from hfclone.wording import line, phrase
 
-__all__ = ["Session", "fail_early", "fail_unforeseen", "make_streams_safe", "say", "write_data", "write_line"]
+__all__ = [
+    "Session",
+    "fail_early",
+    "fail_unforeseen",
+    "make_streams_safe",
+    "say",
+    "stdout_width",
+    "write_data",
+    "write_line",
+]
 
 DEFAULT_WIDTH = 80
 
@@ -170,6 +179,11 @@ class Silence:
 
     def close(self) -> None:
         """Nothing to put right."""
+
+
+def stdout_width() -> int | None:
+    """Columns of the terminal that stdout is; ``None`` where it is none."""
+    return _width(sys.stdout) if sys.stdout.isatty() else None
 
 
 def _width(stream: TextIO) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import ROOT, Command, placed
-from tests.hub import Hub, Lfs
+from tests.hub import Hub, Lfs, LivingRepo
 
 # --- completion --------------------------------------------------------------------------------
 
@@ -189,6 +189,22 @@ def test_a_narrow_terminal(hub: Hub, hfclone: Command, columns: int) -> None:
     assert drawn, said
     assert max(map(len, drawn)) < columns
     assert b"checkout" in said
+
+
+@pytest.mark.parametrize(("columns", "digits"), [(40, 0), (70, 12), (200, 64)])
+def test_a_listing_on_a_narrow_terminal(
+    hub: Hub, tiny_repo: LivingRepo, hfclone: Command, columns: int, digits: int
+) -> None:
+    """The sha256 makes room: it is shortened, or goes. What is piped is whole."""
+    assert hub.url and tiny_repo.commit
+    rows = on_terminal(hfclone, "ls", "acme/tiny", "-q", columns=columns).decode().splitlines()
+    assert len(rows) == 13
+    assert max(map(len, rows)) <= columns
+    piped = hfclone("ls", "acme/tiny", env={"COLUMNS": "40"}).stdout.splitlines()
+    for row, whole in zip(rows, piped, strict=True):
+        size, kind, sha256, path = whole.split(maxsplit=3)
+        assert row.split(maxsplit=3 if digits else 2) == [size, kind, *([sha256[:digits]] if digits else []), path]
+    assert digits < 64 or rows == piped
 
 
 def test_a_dumb_terminal(hub: Hub, hfclone: Command) -> None:
