@@ -39,6 +39,7 @@ _LOCAL_CONFIG = (
     # A user's autocrlf would rewrite pointers.
     ("core.autocrlf", "false"),
 )
+_BRANCHES = "+refs/heads/*:refs/remotes/origin/*"
 _UNFINISHED = {
     "MERGE_HEAD": "merge",
     "rebase-merge": "rebase",
@@ -139,7 +140,7 @@ def ready_repo(target: Target, git: Git, *, after_kill: bool) -> GitRepo:
     if after_kill:
         repo.clear_stale()
     if found is Found.FRESH:
-        repo.init(target.branch or _DEFAULT_BRANCH)
+        repo.init(target.branch or _DEFAULT_BRANCH, dict(_LOCAL_CONFIG) | {"remote.origin.fetch": _BRANCHES})
     drop_promisor(repo)
     _refuse_unfinished(repo)
     _configure(repo, target.origin)
@@ -156,11 +157,11 @@ def _configure(repo: GitRepo, origin: str) -> None:
         raise NotACheckout(str(repo.path), phrase("partial-clone"))
     for key, value in _LOCAL_CONFIG:
         repo.config.set(key, value)
-    url = repo.config.get("remote.origin.url")
-    if url is None or _plain(url) != _plain(origin):
-        repo.config.set("remote.origin.url", origin)
     if repo.config.get("remote.origin.fetch") is None:
-        repo.config.set("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
+        repo.config.set("remote.origin.fetch", _BRANCHES)
+    url = repo.config.get("remote.origin.url")
+    if url is None or _plain(url) != _plain(origin):  # last, since it tells the next run that all before is done
+        repo.config.set("remote.origin.url", origin)
 
 
 def _refuse_unfinished(repo: GitRepo) -> None:

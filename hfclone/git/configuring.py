@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 
 from hfclone.errors import GitFailed
 from hfclone.treepaths import show_path
 
-__all__ = ["Config"]
+__all__ = ["Config", "as_file"]
 
 
 class Config:
@@ -85,8 +85,28 @@ class Config:
         return []
 
 
-def _as_listed(key: str) -> str:
-    """``key`` as git lists it: section and name in lower case, what stands between as it is."""
+def as_file(values: Mapping[str, str]) -> str:
+    """``values`` (by key, each with a section) as git reads them from a file. Git takes any section many times."""
+    return "".join(_as_lines(*_parts(key), value) for key, value in values.items())
+
+
+def _as_lines(section: str, middle: str, name: str, value: str) -> str:
+    title = f'[{section} "{_escaped(middle)}"]' if middle else f"[{section}]"
+    return f'{title}\n\t{name} = "{_escaped(value)}"\n'
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _parts(key: str) -> tuple[str, str, str]:
+    """Section, what stands between (may be empty) and name."""
     section, _, rest = key.partition(".")
     middle, _, name = rest.rpartition(".")
+    return section, middle, name
+
+
+def _as_listed(key: str) -> str:
+    """``key`` as git lists it: section and name in lower case, what stands between as it is."""
+    section, middle, name = _parts(key)
     return ".".join(filter(None, (section.lower(), middle, name.lower())))

@@ -38,6 +38,10 @@ def fetch(repo: GitRepo, url: str, what: Fetch, on_progress: OnProgress = lambda
         GitFailed: in git's words, which ``translate`` understands.
     """
     config = [(f"remote.{_REMOTE}.url", url)]
+    if what.filter_spec is not None:
+        # Git then takes the remote for a promisor that it knows, and writes nothing into the repo's configuration.
+        promises = [("promisor", "true"), ("partialclonefilter", what.filter_spec)]
+        config += [(f"remote.{_REMOTE}.{name}", value) for name, value in promises]
     if what.oids:
         # As git's own lazy fetch has it: what we have says nothing about single blobs.
         config.append(("fetch.negotiationAlgorithm", "noop"))

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 from hfclone.errors import GitFailed
-from hfclone.git.configuring import Config
+from hfclone.git.configuring import Config, as_file
 from hfclone.git.running import Git, OnProgress
 from hfclone.names import is_full_sha
 from hfclone.treepaths import show_path
@@ -102,9 +103,15 @@ class GitRepo:
         args = ("-C", str(self.path), *args)
         return self.git.run(args, stdin=stdin, extra=self._extra(), config=config, on_progress=on_progress)
 
-    def init(self, branch: str) -> None:
-        """Make the repo, or complete what a killed run left of it; no template, ``HEAD`` on ``branch``."""
-        self.git.run(["init", "--quiet", "--template=", f"--initial-branch={branch}", "--", str(self.path)])
+    def init(self, branch: str, values: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Make the repo, or complete what a killed run left of it; ``HEAD`` on ``branch``, no template of a user's.
+
+        A new one has ``values`` in its configuration: as a template, at once, where each would be a run of git.
+        """
+        with TemporaryDirectory(prefix="hfclone-") as template:
+            Path(template, "config").write_text(as_file(values), "utf-8")
+            words = ["--quiet", f"--template={template}", f"--initial-branch={branch}"]
+            self.git.run(["init", *words, "--", str(self.path)])
         self.config.forget()
 
     def with_attribute(self, name: str, value: str, paths: Collection[bytes]) -> set[bytes]:
@@ -115,8 +122,19 @@ class GitRepo:
 
     def resolve(self, name: str) -> str | None:
         """The commit that ``name`` is, if it and its root tree are here."""
-        found = self._maybe("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
-        return found if found and self._maybe("cat-file", "-t", f"{found}^{{tree}}") else None
+        if not self._has_objects():
+            return None
+        out = self._cat_file("--batch-check=%(objectname)", (f"{name}^{{commit}}", f"{name}^{{tree}}"))
+        found, *more = out.split()  # of what is not here more is said than an id
+        return found.decode("ascii") if len(more) == 1 else None
+
+    def _has_objects(self) -> bool:
+        """Whether anything may be here: in a repo just made nothing is, and git need not be asked."""
+        try:
+            folders = list((self.git_dir / "objects").iterdir())
+            return any(folder.name not in ("info", "pack") or any(folder.iterdir()) for folder in folders)
+        except OSError:
+            return True  # git will say
 
     def has_commit(self, commit: str) -> bool:
         """Whether the commit and its root tree are here; says nothing about its blobs."""

@@ -13,7 +13,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, TYPE_CHECKING
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from hfclone.errors import GitFailed, ToolMissing
 from hfclone.names import Token
+from hfclone.settings import inherited_names
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 
@@ -152,7 +153,7 @@ class Git:
         program = shutil.which("git", path=path)
         if program is None:
             raise ToolMissing("git", phrase("needed-for-checkouts"))
-        command = [*_wrapping(path, self._environ.keys(), env.keys()), program, *args]
+        command = [*_wrapping(path, env.keys()), program, *args]
         auto = _gitpython().execute(
             command, as_process=True, env=env, istream=subprocess.PIPE, with_stdout=with_stdout,
             start_new_session=True,
@@ -200,28 +201,16 @@ class Git:
         return text.replace(self._credential.token.reveal(), "***") if self._credential else text
 
 
-_FOREIGN = frozenset({
-    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG",
-    "GIT_CONFIG_PARAMETERS", "GIT_OBJECT_DIRECTORY", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_REPLACE_REF_BASE",
-    "GIT_PREFIX", "GIT_SHALLOW_FILE", "GIT_COMMON_DIR", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE",
-    "GIT_CEILING_DIRECTORIES",
-    "GIT_TRACE_REDACT", "GIT_TRACE2_CONFIG_PARAMS", "GIT_TRACE2_ENV_VARS", "GIT_TRACE", "GIT_TRACE_CURL",
-    "GIT_CURL_VERBOSE", "GIT_TRACE_PACKET", "GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF", "GIT_PROXY_COMMAND",
-    "GIT_SSH", "GIT_SSH_COMMAND", "GIT_EXTERNAL_DIFF", "GIT_ATTR_SOURCE", "GIT_PROTOCOL", "GIT_PROTOCOL_FROM_USER",
-})  # fmt: skip
-"""``git rev-parse --local-env-vars`` and what traces, whether or not our mapping holds them."""
-
-
-def _wrapping(path: str | None, inherited: Iterable[str], ours: Iterable[str]) -> list[str]:
-    """What takes foreign ``GIT_*`` away, and has the kernel end git when we are killed.
+def _wrapping(path: str | None, ours: Collection[str]) -> list[str]:
+    """What takes foreign ``GIT_*`` away, where there are any, and has the kernel end git when we are killed.
 
     GitPython adds to the environment, but cannot remove. Both replace themselves: the process is git's.
     """
     words: list[str] = []
-    env = shutil.which("env", path=path) or shutil.which("env", path=os.defpath)
+    foreign = sorted(name for name in inherited_names() if name.startswith("GIT_") and name not in ours)
+    env = shutil.which("env", path=path) or shutil.which("env", path=os.defpath) if foreign else None
     if env and os.name == "posix":
-        foreign = {name for name in inherited if name.startswith("GIT_")} | _FOREIGN
-        words += [env, *(f"--unset={name}" for name in sorted(foreign - set(ours)))]
+        words += [env, *(f"--unset={name}" for name in foreign)]
     setpriv = shutil.which("setpriv", path=path)
     if setpriv and os.name == "posix":
         words += [setpriv, "--pdeathsig", "TERM"]

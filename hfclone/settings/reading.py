@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from hfclone.settings.table import VARIABLES, Variable, variable
 from hfclone.settings.values import ca_bundle, choice, connections, named, positive_duration, reuse_by, switch
 from hfclone.settings.whom import endpoints, hub_and_mirrors
 
-__all__ = ["FindProject", "read_settings", "what_was_said"]
+__all__ = ["FindProject", "inherited_names", "read_settings", "what_was_said"]
 
 FindProject = Callable[[Mapping[str, str]], Path | None]
 """The project's file of settings, found with an environment for git."""
@@ -30,6 +30,11 @@ _TOKEN_VARIABLES = (
     "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE", "HUGGINGFACE_CO_STAGING", "COLAB_RELEASE_TAG",
 )  # fmt: skip
 """What makes huggingface_hub find a token elsewhere than in its file, or that file elsewhere."""
+
+
+def inherited_names() -> Collection[str]:
+    """Names of the process's own environment: a child is born with them, whatever it is given."""
+    return os.environ.keys()
 
 
 def read_settings(
@@ -143,6 +148,13 @@ def _may_find_token(environ: Mapping[str, str]) -> bool:
         caches = environ.get("XDG_CACHE_HOME", str(Path("~/.cache").expanduser()))
         home = environ.get("HF_HOME", str(Path(caches, "huggingface")))
         file = environ.get("HF_TOKEN_PATH", str(Path(home, "token")))
-        return "$" in file or "%" in file or Path(file).expanduser().exists()
+        return "$" in file or "%" in file or _may_say_something(Path(file).expanduser())
     except (OSError, RuntimeError, ValueError):
         return True
+
+
+def _may_say_something(file: Path) -> bool:
+    """Not where it is absent, empty, or the null device, by which a user says that there is none."""
+    if not file.exists() or os.path.samefile(file, os.devnull):
+        return False
+    return not file.is_file() or file.stat().st_size > 0

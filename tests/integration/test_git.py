@@ -143,3 +143,28 @@ def test_a_blob_that_has_gone_is_no_bug(tmp_path: Path) -> None:
     with pytest.raises(GitFailed, match="missing"):
         list(repo.read_blobs([blob]))
     assert repo.blob_sizes([blob]) == {blob: None}
+
+
+def test_a_new_repo_has_its_configuration_at_once(tmp_path: Path) -> None:
+    values = {"core.checkStat": "minimal", 'remote.a "b\\c".url': 'https://h/#;"x\\y" z', "remote.a.fetch": "+a:b"}
+    repo = GitRepo(Git(environ(tmp_path)), tmp_path / "r")
+    repo.init("main", values)
+    assert {key: repo.config.get(key) for key in values} == values
+    assert repo.config.get("core.bare") == "false"
+    assert repo.resolve("HEAD") is None
+    repo.init("main", {"core.checkStat": "default"})  # as after a kill
+    assert repo.config.get("core.checkStat") == "minimal"
+
+
+def test_a_fetch_with_a_filter_writes_nothing_into_the_configuration(
+    hub: Hub, tiny_repo: LivingRepo, tmp_path: Path
+) -> None:
+    repo = made(Git(environ(tmp_path)), tmp_path / "r")
+    file = repo.git_dir / "config"
+    before = file.read_bytes(), file.stat().st_ino  # git replaces it to change it
+    what = Fetch((f"{tiny_repo.commit}:refs/hfclone/x",), depth=1, filter_spec="blob:none")
+    fetch(repo, f"{hub.url}/acme/tiny", what)
+    assert (file.read_bytes(), file.stat().st_ino) == before
+    assert repo.resolve(tiny_repo.commit) == repo.resolve("refs/hfclone/x") == tiny_repo.commit
+    assert None in repo.blob_sizes(entry.oid for entry in repo.tree_entries(tiny_repo.commit)).values()
+    assert list(repo.git_dir.glob("objects/pack/*.promisor")) == []

@@ -1,6 +1,7 @@
 """Settings: parsers by tables, precedence, who may see the token."""
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 
@@ -329,6 +330,16 @@ def test_huggingface_hub_looks_where_its_file_is(tmp_path: Path, monkeypatch: py
         file.write_text("hf_x")
         assert _may_find(**environ), place
         file.unlink()
+
+
+def test_a_file_that_says_nothing_is_none(tmp_path: Path) -> None:
+    """huggingface_hub takes long to import."""
+    assert not _may_find(HF_TOKEN_PATH=os.devnull)
+    (tmp_path / "empty").touch()
+    assert not _may_find(HF_TOKEN_PATH=str(tmp_path / "empty"))
+    os.mkfifo(tmp_path / "pipe")
+    assert _may_find(HF_TOKEN_PATH=str(tmp_path / "pipe"))
+    assert _may_find(HF_TOKEN_PATH=str(tmp_path))
 
 
 def test_in_doubt_huggingface_hub_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
