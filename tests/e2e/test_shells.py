@@ -50,6 +50,9 @@ WHOLE_WORDS = [
     ("acme/tiny fo", {"folder/"}, {"file.lock"}),
     ("acme/tiny --reuse ", {"folder/"}, {"file.lock"}),
     ("verify --lockfile f", {"folder/", "file.lock"}, set()),
+    ("--reuse=fo", set(), {"file.lock", "--reuse=file.lock"}),
+    ("verify --lockfile=f", set(), {"clone"}),  # zsh shows the path, fish the word
+    ("verify --lockfile=folder/in=", set(), {"clone"}),
     ("--lfs-store=h", {"--lfs-store=hardlink"}, {"hardlink", "clone", "--lfs-store=copy"}),
 ]
 """More of them, for shells that complete paths where they are told to and have no break at ``=``."""
@@ -90,6 +93,12 @@ def test_fish_completes(program: Command) -> None:
     blocks = done.stdout.decode().split(">\n")[1:]
     _check(lines, [{line.partition("\t")[0] for line in block.splitlines()} for block in blocks])
     assert "config\tShow the settings, and where each comes from." in blocks[0]
+    said = {
+        line: {one.partition("\t")[0] for one in block.splitlines()} for line, block in zip(lines, blocks, strict=True)
+    }
+    assert said["hfclone --reuse=fo"] == {"--reuse=folder/"}
+    assert said["hfclone verify --lockfile=f"] == {"--lockfile=file.lock", "--lockfile=folder/"}
+    assert said["hfclone verify --lockfile=folder/in="] == {"--lockfile=folder/in=it"}
 
 
 ZSHRC = r"""
@@ -137,11 +146,15 @@ def test_zsh_completes(program: Command) -> None:
     assert typed["hfclone --mi"] == "hfclone --mirror "
     assert typed["hfclone --lfs-store=h"] == "hfclone --lfs-store=hardlink "
     assert typed["hfclone acme/tiny fo"] == "hfclone acme/tiny folder/"
+    assert typed["hfclone --reuse=fo"] == "hfclone --reuse=folder/"
+    assert typed["hfclone verify --lockfile=folder/in="] == "hfclone verify --lockfile=folder/in=it "
+    assert {"file.lock", "folder"} <= set(offers[lines.index("hfclone verify --lockfile=f")])
 
 
 def _world(program: Command) -> list[str]:
     """A directory to stand in, with something to complete; the lines that its file ``lines`` holds."""
     (program.cwd / "folder").mkdir()
+    (program.cwd / "folder" / "in=it").touch()
     (program.cwd / "file.lock").touch()
     lines = [f"hfclone {line}" for line, _some, _none in (*CASES, *WHOLE_WORDS)]
     (program.cwd / "lines").write_text("".join(f"{line}\n" for line in lines))
