@@ -155,6 +155,6 @@ def _may_find_token(environ: Mapping[str, str]) -> bool:
 
 def _may_say_something(file: Path) -> bool:
     """Not where it is absent, empty, or the null device, by which a user says that there is none."""
-    if not file.exists() or os.path.samefile(file, os.devnull):
+    if not file.exists() or file.samefile(os.devnull):
         return False
     return not file.is_file() or file.stat().st_size > 0
