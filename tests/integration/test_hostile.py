@@ -155,7 +155,7 @@ def test_names_that_must_not_be_written(
     if guard == "ours":
         without_config(monkeypatch, "transfer.fsckObjects", "fetch.fsckObjects")
     elif guard == "git's":
-        monkeypatch.setattr(hfclone.checkout, "check_tree", lambda *_args, **_options: None)
+        monkeypatch.setattr(hfclone.checkout.opening, "check_tree", lambda *_args, **_options: None)
     before = sorted(path for path in tmp_path.rglob("*") if "hub" not in path.parts and "home" not in path.parts)
     with pytest.raises(HfcloneError) as raised, opened(hub, pin, tmp_path / "t", home.git):
         pass

@@ -118,26 +118,25 @@ class Aria2Transfer:
             wanted.partials.await_writers()
         except OSError as error:
             raise CannotWrite(str(wanted.partials.directory), error.strerror or str(error)) from error
-        options = dict(_OPTIONS)
         if self.daemon is not None:
-            return self._reach(self.daemon, wanted, options, stack)
+            return self._reach(self.daemon, wanted, stack)
         program = shutil.which("aria2c", path=self.environment.get("PATH"))
         if program is None:
             raise CannotRun(phrase("not-installed"))
         process = Process(program, self._own_options(), self.environment, wanted.partials.directory)
         stack.callback(process.close)
         limit_writes(process.pid, max(pointer.size for pointer in wanted.objects))
-        downloads = Downloads(process.rpc, options)
+        downloads = Downloads(process.rpc, _OPTIONS)
         try:
             downloads.check()
         except Lost as error:
             raise CannotRun(str(error)) from error
         return downloads
 
-    def _reach(self, daemon: Aria2Daemon, wanted: Wanted, options: dict[str, str], stack: ExitStack) -> Downloads:
+    def _reach(self, daemon: Aria2Daemon, wanted: Wanted, stack: ExitStack) -> Downloads:
         """The user's own; what a killed run left with it is taken back first."""
         web = stack.enter_context(Web(user_agent="hfclone", ca_bundle=self.ca_bundle, limits=RPC_LIMITS))
-        downloads = Downloads(Rpc(web, daemon.url, daemon.secret), options)
+        downloads = Downloads(Rpc(web, daemon.url, daemon.secret), _OPTIONS)
         try:
             downloads.check()
             here = wanted.partials.directory.absolute()

@@ -1,0 +1,90 @@
+"""Getting a commit: one pass over the endpoints, from one fetch of everything down to single blobs.
+
+Why so: git cannot resume a pack. Over a good line one shallow fetch brings all; over a bad one the
+skeleton (commit and trees, a few KB) comes first, then blobs in batches that are halved when they
+do not get through, and at last one by one over ranged HTTP. What has arrived stays in git's object
+database, so that each step, and each later pass, asks only for what is missing. All is accepted by
+its git id alone: it does not matter who sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hfclone.commits.filling import BlobSource, Filling
+from hfclone.commits.reaching import Reaching
+from hfclone.commits.remote import Remote, is_theirs
+from hfclone.endpoints import Endpoint
+from hfclone.errors import GitFailed, HfcloneError, NotServed
+from hfclone.events import Faulted, OnEvent
+from hfclone.git import GitRepo
+from hfclone.names import History, Pin
+from hfclone.patience import Verdict, judge
+
+__all__ = ["BlobSource", "bring_commit"]
+
+
+def bring_commit(
+    repo: GitRepo,
+    pin: Pin,
+    sources: Sequence[Endpoint],
+    *,
+    history: History,
+    branch: str | None,
+    blob_source: BlobSource,
+    probe: Callable[[str], str],
+    on_event: OnEvent,
+) -> str:
+    """Get ``pin``'s commit and all its blobs into ``repo``; who served it is returned (empty: it was here).
+
+    ``branch`` is the name that the commit was resolved from (branch, tag or ``refs/...``), asked for
+    where an endpoint serves no bare commit. ``probe`` tells where a URL redirects to, since git is
+    not let follow. What has arrived is kept, also when this raises: call it again to go on.
+
+    Raises:
+        RemoteError, TransferError, IntegrityError: the last endpoint's failure, all others' being
+            reported as ``Faulted``.
+    """
+    if _is_whole(repo, pin.commit, history):
+        return ""
+    failure: HfcloneError = NotServed("git", "nobody", 0)
+    for endpoint in sources:
+        try:
+            _bring(Remote(repo, pin, endpoint, probe, on_event), history, branch, blob_source)
+        except HfcloneError as error:
+            if not is_theirs(error):
+                raise
+            # What may pass is worth waiting for, whoever else has no git.
+            if judge(failure) is not Verdict.AGAIN or judge(error) is Verdict.AGAIN:
+                failure = error
+            on_event(Faulted(str(endpoint), error))
+            continue
+        return str(endpoint)
+    raise failure
+
+
+def _bring(remote: Remote, history: History, branch: str | None, blobs: BlobSource) -> None:
+    """All of the commit from one endpoint."""
+    repo, commit = remote.repo, remote.pin.commit
+    reaching = Reaching(remote, branch)
+    if history is History.FULL and not _is_whole(repo, commit, history):
+        reaching.everything()
+        return
+    if not (repo.has_commit(commit) and _has_trees(repo, commit)):
+        reaching.commit()
+    Filling(remote, blobs).fill()
+
+
+def _is_whole(repo: GitRepo, commit: str, history: History) -> bool:
+    if history is History.FULL and (repo.git_dir / "shallow").exists():
+        return False
+    return repo.has_commit(commit) and _has_trees(repo, commit) and not repo.missing_blobs(commit)
+
+
+def _has_trees(repo: GitRepo, commit: str) -> bool:
+    """Whether all trees are here: a killed fetch may have left some of them."""
+    try:
+        repo.tree_entries(commit)
+    except GitFailed:
+        return False
+    return True
