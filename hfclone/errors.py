@@ -569,7 +569,13 @@ class GitFailed(LocalError):
     command: str
     status: int
     stderr: str
+    proxy: str = ""
+    """What let it not through; ``stderr`` is then the reason."""
     code = "git-failed"
+
+    @property
+    def variant(self) -> str:
+        return "proxy" if self.proxy else ""
 
 
 @dataclass(eq=False)

@@ -13,7 +13,7 @@ from hfclone.checkout import Edits
 from hfclone.endpoints import Endpoint, EndpointKind, TokenRule
 from hfclone.git import Git, GitCredential
 from hfclone.health import Board
-from hfclone.http import Authority, Limits, Web
+from hfclone.http import Authority, Limits, Route, Web
 from hfclone.hub import find_token
 from hfclone.names import RepoSpec, Token
 from hfclone.patience import Clock, Patience
@@ -103,7 +103,9 @@ class Tools:
         """Git, with the token for those endpoints that may have it."""
         urls = tuple(authority.url for authority in self.authorities)
         credential = GitCredential(urls, self.token) if self.token and urls else None
-        return Git(self.settings.environment, credential=credential, proxy=self.settings.proxies.named)
+        settings = self.settings
+        route = Route(settings.proxies.by_scheme(), settings.proxies.no_proxy, settings.ca_bundle)
+        return Git(settings.environment, credential=credential, proxy=settings.proxies.named, route=route)
 
     def transfer(self) -> Transfer:
         """The way of moving objects that the user chose."""

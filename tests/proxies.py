@@ -36,14 +36,20 @@ class Passed:
     method: str
     host: str
     port: int
+    agent: str = field(default="", compare=False)
+    """What the client calls itself; not in SOCKS."""
 
 
 @dataclass
 class Proxy:
-    """A listening proxy; ``login`` is ``user:password`` where it asks for one. A context manager."""
+    """A listening proxy; ``login`` is ``user:password`` where it asks for one. A context manager.
+
+    An HTTP proxy answers 403 to an agent whose name begins with ``unwanted``.
+    """
 
     login: str = ""
     tls: ssl.SSLContext | None = None
+    unwanted: str = ""
     passed: list[Passed] = field(default_factory=list)
     refused: int = 0
 
@@ -73,8 +79,8 @@ class Proxy:
     def _open(self, client: socket.socket) -> socket.socket:
         raise NotImplementedError
 
-    def _connect(self, method: str, host: str, port: int) -> socket.socket:
-        self.passed.append(Passed(method, host, port))
+    def _connect(self, method: str, host: str, port: int, agent: str = "") -> socket.socket:
+        self.passed.append(Passed(method, host, port, agent))
         address = "127.0.0.1" if host.endswith(".test") else host
         return socket.create_connection((address, port), timeout=PATIENCE)
 
@@ -92,14 +98,18 @@ class HttpProxy(Proxy):
             refusal = b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=x\r\n"
             client.sendall(refusal + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
             raise Refused
+        agent = fields.get("user-agent", "")
+        if self.unwanted and agent.startswith(self.unwanted):
+            client.sendall(b"HTTP/1.1 403 Not you\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            raise Refused
         if method == "CONNECT":
             host, _, port = target.rpartition(":")
-            upstream = self._connect(method, host.strip("[]"), int(port))
+            upstream = self._connect(method, host.strip("[]"), int(port), agent)
             client.sendall(b"HTTP/1.1 200 Go on\r\n\r\n")
             upstream.sendall(rest)
             return upstream
         url = urlsplit(target)
-        upstream = self._connect(method, url.hostname or "", url.port or 80)
+        upstream = self._connect(method, url.hostname or "", url.port or 80, agent)
         path = (url.path or "/") + (f"?{url.query}" if url.query else "")
         kept = [line for line in lines if not line.lower().startswith(("proxy-", "connection:"))]
         text = "\r\n".join([f"{method} {path} {version}", *kept, "Connection: close", "", ""])

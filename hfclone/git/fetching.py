@@ -48,10 +48,11 @@ def fetch(repo: GitRepo, url: str, what: Fetch, on_progress: OnProgress = lambda
     quiet = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--force")
     stdin = "".join(f"{oid}\n" for oid in what.oids).encode()
     try:
-        repo.speak(
-            "fetch", "--progress", *quiet, *what.options(), _REMOTE, *what.refspecs,
-            stdin=stdin, config=config, on_progress=on_progress,
-        )  # fmt: skip
+        with repo.git.way_to(url) as way:
+            repo.speak(
+                "fetch", "--progress", *quiet, *what.options(), _REMOTE, *what.refspecs,
+                stdin=stdin, config=[*config, *way], on_progress=on_progress,
+            )  # fmt: skip
     finally:
         drop_promisor(repo)
 
@@ -73,6 +74,8 @@ def drop_promisor(repo: GitRepo) -> None:
 
 def ls_remote(repo: GitRepo, url: str) -> dict[str, str]:
     """What ``url`` advertises: ref to id; a peeled tag's commit under ``<ref>^{}``. Raises ``GitFailed``."""
-    lines = repo.speak("ls-remote", "--quiet", _REMOTE, config=[(f"remote.{_REMOTE}.url", url)]).split(b"\n")
+    with repo.git.way_to(url) as way:
+        config = [(f"remote.{_REMOTE}.url", url), *way]
+        lines = repo.speak("ls-remote", "--quiet", _REMOTE, config=config).split(b"\n")
     pairs = (line.decode("utf-8", "replace").split("\t", 1) for line in lines if b"\t" in line)
     return {name: oid for oid, name in pairs}

@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, TYPE_CHECKING
@@ -27,6 +28,8 @@ from hfclone.wording import phrase
 
 if TYPE_CHECKING:
     from git.cmd import Git as GitPython
+
+    from hfclone.http import Route
 
 __all__ = ["Git", "GitCredential", "OnProgress"]
 
@@ -89,7 +92,10 @@ class GitCredential:
 
 
 class Git:
-    """Runs git. ``environ`` is the user's environment; ``protocols`` what git may speak."""
+    """Runs git. ``environ`` is the user's environment; ``protocols`` what git may speak.
+
+    ``proxy`` is for git whatever its configuration says; ``route`` is how our own requests reach others.
+    """
 
     def __init__(
         self,
@@ -97,11 +103,13 @@ class Git:
         *,
         credential: GitCredential | None = None,
         proxy: str | None = None,
+        route: Route | None = None,
         protocols: tuple[str, ...] = ("http", "https"),
     ) -> None:
         self._environ = environ
         self._credential = credential
         self._proxy = proxy
+        self._route = route
         self._protocols = protocols
 
     def run(
@@ -148,6 +156,19 @@ class Git:
         found = self._environ.get("PATH", os.defpath)
         return shutil.which(name, path=os.pathsep.join((own, found))) is not None
 
+    def way_to(self, url: str) -> AbstractContextManager[Sequence[tuple[str, str]]]:
+        """The configuration for calls that speak to ``url``; the way stands while the context is open.
+
+        Where git would have to speak TLS within TLS to a proxy, it is a relay of ours: see ``relay``,
+        which also says what ``GitFailed`` becomes within.
+        """
+        proxy = self._route.proxy_for(urlsplit(url)) if self._route else ""
+        if self._route is None or {urlsplit(url).scheme, urlsplit(proxy).scheme} != {"https"}:
+            return nullcontext(())
+        from hfclone.git.relay import relayed
+
+        return relayed(proxy, self._environ.get("GIT_PROXY_SSL_CAINFO") or self._route.ca_bundle)
+
     def _start(self, args: Sequence[str], env: dict[str, str], *, with_stdout: bool) -> subprocess.Popen[bytes]:
         path = self._environ.get("PATH")
         program = shutil.which("git", path=path)
@@ -166,9 +187,8 @@ class Git:
 
     def _environment(self, extra: Mapping[str, str], config: Sequence[tuple[str, str]]) -> dict[str, str]:
         kept = {k: v for k, v in self._environ.items() if not k.startswith("GIT_") or k in _KEPT}
-        settings = [*_CONFIG, *config]
-        if self._proxy:
-            settings.append(("http.proxy", self._proxy))
+        proxy = [("http.proxy", self._proxy)] if self._proxy else []
+        settings = [*_CONFIG, *proxy, *config]
         secret: dict[str, str] = {}
         if self._credential and extra.get("GIT_ALLOW_PROTOCOL") != "none":  # none: it speaks to nobody
             settings += [("credential.helper", ""), ("credential.helper", _HELPER)]

@@ -59,6 +59,8 @@ def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
     What is not known is the far side's: its own words (``remote error:``) are without number.
     """
     said, name = error.stderr, str(endpoint)
+    if error.proxy:
+        return Unreachable(name, said, error.proxy)
     status = _STATUS.search(said)
     if _BAD_TREE.search(said):
         return BadTree(pin.commit, name, said)

@@ -19,7 +19,19 @@ The rules, and where they come from:
 from __future__ import annotations
 
 from hfclone.http.answer import READ_BYTES, Answer, wall_clock
-from hfclone.http.connections import Grip, Limits, Route
+from hfclone.http.connections import PROXY_WANTS_PASSWORD, Grip, Limits, Route, reason_of, tls_context
 from hfclone.http.web import Authority, Web
 
-__all__ = ["READ_BYTES", "Answer", "Authority", "Grip", "Limits", "Route", "Web", "wall_clock"]
+__all__ = [
+    "PROXY_WANTS_PASSWORD",
+    "READ_BYTES",
+    "Answer",
+    "Authority",
+    "Grip",
+    "Limits",
+    "Route",
+    "Web",
+    "reason_of",
+    "tls_context",
+    "wall_clock",
+]

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
     Response = BaseHTTPResponse
 
-__all__ = ["Connections", "Grip", "Limits", "Route", "body_error"]
+__all__ = [
+    "PROXY_WANTS_PASSWORD", "Connections", "Grip", "Limits", "Route", "body_error", "reason_of", "tls_context",
+]  # fmt: skip
 
 KEPT = 256
 """Idle connections kept for each host; more than anybody opens."""
@@ -229,7 +231,7 @@ class Connections:
         except urllib3.exceptions.ReadTimeoutError as error:
             raise Stalled(label, silence) from error
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-            raise Unreachable(label, _reason(error), self._route.proxy_name(url)) from error
+            raise Unreachable(label, reason_of(error), self._route.proxy_name(url)) from error
         finally:
             _CURRENT.reset(token)
 
@@ -289,10 +291,7 @@ class Connections:
     def _tls_context(self) -> ssl.SSLContext:
         """One for all: reading the certificates costs more than a handshake."""
         if self._tls is None:
-            from urllib3.util.ssl_ import create_urllib3_context
-
-            self._tls = create_urllib3_context()
-            _trust(self._tls, self._route.ca_bundle)
+            self._tls = tls_context(self._route.ca_bundle)
         return self._tls
 
     def _socket_options(self) -> list[tuple[int, int, int]]:
@@ -350,9 +349,13 @@ def _judged(kind: type[HTTPConnection]) -> type[HTTPConnection]:
     return Judged
 
 
-def _trust(context: ssl.SSLContext, bundle: str | None) -> None:
+def tls_context(bundle: str | None) -> ssl.SSLContext:
+    """What believes those servers whom ``bundle`` (as ``Route.ca_bundle``) vouches for. Raises OSError."""
     from pathlib import Path
 
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    context = create_urllib3_context()
     if bundle is None:
         import certifi
 
@@ -361,6 +364,7 @@ def _trust(context: ssl.SSLContext, bundle: str | None) -> None:
         context.load_verify_locations(capath=bundle)
     else:
         context.load_verify_locations(cafile=bundle)
+    return context
 
 
 def _names(entry: str, parts: SplitResult) -> bool:
@@ -382,8 +386,8 @@ def _names(entry: str, parts: SplitResult) -> bool:
     return bool(domain) and (host == domain or host.endswith(f".{domain}"))
 
 
-def _reason(error: BaseException) -> str:
-    """The innermost cause in a few words: urllib3 wraps it several times over."""
+def reason_of(error: BaseException) -> str:
+    """Why there is no connection, in a few words, by the innermost cause: urllib3 wraps it several times over."""
     seen: set[int] = set()
     cause: BaseException | None = error
     innermost = error

@@ -213,6 +213,7 @@ PHRASES = {
     "does-not-resolve": "its name does not resolve",
     "no-connection-in-time": "no connection in time",
     "asks-for-password": "it asks for a user name and password",
+    "no-tunnel": "it opens no tunnel (HTTP {status})",
     "target-not-http": "that is not http or https",
     "down-to-http": "from https down to http",
     "target-with-user": "a URL with a user name",

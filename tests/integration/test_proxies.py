@@ -164,10 +164,7 @@ def test_a_stranger_certificate(user: Command, secure: tuple[str, Path]) -> None
 
 
 def test_a_proxy_that_speaks_tls(user: Command, tmp_path: Path) -> None:
-    """An https:// proxy: nobody on the way to it reads what is asked.
-
-    TLS within TLS is tried with our own requests, below; git's curl cannot do it where GnuTLS is beneath (7.88).
-    """
+    """An https:// proxy: nobody on the way to it reads what is asked."""
     trusted, context = certificate(tmp_path)
     with HttpProxy(LOGIN, context) as proxy:
         env = {"HFCLONE_PROXY": f"https://{QUOTED}@127.0.0.1:{proxy.port}", "SSL_CERT_FILE": str(trusted)}
@@ -175,6 +172,45 @@ def test_a_proxy_that_speaks_tls(user: Command, tmp_path: Path) -> None:
         assert done.code == 0, done.stderr
         assert hosts(proxy) == {"hub.test", "cdn.test"}
     assert placed(user.cwd / "tiny") == LARGE
+
+
+@pytest.mark.parametrize("variable", ["HFCLONE_PROXY", "HTTPS_PROXY"])
+def test_tls_within_tls(
+    hub: Hub,
+    user: Command,
+    watch: Watch,
+    secure: tuple[str, Path],
+    tiny_repo: LivingRepo,
+    tmp_path: Path,
+    variable: str,
+) -> None:
+    """An https:// proxy before an https hub: git goes through it, too, whatever its own configuration says."""
+    endpoint, trusted = secure
+    (user.home / ".gitconfig").write_text("[http]\n\tproxyAuthMethod = ntlm\n[credential]\n\thelper = store\n")
+    (user.home / ".git-credentials").touch(mode=0o600)
+    with HttpProxy(LOGIN, context_of(tmp_path)) as proxy:
+        env = {
+            "HF_ENDPOINT": endpoint,
+            variable: f"https://{QUOTED}@127.0.0.1:{proxy.port}",
+            "SSL_CERT_FILE": str(trusted),
+        }
+        done = user("acme/tiny", "-v", env=env)
+        assert done.code == 0, done.stderr
+        pulled = user("pull", "tiny", env=env)
+        assert pulled.code == 0, pulled.stderr
+        assert {passed.method for passed in proxy.passed} == {"CONNECT"}
+        assert {(passed.host, passed.agent.partition("/")[0]) for passed in proxy.passed} == {
+            ("hub.test", ""),  # our own requests
+            ("hub.test", "git"),
+            ("cdn.test", ""),
+        }
+        assert proxy.refused == 0
+    assert_checkout(user.cwd / "tiny", tiny_repo.commit, f"{endpoint}/acme/tiny")
+    assert placed(user.cwd / "tiny") == LARGE
+    assert hub.log.of(kind="git")
+    assert_silent(user, watch, done, pulled)
+    assert not [words for words in watch.arguments if "http://hfclone:" in words]
+    assert (user.home / ".git-credentials").read_text() == ""
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])

@@ -125,6 +125,7 @@ NOT_SAID = {
     "export/metalink.py": "a file for aria2c",
     "flows.py": "an assertion",
     "git/translating.py": "words of git's that are looked for",
+    "git/relay.py": "HTTP, which git reads",
     "gitindex.py": "why git does it, and nobody is told",
     "http/calls.py": "a type",
     "hub.py": "words of the Hub's that are looked for",
