@@ -36,6 +36,7 @@ def clone(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ig
         HfcloneError: by kind; everything that arrived is kept, and the same call goes on from there.
     """
     tools = Tools.of(settings, spec)
+    tools.warm_up()
     with opened(spec, dest, tools, on_event) as checkout:
         remember(checkout.state, chosen(settings))
         return complete(checkout, tools, on_event)

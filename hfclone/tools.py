@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,8 @@ from random import Random
 
 from hfclone.checkout import Edits
 from hfclone.endpoints import Endpoint, EndpointKind, TokenRule
-from hfclone.git import Git, GitCredential
+from hfclone.errors import ToolMissing
+from hfclone.git import Git, GitCredential, load_git
 from hfclone.health import Board
 from hfclone.http import Authority, Limits, Route, Web
 from hfclone.hub import find_token
@@ -94,6 +96,10 @@ class Tools:
             believed=[endpoint.url for endpoint in self.endpoints if endpoint.token_rule is TokenRule.SEND],
         )
 
+    def warm_up(self) -> None:
+        """Import what git and the transfer need while the hub is waited for; who needs it sooner waits for it."""
+        threading.Thread(target=_import_ahead).start()
+
     @property
     def edits(self) -> Edits:
         """What becomes of a user's files that are in the way."""
@@ -128,6 +134,12 @@ class Tools:
             self.web, self.board, self.patience, self.authorities, self.clock,
             self.settings.connections, self.settings.limit_rate, self.settings.window,
         )  # fmt: skip
+
+
+def _import_ahead() -> None:
+    with suppress(ToolMissing):  # told where it is missed
+        load_git()
+    import hfclone.transfer.threads  # noqa: F401  # for those who come after
 
 
 def _aria2_obstacle(settings: Settings) -> str:

@@ -3,7 +3,7 @@
 from hfclone.git.fetching import Fetch, drop_promisor, fetch, ls_remote
 from hfclone.git.plumbing import GitRepo, TreeEntry, in_batches, scratch_repo
 from hfclone.git.pointers import pointers_among
-from hfclone.git.running import Git, GitCredential, OnProgress
+from hfclone.git.running import Git, GitCredential, OnProgress, load_git
 from hfclone.git.translating import redirects, translate
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "drop_promisor",
     "fetch",
     "in_batches",
+    "load_git",
     "ls_remote",
     "pointers_among",
     "redirects",

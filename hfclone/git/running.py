@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from hfclone.http import Route
 
-__all__ = ["Git", "GitCredential", "OnProgress"]
+__all__ = ["Git", "GitCredential", "OnProgress", "load_git"]
 
 OnProgress = Callable[[int, int], None]
 """Objects received so far, and in all."""
@@ -175,7 +175,7 @@ class Git:
         if program is None:
             raise ToolMissing("git", phrase("needed-for-checkouts"))
         command = [*_wrapping(path, env.keys()), program, *args]
-        auto = _gitpython().execute(
+        auto = load_git().execute(
             command, as_process=True, env=env, istream=subprocess.PIPE, with_stdout=with_stdout,
             start_new_session=True,
         )  # fmt: skip
@@ -237,7 +237,12 @@ def _wrapping(path: str | None, ours: Collection[str]) -> list[str]:
     return words
 
 
-def _gitpython() -> GitPython:
+def load_git() -> GitPython:
+    """GitPython's runner, which is imported when it is needed: that takes as long as ten runs of git.
+
+    Raises:
+        ToolMissing: it is not there, or finds no git.
+    """
     try:
         from git.cmd import Git as GitPython
     except ImportError as error:

@@ -64,3 +64,19 @@ def test_help_is_help(hfclone: Command) -> None:
     for word in ("--mirror", "--only-mirrors", "--dry-run", "Exit codes", "HF_ENDPOINT", "130", "hfclone gpt2"):
         assert word in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_what_is_needed_later_is_imported_while_the_hub_is_waited_for() -> None:
+    code = (
+        "import sys, threading\n"
+        "from hfclone.names import parse_repo_spec\n"
+        "from hfclone.settings import Settings\n"
+        "from hfclone.tools import Tools\n"
+        "later = {'git.cmd', 'hfclone.transfer.threads'}\n"
+        "assert not later & set(sys.modules)\n"
+        "Tools.of(Settings(), parse_repo_spec('gpt2')).warm_up()\n"
+        "[thread.join() for thread in threading.enumerate() if thread is not threading.main_thread()]\n"
+        "assert later <= set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
