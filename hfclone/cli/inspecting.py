@@ -70,6 +70,9 @@ def verify(directory: str | None, lockfile: str | None, repair: bool, as_json: b
     wrote to it. One with another mtime was changed, and is yours. --repair fetches what is damaged
     or missing (of a large file only the ranges that are wrong, where hfclone fetched it itself), and
     what was changed only with --backup, which moves your file aside first.
+
+    Large files that were left out when the checkout was made may be pointers, unless an option or
+    a lockfile says otherwise.
     """
 
     def make() -> Job:
