@@ -78,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tool", action="append", help="this tool (repeatable), by its name in the tables")
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="rounds; each runs every tool once [5]")
     parser.add_argument("--size", type=float, default=1.0, metavar="X", help="a share of the real sizes and counts [1]")
-    parser.add_argument("--folder", type=Path, help="where to work; up to three times the case's size is needed [/tmp]")
+    parser.add_argument(
+        "--folder", type=Path, help="where to work; up to three times the case's size is needed, and 10 GB [/tmp]"
+    )
     parser.add_argument("--json", action="store_true", help="the figures of every run, as JSON")
     parser.add_argument("--strict", action="store_true", help="end with 1 if a goal was missed")
     return parser
