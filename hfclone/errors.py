@@ -298,6 +298,10 @@ class TransferError(HfcloneError):
     code = "transfer"
 
 
+_BAD_CERTIFICATE = "certificate verif"
+"""As OpenSSL says it (verify failed), and git's curl (verification failed)."""
+
+
 @dataclass(eq=False)
 class Unreachable(TransferError):
     """No connection to an endpoint, or none that TLS accepts."""
@@ -310,6 +314,8 @@ class Unreachable(TransferError):
 
     @property
     def variant(self) -> str:
+        if _BAD_CERTIFICATE in self.reason:
+            return "proxy-certificate" if self.proxy else "certificate"
         return "proxy" if self.proxy else ""
 
 

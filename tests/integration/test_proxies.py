@@ -161,6 +161,7 @@ def test_a_stranger_certificate(user: Command, secure: tuple[str, Path]) -> None
         done = user("acme/tiny", "--give-up-after", "1s", env=env)
     assert done.code == 4
     assert "certificate" in done.error.lower()
+    assert "SSL_CERT_FILE" in done.hint
 
 
 def test_a_proxy_that_speaks_tls(user: Command, tmp_path: Path) -> None:
@@ -211,6 +212,60 @@ def test_tls_within_tls(
     assert_silent(user, watch, done, pulled)
     assert not [words for words in watch.arguments if "http://hfclone:" in words]
     assert (user.home / ".git-credentials").read_text() == ""
+
+
+def test_tls_within_tls_and_who_goes_without(
+    hub: Hub, user: Command, secure: tuple[str, Path], tiny_repo: LivingRepo, tmp_path: Path
+) -> None:
+    """NO_PROXY holds for git as for everybody: only the CDN is asked through the proxy."""
+    endpoint, trusted = secure
+    endpoint = hub.site.hub_url = endpoint.replace("hub.test", "127.0.0.1")
+    with HttpProxy(LOGIN, context_of(tmp_path)) as proxy:
+        env = {
+            "HF_ENDPOINT": endpoint,
+            "HTTPS_PROXY": f"https://{QUOTED}@127.0.0.1:{proxy.port}",
+            "NO_PROXY": "example.org,127.0.0.1",
+            "SSL_CERT_FILE": str(trusted),
+        }
+        done = user("acme/tiny", env=env)
+        assert done.code == 0, done.stderr
+        assert hosts(proxy) == {"cdn.test"}
+    assert_checkout(user.cwd / "tiny", tiny_repo.commit, f"{endpoint}/acme/tiny")
+    assert hub.log.of(kind="git")
+
+
+def test_a_proxy_that_opens_no_tunnel_for_git(
+    hub: Hub, user: Command, secure: tuple[str, Path], tmp_path: Path
+) -> None:
+    """The error is about the proxy, whose password nobody reads; git does not go around it."""
+    endpoint, trusted = secure
+    with HttpProxy(LOGIN, context_of(tmp_path), unwanted="git/") as proxy:
+        proxies = {"HTTPS_PROXY": f"https://{QUOTED}@127.0.0.1:{proxy.port}", "SSL_CERT_FILE": str(trusted)}
+        done = user("acme/tiny", "-v", "--give-up-after", "1s", env={"HF_ENDPOINT": endpoint, **proxies})
+        assert proxy.refused
+    assert done.code == 4
+    assert f"through the proxy 127.0.0.1:{proxy.port}: it opens no tunnel (HTTP 403)" in done.error
+    assert done.hint.startswith("check the proxy")
+    assert "s3cr3t" not in done.stdout + done.stderr
+    assert not hub.log.of(kind="git")
+
+
+def test_a_proxy_whose_certificate_nobody_knows(
+    hub: Hub, user: Command, secure: tuple[str, Path], tmp_path: Path
+) -> None:
+    """One line, that names the proxy; neither it nor the hub hears anything."""
+    endpoint, trusted = secure
+    (tmp_path / "other").mkdir()
+    _stranger, context = certificate(tmp_path / "other")
+    with HttpProxy(LOGIN, context) as proxy:
+        proxies = {"HTTPS_PROXY": f"https://{QUOTED}@127.0.0.1:{proxy.port}", "SSL_CERT_FILE": str(trusted)}
+        done = user("acme/tiny", "--give-up-after", "1s", env={"HF_ENDPOINT": endpoint, **proxies})
+        assert (proxy.passed, proxy.refused) == ([], 0)
+    assert done.code == 4
+    assert f"through the proxy 127.0.0.1:{proxy.port}: " in done.error
+    assert "certificate verify failed" in done.error
+    assert "SSL_CERT_FILE" in done.hint
+    assert not hub.log.of()
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
