@@ -20,12 +20,12 @@ from hfclone.health import Board, RangeSupport
 from hfclone.partials import Partial, Partials
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Pointer
-from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
 from hfclone.transfer.books import Books, Item
 from hfclone.transfer.choice import Chooser
 from hfclone.transfer.court import Court
-from hfclone.transfer.pool import SPREAD, Lease, Pool, Task
+from hfclone.transfer.dispatch import INLINE_BYTES, Dispatch
+from hfclone.transfer.pool import Lease, Pool
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.tempo import Hours, Pace, Tempo
 
@@ -37,10 +37,6 @@ HASH_PIECE = 32 * 1024 * 1024
 """Bytes hashed at once; then the hasher looks whether it is to stop."""
 FLUSH_BYTES = 16 * 1024 * 1024
 """Bytes hashed after which the disk is told to begin: a sync at the end would have to wait for all of them."""
-INLINE_BYTES = HASH_AHEAD
-"""Objects up to this size are hashed by whoever fetches them; handing them over would cost more."""
-MOST_ACTIVE = 64
-"""Objects that may be begun because nobody can be asked for those begun before."""
 UPCOMING = 128
 """Objects named for a batch request; more than one asks for."""
 
@@ -76,6 +72,7 @@ class Desk:
         self._court = Court(
             books, self._chooser, kit.board, sources, kit.partials, kit.patience, kit.tempo, kit.clock
         )  # fmt: skip
+        self._dispatch = Dispatch(books, self._chooser, kit.board, kit.partials, kit.clock)
         self._open = not kit.hours.closed_for()
         self._stopped = False
         self._lock = threading.Lock()
@@ -96,7 +93,7 @@ class Desk:
         with self._lock:
             while not self._stopped:
                 if self._open and self._books.busy < self._kit.tempo.target:
-                    job = self._find_job()
+                    job = self._dispatch.next_job()
                     if job is not None:
                         self._call_another()
                         return job
@@ -105,7 +102,7 @@ class Desk:
 
     def _call_another(self) -> None:
         """Each who finds work wakes the next where there may be more: nobody wakes in vain who could only wait."""
-        if self._books.busy < self._kit.tempo.target and self._has_work():
+        if self._books.busy < self._kit.tempo.target and self._dispatch.has_work():
             self._work.notify()
 
     def upcoming(self) -> list[Pointer]:
@@ -196,7 +193,7 @@ class Desk:
         with self._lock:
             if lease.gone:
                 return
-            self._return(lease)
+            self._dispatch.take_back(lease)
             if error is not None and self._open and not self._stopped:
                 self._court.blame(lease, error)
             item = self._books.items.get(lease.task.pointer.oid)
@@ -308,7 +305,7 @@ class Desk:
             elif not leases:
                 self._court.settle_stranded()
             self._court.say_waiting(now, kit.hours.reason if closed_for else "", closed_for)
-            if self._open and self._has_work():
+            if self._open and self._dispatch.has_work():
                 self._work.notify_all()
             dropped = [lease for lease in leases if closed_for or self._chooser.lags(lease, leases, now)]
             for lease in dropped:
@@ -329,50 +326,6 @@ class Desk:
 
     # --- under the lock ------------------------------------------------------------------------
 
-    def _has_work(self) -> bool:
-        return bool(self._pool.waiting) or any(task.todo for task in self._pool.active.values())
-
-    def _find_job(self) -> Item | Lease | None:
-        now = self._clock.now()
-        job = self._begin(now) or self._take(now)
-        if job is None and self._all_in_trouble(now):
-            job = self._begin(now, MOST_ACTIVE) or self._take(now)
-        return job
-
-    def _begin(self, now: float, spread: int = SPREAD) -> Item | None:
-        """The next object, to be opened; not where nothing of a small one is here: its first bytes decide."""
-        task = self._pool.begin(now, spread)
-        if task is None:
-            return None
-        item = self._books.begin(task)
-        if not 0 < task.pointer.size <= INLINE_BYTES or not self.partials.is_new(task.pointer):
-            return item
-        self._pool.opened(task, RangeSet())
-        return None
-
-    def _take(self, now: float) -> Lease | None:
-        lease = self._pool.take(now, self._choose) or self._split(now)
-        if lease is not None:
-            lease.counted = not lease.whole
-            self._books.in_flight[lease.endpoint] += 1
-            self._books.ranged[lease.endpoint] += lease.counted
-        return lease
-
-    def _split(self, now: float) -> Lease | None:
-        """A part of what another fetches; not in place of a late one, which will be asked for anew itself."""
-        if self._books.late:
-            return None
-        return self._pool.split(now, self._choose, self._worth_splitting)
-
-    def _all_in_trouble(self, now: float) -> bool:
-        """Whether what was begun cannot go on, while an endpoint might serve what waits."""
-        able = any(self._board.ready_at(endpoint) <= now for endpoint in self._board.endpoints)
-        begun = [task for task in self._pool.active.values() if task.todo]
-        return able and all(task.error is not None or task.ready_at > now for task in begun)
-
-    def _choose(self, task: Task) -> Endpoint | None:
-        return self._chooser.endpoint_for(task, self._clock.now())
-
     def _advance(self, lease: Lease, position: int, unused: int) -> None:
         own = self._pool.advance(lease, position, self._clock.now())
         self._books.received += own
@@ -380,9 +333,6 @@ class Desk:
         if own:
             self._kit.patience.progress()
             self._board.sent(lease.endpoint, own)
-
-    def _worth_splitting(self, lease: Lease) -> bool:
-        return self._chooser.worth_splitting(lease, self._clock.now())
 
     def _is_news(self, endpoint: Endpoint, support: RangeSupport, now: float) -> bool:
         """Whether this answer lets others ask who held back: the first one, news of ranges, the first after a rest."""
@@ -398,25 +348,11 @@ class Desk:
         elif self._court.may_try(item) or (item.task.arrived and not item.busy):
             self._prefixes.notify()
 
-    def _return(self, lease: Lease) -> None:
-        self._pool.give_back(lease)
-        self._books.late.discard(lease)
-        self._books.in_flight[lease.endpoint] -= 1
-        self._books.ranged[lease.endpoint] -= lease.counted
-        rate = lease.rate(self._clock.now())
-        if rate:
-            self._board.ran(lease.endpoint, rate)
-        item = self._books.items.get(lease.task.pointer.oid)
-        if item is None:  # given up or stopped meanwhile
-            return
-        for start, stop in lease.brought:
-            item.trust.note(str(lease.endpoint), start, stop)
-
     def _take_back(self, lease: Lease, now: float) -> None:
         """Give the range of a connection that has not answered to another; one that has gives it back itself."""
         if lease.first is not None:
             return
-        self._return(lease)
+        self._dispatch.take_back(lease)
         lease.gone = True
         if self._open:
             lease.task.unanswered[lease.endpoint] += 1
