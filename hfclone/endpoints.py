@@ -70,8 +70,13 @@ class Endpoint:
         return f"{self.url}/{pin.repo.path}/raw/{pin.commit}/{quote(path)}"
 
     def revision_url(self, repo: Repo, revision: str | None) -> str:
-        """The API's answer about a revision; ``None`` asks for the default branch."""
-        return self._api(repo) if revision is None else f"{self._api(repo)}/revision/{quote(revision, safe='')}"
+        """The API's answer about a revision; ``None`` asks for the default branch.
+
+        Of that the hub is asked to tell the commit alone: 20,000 files' names are a megabyte. Who does not know
+        ``expand`` tells all.
+        """
+        named = f"/revision/{quote(revision, safe='')}" if revision is not None else "?expand=sha"
+        return f"{self._api(repo)}{named}"
 
     def refs_url(self, repo: Repo) -> str:
         """The API's list of branches and tags."""

@@ -54,8 +54,9 @@ def serve_api(request: Request, route: Route, hosted: Hosted, site: Site, manner
 
 def _info(request: Request, hosted: Hosted, commit: str, manners: Manners) -> dict[str, Any]:
     blobs = manners.blobs and request.arg("blobs").lower() in ("true", "1")
-    files = [row for row in hosted.repo.rows(commit) if not row.is_tree]
-    return {
+    asked = {value for name, value in request.args() if name in ("expand", "expand[]")}
+    rows = hosted.repo.rows(commit) if not asked or "siblings" in asked else []
+    info = {
         "_id": hosted.key,
         "id": hosted.repo_id,
         **({"modelId": hosted.repo_id} if hosted.repo_type == "model" else {}),
@@ -69,8 +70,9 @@ def _info(request: Request, hosted: Hosted, commit: str, manners: Manners) -> di
         "tags": [],
         "downloads": 0,
         "likes": 0,
-        "siblings": [_sibling(row, blobs=blobs) for row in files],
+        "siblings": [_sibling(row, blobs=blobs) for row in rows if not row.is_tree],
     }
+    return {name: value for name, value in info.items() if not asked or name in asked | {"_id", "id"}}
 
 
 def _sibling(row: Row, *, blobs: bool) -> dict[str, Any]:

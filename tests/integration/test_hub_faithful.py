@@ -438,6 +438,8 @@ class TestApi:
         base = f"{hub.url}/api/models/acme/tiny"
         refs = requests.get(f"{base}/refs?include_prs=1", timeout=30).json()
         assert [ref["name"] for ref in refs["branches"]] == ["feat/slash", "main"]
+        info = requests.get(f"{base}?expand=sha", timeout=30).json()
+        assert {**info, "_id": ""} == {"_id": "", "id": "acme/tiny", "sha": tiny_repo.commit}
         assert [ref["ref"] for ref in refs["pullRequests"]] == ["refs/pr/1"]
         infos = requests.post(f"{base}/paths-info/main", data={"paths": ["model.safetensors", "no"]}, timeout=30).json()
         assert [(info["path"], info["size"]) for info in infos] == [("model.safetensors", 300000)]

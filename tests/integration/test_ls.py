@@ -31,6 +31,8 @@ def test_all_kinds(hub: Hub, tiny_repo: LivingRepo, hfclone: Command) -> None:
     assert (found["link.json"]["kind"], found["run.sh"]["mode"]) == ("link", "100755")
     assert found["config.json"]["commit"] == tiny_repo.commit
     assert not [entry for entry in hub.log.entries if entry.kind in ("cdn", "batch", "resolve")]
+    asked = [(entry.path, entry.query) for entry in hub.log.entries if entry.kind == "api"]
+    assert asked == [("/api/models/acme/tiny", "expand=sha")]  # of the commit, not of every file
 
 
 def test_for_people(tiny_repo: LivingRepo, hfclone: Command, tmp_path: Path) -> None:
