@@ -14,8 +14,8 @@ from pathlib import Path
 
 from hfclone.gitindex import Recorded
 from hfclone.ondisk import write_safely
-from hfclone.partials import local_error
 from hfclone.pointer import Oid, Pointer
+from hfclone.refusals import refused
 
 __all__ = ["Stamp", "Stamps", "looks_placed"]
 
@@ -96,7 +96,7 @@ class Stamps(Mapping[bytes, Stamp]):
         try:
             self._append(record)
         except OSError as error:
-            raise local_error(error, self.file, len(record)) from error
+            raise refused(error, self.file, len(record)) from error
         self._begun = True
 
     def _append(self, record: bytes) -> None:

@@ -11,7 +11,7 @@ from hfclone.errors import HfcloneError, LocalError, Truncated
 from hfclone.hashing import RangeDigest
 from hfclone.http import READ_BYTES, Grip, Web
 from hfclone.names import Pin
-from hfclone.partials import Partial, Record
+from hfclone.partials import RECORD_BYTES, Partial, Record
 from hfclone.patience import Clock
 from hfclone.transfer.books import Item
 from hfclone.transfer.desk import Desk
@@ -21,8 +21,6 @@ from hfclone.transfer.sources import Sources
 
 __all__ = ["Line", "Worker"]
 
-RECORD_BYTES = 4 * 1024 * 1024
-"""Bytes of one journal line: what a byte lost with the power costs."""
 RECORD_SECONDS = 0.05
 """So often a growing line is brought up to date while bytes keep coming: what a kill costs each connection."""
 LULL = 0.005

@@ -1,0 +1,292 @@
+"""Objects that are not whole yet: their bytes, and a journal of what is provably among them.
+
+An object's partial is ``<oid>.part``, of full size from its first byte on, and ``<oid>.journal``.
+A journal line is ``start stop endpoint digest``, written after the bytes it speaks of. The line of
+a range that still grows is written over in place, so that a kill costs little and the journal stays
+short. Lines are claims: a range counts only if its digest is found again in the part, so a torn
+line, a lost page or a half-written range costs that range and nothing else. Both names are stable
+and follow from the oid: nothing has to be remembered for a resume, whoever was killed, and however.
+
+aria2c writes into the same part, beside ``<oid>.part.aria2``, its own account. Whoever opens the
+partial next takes that over into the journal, and so each fetcher goes on from what the other brought.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hfclone.aria2control import format_control
+from hfclone.hashing import blocks, range_digest, write_at
+from hfclone.partials.account import claimed, filled, read_control
+from hfclone.partials.journal import RECORD_BYTES, Record, read_journal
+from hfclone.partials.ondisk import OPEN_FLAGS, await_lock, leave_to_others, reserve
+from hfclone.partials.part import Partial, reading
+from hfclone.pointer import Oid, Pointer
+from hfclone.ranges import RangeSet
+from hfclone.refusals import refused
+
+__all__ = ["RECORD_BYTES", "UNKNOWN_SENDER", "Partial", "Partials", "Record"]
+
+UNKNOWN_SENDER = "aria2c"
+"""Who sent what is only in aria2c's account; if the object is wrong, these bytes are doubted first."""
+
+
+class Partials:
+    """The directory of a checkout's partials. Its methods may be called from any thread."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._reserving = threading.Lock()  # one that does not fit takes all there is for a moment
+        self._awaiting = threading.Lock()
+        self._alone = False
+        self._left: set[str] = set()
+        """Objects of which earlier runs have left something."""
+        self._bare: set[Oid] = set()
+        """Objects of which there is nothing but a part that this run began: no journal, account or mark to look for."""
+
+    def part_path(self, pointer: Pointer) -> Path:
+        """Where the bytes of an unfinished object lie."""
+        return Path(self._part(pointer))
+
+    def _part(self, pointer: Pointer) -> str:
+        return f"{self.directory}{os.sep}{pointer.oid}.part"  # no Path: those cost more than what is done with them
+
+    def journal_path(self, pointer: Pointer) -> Path:
+        """Where its journal lies."""
+        return self.directory / f"{pointer.oid}.journal"
+
+    def control_path(self, pointer: Pointer) -> Path:
+        """Where aria2 keeps account of what it has brought."""
+        return self.directory / f"{pointer.oid}.part.aria2"
+
+    def claimed_bytes(self, pointer: Pointer) -> int:
+        """Bytes that are claimed to be here; for a plan, which need not be exact. Reads no content."""
+        if not os.path.exists(self.part_path(pointer)):  # a Path's raises where a name is too long
+            return 0
+        return self._all_claimed(pointer).size
+
+    def reserved_bytes(self, pointer: Pointer) -> int:
+        """Bytes of disk that the object's partial takes up; it is reserved whole where the disk can."""
+        try:
+            return min(pointer.size, os.stat(self.part_path(pointer)).st_blocks * 512)
+        except (OSError, AttributeError):  # Windows knows no blocks
+            return 0
+
+    def open(self, pointer: Pointer, on_bytes: Callable[[int], None] = lambda _count: None) -> Partial:
+        """The object's partial, begun if there is none; what it holds has been checked by digest.
+
+        ``on_bytes`` hears how many bytes were checked.
+
+        Raises:
+            DiskFull, CannotWrite, CannotRead: this machine cannot.
+        """
+        path = self.part_path(pointer)
+        try:
+            self.await_writers()
+            if pointer.oid not in self._left and (fresh := self._begun(pointer, path)) is not None:
+                return fresh
+            self._is_told_of(pointer)
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._regain(pointer)
+            leave_to_others(path)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | OPEN_FLAGS, 0o644)
+            try:
+                with self._reserving:  # first: reading what is here is in vain where the disk is full
+                    reserve(descriptor, pointer.size)
+                records = list(self._provable(pointer, descriptor, on_bytes))
+            except BaseException:
+                os.close(descriptor)
+                raise
+        except OSError as error:
+            raise refused(error, path, pointer.size) from error
+        partial = Partial(pointer, path, self.journal_path(pointer), descriptor, records)
+        try:
+            records += self.absorb(partial, partial.held(), UNKNOWN_SENDER)
+        except BaseException:
+            partial.close()
+            raise
+        return partial
+
+    def _begun(self, pointer: Pointer, path: Path) -> Partial | None:
+        """The partial of an object of which nothing was here, as of nearly all; ``None`` where something is by now.
+
+        Why so: looking for all that might be here cost more than fetching a small object. Raises ``OSError``.
+        """
+        self._bare.add(pointer.oid)  # before it may be opened by another, who knows better then
+        self._left.add(pointer.oid)  # whoever opens it again looks at what there is
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o644)
+        except (FileExistsError, FileNotFoundError):
+            return None
+        try:
+            with self._reserving:
+                reserve(descriptor, pointer.size)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return Partial(pointer, path, self.journal_path(pointer), descriptor, [], self._is_told_of)
+
+    def _is_told_of(self, pointer: Pointer) -> None:
+        """Something beside its part tells of the object."""
+        self._bare.discard(pointer.oid)
+
+    def is_new(self, pointer: Pointer) -> bool:
+        """Whether nothing of the object is here, as far as is known without looking."""
+        return self._alone and pointer.oid not in self._left
+
+    def put_whole(self, pointer: Pointer, content: bytes | memoryview) -> bool:
+        """Make the part of a ``new`` object, which the caller has verified, in one go and synced.
+
+        ``False`` where something is there by now: it is to be opened. Nothing is left where that fails.
+
+        Raises:
+            DiskFull, CannotWrite: this machine cannot.
+        """
+        path = self._part(pointer)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o644)
+        except (FileExistsError, FileNotFoundError):
+            return False
+        except OSError as error:
+            raise refused(error, Path(path), pointer.size) from error
+        self._bare.add(pointer.oid)
+        self._left.add(pointer.oid)
+        try:
+            write_at(descriptor, memoryview(content), 0)
+            os.fsync(descriptor)
+        except OSError as error:
+            self._left.discard(pointer.oid)
+            os.unlink(path)
+            raise refused(error, Path(path), pointer.size) from error
+        finally:
+            os.close(descriptor)
+        return True
+
+    def absorb(self, partial: Partial, held: RangeSet, sender: str) -> list[Record]:
+        """Journal what aria2's account has beyond ``held``, as sent by ``sender``, and remove the account.
+
+        A block with a hole is not believed: after a power cut the account may be there and the bytes not.
+
+        Raises:
+            DiskFull, CannotWrite: this machine cannot.
+        """
+        path = self.control_path(partial.pointer)
+        claimed = read_control(path, partial.pointer)
+        for start, stop in held:
+            claimed.remove(start, stop)
+        records = [
+            partial.record_written(start, stop, sender)
+            for low, high in claimed
+            for start, stop in filled(partial.descriptor, low, high)
+        ]
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise refused(error, path, 0) from error
+        return records
+
+    def write_control(self, pointer: Pointer, held: RangeSet) -> RangeSet:
+        """Tell aria2 what it need not fetch: whole blocks of ``held``. Returns what it was told.
+
+        Raises:
+            DiskFull, CannotWrite: this machine cannot.
+        """
+        self._is_told_of(pointer)
+        path = self.control_path(pointer)
+        content = format_control(held, pointer.size)
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise refused(error, path, len(content)) from error
+        return claimed(content, pointer)
+
+    def lend(self, pointer: Pointer, writer: str) -> None:
+        """Note, for runs to come, that ``writer`` outlives us and may be writing into the object's part.
+
+        Raises:
+            DiskFull, CannotWrite: this machine cannot.
+        """
+        self._is_told_of(pointer)
+        path = self._lent_path(pointer)
+        try:
+            with path.open("w", encoding="utf-8") as file:
+                file.write(writer)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise refused(error, path, len(writer)) from error
+
+    def end_lending(self, writer: str) -> None:
+        """``writer`` has let go of everything here."""
+        for path in self.directory.glob("*.lent"):
+            with contextlib.suppress(OSError, ValueError):
+                if path.read_text(encoding="utf-8") == writer:
+                    path.unlink()
+
+    def _regain(self, pointer: Pointer) -> None:
+        """Take what is claimed of a part that was lent into a file of its own: whoever still writes, writes elsewhere.
+
+        Why so: what is verified and placed must not change afterwards. Raises ``OSError``.
+        """
+        mark, path = self._lent_path(pointer), self.part_path(pointer)
+        if not mark.exists():
+            return
+        fresh = self.directory / f"{pointer.oid}.regained"
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as old, fresh.open("wb") as new:
+            reserve(new.fileno(), pointer.size)
+            for start, stop in self._all_claimed(pointer):
+                at = start
+                for block in blocks(old.fileno(), start, min(stop, os.fstat(old.fileno()).st_size)):
+                    write_at(new.fileno(), block, at)
+                    at += len(block)
+            fresh.replace(path)
+        mark.unlink()
+
+    def _all_claimed(self, pointer: Pointer) -> RangeSet:
+        claimed = RangeSet((r.start, r.stop) for r in read_journal(self.journal_path(pointer), pointer))
+        for start, stop in read_control(self.control_path(pointer), pointer):
+            claimed.add(start, stop)
+        return claimed
+
+    def _lent_path(self, pointer: Pointer) -> Path:
+        return self.directory / f"{pointer.oid}.lent"
+
+    def await_writers(self) -> None:
+        """Wait until no aria2c of an earlier run writes here: it ends within seconds of its hfclone. Once is enough.
+
+        Raises ``OSError``.
+        """
+        with self._awaiting:
+            if not self._alone:
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                await_lock(self.directory)
+                self._left.update(name.partition(".")[0] for name in os.listdir(self.directory))
+                self._alone = True
+
+    def discard(self, pointer: Pointer) -> None:
+        """Forget an object's partial: it has been placed, or nothing of it is right.
+
+        Raises:
+            CannotWrite: the system refuses.
+        """
+        part = self._part(pointer)
+        others = (self.journal_path(pointer), self.control_path(pointer), self._lent_path(pointer))
+        for path in (part,) if pointer.oid in self._bare else (part, *others):
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise refused(error, Path(path), 0) from error
+
+    def _provable(self, pointer: Pointer, descriptor: int, on_bytes: Callable[[int], None]) -> Iterator[Record]:
+        for record in read_journal(self.journal_path(pointer), pointer):
+            with reading(self.part_path(pointer)):
+                found = range_digest(descriptor, record.start, record.stop)
+            if found == record.digest:
+                yield record
+            on_bytes(record.stop - record.start)
