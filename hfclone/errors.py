@@ -572,6 +572,8 @@ class NoReflink(LocalError):
 
 @dataclass(eq=False)
 class GitFailed(LocalError):
+    """Git ended with an error that is this machine's: its own words say which."""
+
     command: str
     status: int
     stderr: str

@@ -43,6 +43,7 @@ _LOCAL = re.compile(
     r"|unable to open|couldn't set|cannot (?:create|open|store)|[Tt]oo many open files|not a git repository: "
 )
 """What git says when it is this machine that cannot."""
+_NO_ROOM = re.compile("No space left|Disk quota")
 _NOT_GIT = re.compile(
     r"not valid: is this a git repository|invalid server response|dumb http transport|repository .* not found"
 )
@@ -61,6 +62,8 @@ def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
     said, name = error.stderr, str(endpoint)
     if error.proxy:
         return Unreachable(name, said, error.proxy)
+    if _NO_ROOM.search(said):  # before all that follows from it: index-pack fails, the far side hangs up
+        return error
     status = _STATUS.search(said)
     if _BAD_TREE.search(said):
         return BadTree(pin.commit, name, said)

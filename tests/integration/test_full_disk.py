@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.errors import CannotWrite, DiskFull
+from hfclone.errors import CannotWrite, DiskFull, LocalError
 from hfclone.ondisk import write_safely
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
@@ -104,6 +104,31 @@ def test_a_checkout_whose_disk_fills_at_any_sync(
             assert status(home, dest) == ""
     assert failing > 15
     assert hub.log.of(kind="git")
+
+
+def test_a_disk_too_small_for_gits_part_is_this_machines_fault(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path
+) -> None:
+    """Block by block: whatever does not fit, the far side is not blamed, and asked once each time."""
+    codes: list[str] = []
+    for blocks in range(1, 40):
+        disk = tmp_path / str(blocks)
+        disk.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"nr_blocks={blocks}", "tmpfs", disk]
+        if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("only root may mount a small disk")
+        try:
+            with opened(hub, pin_of(tiny_repo), disk / "tiny", home.git):
+                codes.append("")
+        except LocalError as error:
+            codes.append(error.code)
+        finally:
+            subprocess.run(["umount", "--lazy", disk], check=True)
+        if not codes[-1]:
+            break
+    assert len(codes) > 5
+    assert set(codes[:-1]) == {"git-failed", "disk-full"}
+    assert len([entry for entry in hub.log.of(kind="git") if entry.path.endswith("info/refs")]) <= len(codes)
 
 
 def test_other_reasons_keep_their_words(tmp_path: Path) -> None:
