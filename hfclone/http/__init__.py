@@ -19,7 +19,9 @@ The rules, and where they come from:
 from __future__ import annotations
 
 from hfclone.http.answer import READ_BYTES, Answer, wall_clock
-from hfclone.http.connections import PROXY_WANTS_PASSWORD, Grip, Limits, Route, reason_of, tls_context
+from hfclone.http.connections import PROXY_WANTS_PASSWORD, Limits, reason_of, tls_context
+from hfclone.http.grip import Grip
+from hfclone.http.route import Route
 from hfclone.http.web import Authority, Web
 
 __all__ = [

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hfclone.errors import NotTheObject, Stalled, Truncated
-from hfclone.http.connections import Grip, body_error
+from hfclone.http.connections import body_error
+from hfclone.http.grip import Grip
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:

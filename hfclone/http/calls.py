@@ -16,7 +16,8 @@ from hfclone.errors import Stalled
 if TYPE_CHECKING:
     import requests
 
-    from hfclone.http.connections import Connections, Grip, OnPeer, Response
+    from hfclone.http.connections import Connections, OnPeer, Response
+    from hfclone.http.grip import Grip
 
 __all__ = ["Calls"]
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from hfclone.errors import HfcloneError, Stalled, Truncated, Unreachable
+from hfclone.http.grip import Grip
+from hfclone.http.route import Route
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:
@@ -30,15 +30,11 @@ if TYPE_CHECKING:
 
     Response = BaseHTTPResponse
 
-__all__ = [
-    "PROXY_WANTS_PASSWORD", "Connections", "Grip", "Limits", "Route", "body_error", "reason_of", "tls_context",
-]  # fmt: skip
+__all__ = ["PROXY_WANTS_PASSWORD", "Connections", "Limits", "body_error", "reason_of", "tls_context"]
 
 KEPT = 256
 """Idle connections kept for each host; more than anybody opens."""
 PROXY_WANTS_PASSWORD = 407
-LONGEST_LULLS = 0.05
-"""Seconds for which breaks are waited out: what a kill may cost a connection."""
 KEPT_HOSTS = 1000
 """Hosts whose connections are kept."""
 
@@ -49,106 +45,6 @@ class Limits:
 
     connect: float = 10.0
     silence: float = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How to reach others: proxies by scheme (``http``, ``https``, ``all``), and the hosts that go without."""
-
-    proxies: Mapping[str, str]
-    no_proxy: Sequence[str] = ()
-    ca_bundle: str | None = None
-    """A file or a directory of certificates; ``None`` for those of certifi."""
-
-    def proxy_for(self, parts: SplitResult) -> str:
-        """The proxy to ask for a URL; empty for none."""
-        proxy = self.proxies.get(parts.scheme) or self.proxies.get("all") or ""
-        if not proxy or any(_names(entry, parts) for entry in self.no_proxy):
-            return ""
-        return proxy if "://" in proxy else f"http://{proxy}"
-
-    def proxy_name(self, url: str) -> str:
-        """The host of the proxy that a request for ``url`` goes through, without its password; empty without one."""
-        try:
-            proxy = self.proxy_for(urlsplit(url))
-        except ValueError:  # a URL that names no host goes nowhere
-            return ""
-        return proxy.rpartition("//")[2].rpartition("@")[2].partition("/")[0]
-
-
-class Grip:
-    """What another thread can break an exchange by, from the moment its request is out.
-
-    ``silence`` is for exchanges that wait less long for a byte than ``Limits`` has it; in seconds.
-    """
-
-    def __init__(self, silence: float = math.inf) -> None:
-        self.silence = silence
-        self._socket: socket.socket | None = None
-        self._broken = False
-
-    def hold(self, connected: socket.socket | None) -> None:
-        """The exchange goes on over ``connected``; ``None``: it is over."""
-        self._socket = connected
-        if self._broken:
-            self.break_off()
-
-    def is_quiet(self, seconds: float) -> bool:
-        """Whether nothing comes for ``seconds``; ends as soon as something does. For the thread that reads."""
-        return self._comes_within(seconds) is False
-
-    def take(self, view: memoryview, lull: float) -> int:
-        """Fill ``view`` with what is here and what comes without a break of ``lull`` seconds; how many bytes.
-
-        What is wrong with the connection shows at the next receive. For the thread that reads.
-        """
-        held = self._socket
-        if not isinstance(held, socket.socket):
-            return 0
-        timeout, got, until = held.gettimeout(), 0, time.monotonic() + LONGEST_LULLS
-        with contextlib.suppress(OSError):
-            held.settimeout(0)
-            try:
-                while got < len(view):
-                    try:
-                        received = held.recv_into(view[got:])
-                    except (BlockingIOError, ssl.SSLWantReadError):
-                        if not lull or time.monotonic() > until or not self._comes_within(lull):
-                            break
-                        continue
-                    if not received:
-                        break
-                    got += received
-            finally:
-                held.settimeout(timeout)
-        return got
-
-    def _comes_within(self, seconds: float) -> bool | None:
-        """Whether something comes; ``None`` where that cannot be seen."""
-        from urllib3.util import wait_for_read
-
-        held = self._socket
-        if not isinstance(held, socket.socket):
-            return None  # TLS within TLS has more places where bytes may lie
-        pending = getattr(held, "pending", None)  # of TLS: decrypted already, so the socket does not show it
-        try:
-            return bool(pending is not None and pending()) or wait_for_read(held, seconds)
-        except (OSError, ValueError):  # broken or closed: the next read tells
-            return None
-
-    def hurry(self, seconds: float) -> None:
-        """Wait no longer than so for each further receive. For the thread that reads."""
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.settimeout(seconds)
-
-    def break_off(self) -> None:
-        """Wake whoever waits for bytes of the exchange: nothing more will come. From any thread."""
-        self._broken = True  # before the socket is looked at: whoever holds it later sees this
-        held = getattr(self._socket, "socket", self._socket)  # TLS within TLS, through a proxy: around a socket
-        if held is not None:
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(held, socket.SHUT_RDWR)  # the base class: SSLSocket's own drops its state
 
 
 OnPeer = Callable[[str, str], None]
@@ -365,25 +261,6 @@ def tls_context(bundle: str | None) -> ssl.SSLContext:
     else:
         context.load_verify_locations(cafile=bundle)
     return context
-
-
-def _names(entry: str, parts: SplitResult) -> bool:
-    """Whether an entry of ``no_proxy`` names a URL's host: ``*``, a host or domain (with a port), an address or net."""
-    import ipaddress
-
-    host, port = (parts.hostname or "").rstrip("."), parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    entry = entry.strip().lower()
-    if entry == "*":
-        return True
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False)
-    name, colon, number = entry.rpartition(":")
-    if colon and number.isdecimal():
-        if int(number) != port:
-            return False
-        entry = name
-    domain = entry.lstrip("*").strip(".[]")
-    return bool(domain) and (host == domain or host.endswith(f".{domain}"))
 
 
 def reason_of(error: BaseException) -> str:

@@ -21,7 +21,7 @@ import pytest
 
 from hfclone.errors import HfcloneError, Stalled, Unreachable
 from hfclone.http import Answer, Grip, Limits, Web
-from hfclone.http.connections import Route
+from hfclone.http.route import Route
 
 
 class Host(BaseHTTPRequestHandler):

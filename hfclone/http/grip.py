@@ -1,0 +1,96 @@
+"""What an exchange is held by while it lasts: another thread can break it, and the one that reads looks ahead."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import selectors
+import socket
+import ssl
+import time
+
+__all__ = ["Grip"]
+
+LONGEST_LULLS = 0.05
+"""Seconds for which breaks are waited out: what a kill may cost a connection."""
+_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
+"""One that opens no file of its own, and takes descriptors of any number where there is such."""
+
+
+class Grip:
+    """What another thread can break an exchange by, from the moment its request is out.
+
+    ``silence`` is for exchanges that wait less long for a byte than ``Limits`` has it; in seconds.
+    """
+
+    def __init__(self, silence: float = math.inf) -> None:
+        self.silence = silence
+        self._socket: socket.socket | None = None
+        self._broken = False
+
+    def hold(self, connected: socket.socket | None) -> None:
+        """The exchange goes on over ``connected``; ``None``: it is over."""
+        self._socket = connected
+        if self._broken:
+            self.break_off()
+
+    def is_quiet(self, seconds: float) -> bool:
+        """Whether nothing comes for ``seconds``; ends as soon as something does. For the thread that reads."""
+        return self._comes_within(seconds) is False
+
+    def take(self, view: memoryview, lull: float) -> int:
+        """Fill ``view`` with what is here and what comes without a break of ``lull`` seconds; how many bytes.
+
+        What is wrong with the connection shows at the next receive. For the thread that reads.
+        """
+        held = self._socket
+        if not isinstance(held, socket.socket):
+            return 0
+        timeout, got, until = held.gettimeout(), 0, time.monotonic() + LONGEST_LULLS
+        with contextlib.suppress(OSError):
+            held.settimeout(0)
+            try:
+                while got < len(view):
+                    try:
+                        received = held.recv_into(view[got:])
+                    except (BlockingIOError, ssl.SSLWantReadError):
+                        if not lull or time.monotonic() > until or not self._comes_within(lull):
+                            break
+                        continue
+                    if not received:
+                        break
+                    got += received
+            finally:
+                held.settimeout(timeout)
+        return got
+
+    def _comes_within(self, seconds: float) -> bool | None:
+        """Whether something comes; ``None`` where that cannot be seen."""
+        held = self._socket
+        if not isinstance(held, socket.socket):
+            return None  # TLS within TLS has more places where bytes may lie
+        pending = getattr(held, "pending", None)  # of TLS: decrypted already, so the socket does not show it
+        try:
+            return bool(pending is not None and pending()) or _is_readable(held, seconds)
+        except (OSError, ValueError):  # broken or closed: the next read tells
+            return None
+
+    def hurry(self, seconds: float) -> None:
+        """Wait no longer than so for each further receive. For the thread that reads."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.settimeout(seconds)
+
+    def break_off(self) -> None:
+        """Wake whoever waits for bytes of the exchange: nothing more will come. From any thread."""
+        self._broken = True  # before the socket is looked at: whoever holds it later sees this
+        held = getattr(self._socket, "socket", self._socket)  # TLS within TLS, through a proxy: around a socket
+        if held is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(held, socket.SHUT_RDWR)  # the base class: SSLSocket's own drops its state
+
+
+def _is_readable(held: socket.socket, seconds: float) -> bool:
+    with _Selector() as selector:
+        selector.register(held, selectors.EVENT_READ)
+        return bool(selector.select(seconds))
