@@ -18,13 +18,13 @@ import socket
 import ssl
 import threading
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hmac import compare_digest
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from hfclone.errors import GitFailed
-from hfclone.http import PROXY_WANTS_PASSWORD, reason_of, tls_context
+from hfclone.http import PROXY_WANTS_PASSWORD, reason_of
 from hfclone.wording import phrase
 
 __all__ = ["Relay", "relayed"]
@@ -44,13 +44,13 @@ _OURS = (b"proxy-authorization:", b"proxy-connection:", b"connection:")
 
 
 @contextmanager
-def relayed(proxy: str, bundle: str | None) -> Iterator[Sequence[tuple[str, str]]]:
-    """The configuration of a git that goes through a relay to ``proxy``, whom ``bundle`` vouches for.
+def relayed(proxy: str, tls: Callable[[], ssl.SSLContext]) -> Iterator[Sequence[tuple[str, str]]]:
+    """The configuration of a git that goes through a relay to ``proxy``; ``tls`` as ``Relay`` has it.
 
     Raises:
         GitFailed: as it was; where ``proxy`` let nobody through, with the reason in place of git's words.
     """
-    with Relay(proxy, bundle) as relay:
+    with Relay(proxy, tls) as relay:
         config = (
             ("http.proxy", relay.url),
             ("http.proxyAuthMethod", "basic"),
@@ -68,19 +68,19 @@ def relayed(proxy: str, bundle: str | None) -> Iterator[Sequence[tuple[str, str]
 class Relay:
     """Listens on 127.0.0.1 from ``with`` on, for whoever knows the password in ``url``.
 
-    ``proxy`` is an https URL, with the user's password where it wants one; ``bundle`` as ``Route.ca_bundle``.
+    ``proxy`` is an https URL, with the user's password where it wants one; ``tls`` says whom to believe, and is
+    asked in the relay's thread, by each tunnel.
     A tunnel in which no byte moves for ``idle`` seconds is closed, as is one whose other end has gone.
     """
 
-    def __init__(self, proxy: str, bundle: str | None, *, idle: float = 120.0) -> None:
+    def __init__(self, proxy: str, tls: Callable[[], ssl.SSLContext], *, idle: float = 120.0) -> None:
         parts = urlsplit(proxy)
         self._host, self._port = parts.hostname or "", parts.port or 443
         self.proxy_name = parts.netloc.rpartition("@")[2]
         self._upstream_login = _basic(*(unquote_to_bytes(part or "") for part in (parts.username, parts.password)))
-        self._bundle, self._idle = bundle, idle
+        self._tls, self._idle = tls, idle
         self._password = secrets.token_urlsafe()
         self._login = _basic(_USER.encode(), self._password.encode())
-        self._tls: ssl.SSLContext | None = None
         self._clients: dict[asyncio.Task[None], socket.socket] = {}
         self.trouble = ""
         """Why the proxy let the last one through that it did not; empty if there was none."""
@@ -178,9 +178,7 @@ class Relay:
 
     async def _open(self, request: list[bytes]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A tunnel of the proxy's; ``request`` is what the client asks for, without a login."""
-        if self._tls is None:
-            self._tls = tls_context(self._bundle)
-        reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls, limit=_MOST_HEAD)
+        reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls(), limit=_MOST_HEAD)
         try:
             login = [b"Proxy-Authorization: " + self._upstream_login] if self._upstream_login else []
             writer.write(b"\r\n".join([*request, *login, b"", b""]))

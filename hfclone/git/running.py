@@ -27,6 +27,8 @@ from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:
+    import ssl
+
     from git.cmd import Git as GitPython
 
     from hfclone.http import Route
@@ -163,11 +165,19 @@ class Git:
         which also says what ``GitFailed`` becomes within.
         """
         proxy = self._route.proxy_for(urlsplit(url)) if self._route else ""
-        if self._route is None or {urlsplit(url).scheme, urlsplit(proxy).scheme} != {"https"}:
+        if {urlsplit(url).scheme, urlsplit(proxy).scheme} != {"https"}:
             return nullcontext(())
         from hfclone.git.relay import relayed
 
-        return relayed(proxy, self._environ.get("GIT_PROXY_SSL_CAINFO") or self._route.ca_bundle)
+        return relayed(proxy, lambda: self._proxy_tls)
+
+    @cached_property
+    def _proxy_tls(self) -> ssl.SSLContext:
+        """Made once: reading the certificates takes a tenth of a second. Raises OSError."""
+        from hfclone.http import tls_context
+
+        bundle = self._route.ca_bundle if self._route else None
+        return tls_context(self._environ.get("GIT_PROXY_SSL_CAINFO") or bundle)
 
     def _start(self, args: Sequence[str], env: dict[str, str], *, with_stdout: bool) -> subprocess.Popen[bytes]:
         path = self._environ.get("PATH")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,10 @@ def echo() -> Iterator[int]:
         accepting.join()
 
 
+def believing(trusted: Path) -> Callable[[], ssl.SSLContext]:
+    return lambda: ssl.create_default_context(cafile=trusted)
+
+
 def url_of(proxy: HttpProxy, login: str = QUOTED) -> str:
     return f"https://{login}@127.0.0.1:{proxy.port}"
 
@@ -88,7 +93,7 @@ def tunnel(relay: Relay, port: int) -> socket.socket:
 @pytest.mark.parametrize("login", ["", "hfclone:wrong", "hfclone:", "me:s3cr3t@#"])
 def test_a_stranger_gets_nowhere(proxy: HttpProxy, trusted: Path, echo: int, login: str) -> None:
     """Not with the user's own password either; the proxy is not asked."""
-    with Relay(url_of(proxy), str(trusted)) as relay:
+    with Relay(url_of(proxy), believing(trusted)) as relay:
         client, head = asked(relay, f"CONNECT 127.0.0.1:{echo} HTTP/1.1", login=login)
         with client:
             assert head.startswith(b"HTTP/1.1 407 ")
@@ -105,7 +110,7 @@ def test_curl_is_told_the_same(
         pytest.skip("curl is not installed")
     with tls_front(int(hub.url.rpartition(":")[2]), context_of(tmp_path)) as port:
         url = f"https://127.0.0.1:{port}/acme/tiny/raw/main/config.json"
-        with Relay(url_of(proxy), str(trusted)) as relay:
+        with Relay(url_of(proxy), believing(trusted)) as relay:
             command = [curl, "-sS", "-f", "--noproxy", "", "--cacert", str(trusted), url, "-x"]
             right, wrong = (
                 subprocess.run([*command, each], capture_output=True, check=False)
@@ -118,7 +123,7 @@ def test_curl_is_told_the_same(
 
 
 def test_it_opens_tunnels_alone(proxy: HttpProxy, trusted: Path, echo: int) -> None:
-    with Relay(url_of(proxy), str(trusted)) as relay:
+    with Relay(url_of(proxy), believing(trusted)) as relay:
         for request in (f"GET http://127.0.0.1:{echo}/ HTTP/1.1", "nonsense"):
             client, head = asked(relay, request)
             client.close()
@@ -129,7 +134,7 @@ def test_it_opens_tunnels_alone(proxy: HttpProxy, trusted: Path, echo: int) -> N
 def test_many_tunnels_at_once(proxy: HttpProxy, trusted: Path, echo: int) -> None:
     """Each gets its own bytes back, more than any buffer on the way holds, sent before one is read."""
     size = 3_000_000
-    with Relay(url_of(proxy), str(trusted)) as relay:
+    with Relay(url_of(proxy), believing(trusted)) as relay:
         clients = [tunnel(relay, echo) for _ in range(16)]
         senders = []
         for number, client in enumerate(clients):
@@ -147,7 +152,7 @@ def test_many_tunnels_at_once(proxy: HttpProxy, trusted: Path, echo: int) -> Non
 
 
 def test_one_side_ends_and_the_other_is_told(proxy: HttpProxy, trusted: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener, Relay(url_of(proxy), str(trusted)) as relay:
+    with socket.create_server(("127.0.0.1", 0)) as listener, Relay(url_of(proxy), believing(trusted)) as relay:
         listener.settimeout(PATIENCE)
         with tunnel(relay, listener.getsockname()[1]) as client:
             server, _ = listener.accept()
@@ -166,13 +171,14 @@ def test_one_side_ends_and_the_other_is_told(proxy: HttpProxy, trusted: Path) ->
 
 
 def test_a_tunnel_that_says_nothing_is_closed(proxy: HttpProxy, trusted: Path, echo: int) -> None:
-    with Relay(url_of(proxy), str(trusted), idle=0.1) as relay, tunnel(relay, echo) as client:
+    with Relay(url_of(proxy), believing(trusted), idle=0.1) as relay, tunnel(relay, echo) as client:
+        client.settimeout(PATIENCE / 3)  # the proxy closes it, too, but later
         assert client.recv(1) == b""
 
 
 def test_it_ends_with_git(proxy: HttpProxy, trusted: Path, echo: int) -> None:
     """Its port, its tunnels, who has said nothing yet, and its thread."""
-    with Relay(url_of(proxy), str(trusted)) as relay:
+    with Relay(url_of(proxy), believing(trusted)) as relay:
         client = tunnel(relay, echo)
         address = client.getpeername()
         silent = socket.create_connection(address, timeout=PATIENCE)
@@ -189,7 +195,7 @@ def test_it_does_not_wait_for_a_proxy_that_is_slow(trusted: Path) -> None:
     """A tunnel that is still being opened is dropped, and nobody is told of a proxy that gave no answer."""
     with socket.create_server(("127.0.0.1", 0)) as slow:
         slow.settimeout(PATIENCE)
-        with Relay(f"https://127.0.0.1:{slow.getsockname()[1]}", str(trusted)) as relay:
+        with Relay(f"https://127.0.0.1:{slow.getsockname()[1]}", believing(trusted)) as relay:
             asking = threading.Thread(target=lambda: answers.append(asked(relay, "CONNECT a.test:1 HTTP/1.1")))
             answers: list[tuple[socket.socket, bytes]] = []
             asking.start()
