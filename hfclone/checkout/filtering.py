@@ -143,15 +143,14 @@ def _lines(paths: Collection[bytes], side: Side, driver: str) -> dict[bytes, byt
 
     Git tries every line for every path: with one for each of 20,000 files it would take half a minute.
     """
-    suffixes = Counter(_suffix(path) for path in paths)
-    others = {_suffix(path) for path, entry in side.entries.items() if entry.is_file and path not in paths}
-    many = {suffix for suffix, count in suffixes.items() if suffix and count >= _MANY and suffix not in others}
-    return {
-        path: b"*.%s filter=%s -text\n" % (suffix, driver.encode())
-        if (suffix := _suffix(path)) in many
-        else _line(path, driver.encode())
-        for path in sorted(paths)
+    suffixes = {path: _suffix(path) for path in paths}
+    others = {_suffix(path) for path, entry in side.entries.items() if entry.is_file and path not in suffixes}
+    shared = {
+        suffix: b"*.%s filter=%s -text\n" % (suffix, driver.encode())
+        for suffix, count in Counter(suffixes.values()).items()
+        if suffix and count >= _MANY and suffix not in others
     }
+    return {path: shared.get(suffixes[path]) or _line(path, driver.encode()) for path in sorted(paths)}
 
 
 def _suffix(path: bytes) -> bytes:

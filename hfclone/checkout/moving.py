@@ -185,11 +185,8 @@ class Move:
         changed = [path for path in {**old, **new} if old.get(path) != new.get(path)]
         for path in changed:
             self._standing[path] = self.tree.look(path)
-        for path, entry in new.items():
-            if old.get(path) == entry:
-                standing = self.tree.look(path)
-                if standing.kind is Kind.ABSENT:
-                    self._standing[path] = standing
+        for path in self.tree.absent(path for path, entry in new.items() if old.get(path) == entry):
+            self._standing[path] = Standing(Kind.ABSENT)
         return list(self._standing)
 
     def _judge(self, path: bytes) -> _Verdict:

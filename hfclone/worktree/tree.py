@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from hfclone.errors import CannotWrite, HfcloneError
@@ -47,6 +48,25 @@ class WorkTree:
                 return Standing(Kind.BLOCKED)
             raise CannotWrite(show_path(path), error.strerror or str(error)) from error
         return Standing(kind_of(found.st_mode), found)
+
+    def absent(self, paths: Iterable[bytes]) -> list[bytes]:
+        """Those of ``paths`` at which nothing stands. A directory is asked once for all that it holds."""
+        names: dict[bytes, frozenset[bytes]] = {}
+        doubtful = []
+        for path in paths:
+            folder, _, name = path.rpartition(b"/")
+            if folder not in names:
+                names[folder] = self._held(folder)
+            if name not in names[folder]:
+                doubtful.append(path)
+        # It may stand there by a name that the file system takes for the same, or behind what is no directory.
+        return [path for path in doubtful if self.look(path).kind is Kind.ABSENT]
+
+    def _held(self, folder: bytes) -> frozenset[bytes]:
+        try:
+            return frozenset(self._walk.names(folder))
+        except OSError:
+            return frozenset()
 
     def open_file(self, path: bytes) -> int:
         """A descriptor of the regular file at ``path``, for reading. The caller closes it.

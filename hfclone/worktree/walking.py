@@ -55,10 +55,11 @@ class Walk:
         return (found.st_dev, found.st_ino) == (device, inode)
 
     def names(self, folder: bytes) -> list[bytes]:
-        """What the directory ``folder`` holds."""
+        """What the directory ``folder`` (empty: the root) holds."""
         if self._root_fd is None:
             return [os.fsencode(name) for name in os.listdir(self._root / os.fsdecode(folder))]
-        return [os.fsencode(name) for name in os.listdir(self._directory(folder, make=False))]
+        handle = self._directory(folder, make=False) if folder else self._root_fd
+        return [os.fsencode(name) for name in os.listdir(handle)]
 
     def leaf(self, path: bytes, *, make: bool = False) -> tuple[str, int | None]:
         """The last part of ``path`` and the open directory it is in (or a whole path and ``None``).
