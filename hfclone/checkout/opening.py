@@ -140,11 +140,17 @@ def ready_repo(target: Target, git: Git, *, after_kill: bool) -> GitRepo:
     if after_kill:
         repo.clear_stale()
     if found is Found.FRESH:
-        repo.init(target.branch or _DEFAULT_BRANCH, dict(_LOCAL_CONFIG) | {"remote.origin.fetch": _BRANCHES})
+        repo.init(target.branch or _DEFAULT_BRANCH, dict(_LOCAL_CONFIG) | _following(target.branch))
     drop_promisor(repo)
     _refuse_unfinished(repo)
     _configure(repo, target.origin)
     return repo
+
+
+def _following(branch: str | None) -> dict[str, str]:
+    """What git says of a branch's clone."""
+    own = {"remote": "origin", "merge": f"refs/heads/{branch}"} if branch is not None else {}
+    return {"remote.origin.fetch": _BRANCHES} | {f"branch.{branch}.{name}": value for name, value in own.items()}
 
 
 def _configure(repo: GitRepo, origin: str) -> None:
