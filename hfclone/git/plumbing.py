@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-from hfclone.errors import GitFailed
+from hfclone.errors import CannotWrite, GitFailed
 from hfclone.git.configuring import Config, as_file
 from hfclone.git.running import Git, OnProgress
 from hfclone.names import is_full_sha
@@ -108,11 +109,27 @@ class GitRepo:
 
         A new one has ``values`` in its configuration: as a template, at once, where each would be a run of git.
         """
-        with TemporaryDirectory(prefix="hfclone-") as template:
-            Path(template, "config").write_text(as_file(values), "utf-8")
+        with self._template(values) as template:
             words = ["--quiet", f"--template={template}", f"--initial-branch={branch}"]
             self.git.run(["init", *words, "--", str(self.path)])
         self.config.forget()
+
+    @contextmanager
+    def _template(self, values: Mapping[str, str]) -> Iterator[str]:
+        """A folder with a configuration, beside what is made of it: elsewhere there may be no room. Empty for none."""
+        if not values:
+            yield ""
+            return
+        folder = self.git_dir / "hfclone" / "template"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "config").write_text(as_file(values), "utf-8")
+        except OSError as error:
+            raise CannotWrite(str(folder), error.strerror or str(error)) from error
+        try:
+            yield str(folder)
+        finally:
+            rmtree(folder, ignore_errors=True)
 
     def with_attribute(self, name: str, value: str, paths: Collection[bytes]) -> set[bytes]:
         """Those of ``paths`` to which the index's attributes (and the user's) give ``value``."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.errors import GitFailed, ToolMissing
+from hfclone.errors import CannotWrite, GitFailed, ToolMissing
 from hfclone.git import Fetch, Git, GitCredential, GitRepo, drop_promisor, fetch
 from hfclone.git.configuring import Config
 from hfclone.names import Token
@@ -151,9 +151,20 @@ def test_a_new_repo_has_its_configuration_at_once(tmp_path: Path) -> None:
     repo.init("main", values)
     assert {key: repo.config.get(key) for key in values} == values
     assert repo.config.get("core.bare") == "false"
+    assert list((repo.git_dir / "hfclone").iterdir()) == []
     assert repo.resolve("HEAD") is None
     repo.init("main", {"core.checkStat": "default"})  # as after a kill
     assert repo.config.get("core.checkStat") == "minimal"
+
+
+def test_a_new_repo_needs_no_room_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    repo = GitRepo(Git(environ(tmp_path)), tmp_path / "r")
+    repo.init("main", {"a.b": "c"})
+    assert repo.config.get("a.b") == "c"
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotWrite):
+        GitRepo(Git(environ(tmp_path)), tmp_path / "file").init("main", {"a.b": "c"})
 
 
 def test_a_fetch_with_a_filter_writes_nothing_into_the_configuration(
