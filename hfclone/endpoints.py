@@ -49,6 +49,9 @@ class Endpoint:
     kind: EndpointKind = EndpointKind.MIRROR
     token_rule: TokenRule = TokenRule.NEVER
 
+    def __hash__(self) -> int:
+        return hash(self.url)  # asked for some twenty times for each object
+
     def __str__(self) -> str:
         parts = urlsplit(self.url)
         return parts.netloc + parts.path

@@ -7,6 +7,7 @@ inside than that somebody is. An endpoint at home may lead to others at home.
 
 from __future__ import annotations
 
+import functools
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
@@ -27,6 +28,7 @@ class Reach(IntEnum):
     """Link-local: where clouds tell machines their secrets; no mirror has its files there."""
 
 
+@functools.lru_cache(maxsize=1024)  # each request asks for that of its host
 def reach_of(address: str) -> Reach:
     """Of an IP address.
 
@@ -44,6 +46,7 @@ def reach_of(address: str) -> Reach:
     return Reach.PUBLIC if found.is_global or found in _FAKE else Reach.PRIVATE
 
 
+@functools.lru_cache(maxsize=1024)
 def reach_of_name(host: str) -> Reach | None:
     """Of a URL's host, as far as its name says it."""
     name = host.lower().rstrip(".")

@@ -42,12 +42,15 @@ class Store:
 
     def path_of(self, oid: Oid) -> Path:
         """Where git-lfs would look for the object."""
-        return self._objects / oid[:2] / oid[2:4] / oid
+        return Path(self._name_of(oid))
+
+    def _name_of(self, oid: Oid) -> str:
+        return os.path.join(self._objects, oid[:2], oid[2:4], oid)
 
     def holds(self, pointer: Pointer) -> bool:
         """Whether something of the object's size lies here; says nothing of its bytes."""
         try:
-            return self.path_of(pointer.oid).stat().st_size == pointer.size
+            return os.stat(self._name_of(pointer.oid)).st_size == pointer.size
         except OSError:
             return False
 

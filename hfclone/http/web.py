@@ -241,7 +241,8 @@ def _drain(response: Response, grip: Grip) -> None:
     if rest is None or rest > SMALL_REST_BYTES:
         return
     until = time.monotonic() + REST_SECONDS
-    grip.hurry(REST_SECONDS)
+    if rest:
+        grip.hurry(REST_SECONDS)
     while response.length_remaining and time.monotonic() < until and response.read1(rest, decode_content=False):
         pass
     if not response.length_remaining:

@@ -65,14 +65,14 @@ class Partials:
 
     def claimed_bytes(self, pointer: Pointer) -> int:
         """Bytes that are claimed to be here; for a plan, which need not be exact. Reads no content."""
-        if not os.path.exists(self.part_path(pointer)):  # a Path's raises where a name is too long
+        if not os.path.exists(self._part(pointer)):  # a Path's raises where a name is too long
             return 0
         return self._all_claimed(pointer).size
 
     def reserved_bytes(self, pointer: Pointer) -> int:
         """Bytes of disk that the object's partial takes up; it is reserved whole where the disk can."""
         try:
-            return min(pointer.size, os.stat(self.part_path(pointer)).st_blocks * 512)
+            return min(pointer.size, os.stat(self._part(pointer)).st_blocks * 512)
         except (OSError, AttributeError):  # Windows knows no blocks
             return 0
 
@@ -273,9 +273,10 @@ class Partials:
         Raises:
             CannotWrite: the system refuses.
         """
-        part = self._part(pointer)
-        others = (self.journal_path(pointer), self.control_path(pointer), self._lent_path(pointer))
-        for path in (part,) if pointer.oid in self._bare else (part, *others):
+        paths: list[str | Path] = [self._part(pointer)]
+        if pointer.oid not in self._bare:
+            paths += [self.journal_path(pointer), self.control_path(pointer), self._lent_path(pointer)]
+        for path in paths:
             try:
                 os.unlink(path)
             except FileNotFoundError:

@@ -8,6 +8,7 @@ cost 10,000 requests of a limit of 3,000 in five minutes. Where an endpoint has 
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -281,6 +282,10 @@ def _read_row(
     return Source(endpoint, href, sent, own, now, now + min(lives, default=_UNKNOWN_LIFE), signed=True)
 
 
+_ODD = re.compile(r"[\x00-\x20\\\x7f]")
+"""What parsers of URLs read differently, or drop."""
+
+
 def _is_plain_url(url: str) -> bool:
     """Whether every parser reads the same host out of it: no user name, no backslash, no control characters."""
     try:
@@ -288,8 +293,7 @@ def _is_plain_url(url: str) -> bool:
         named = bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         return False
-    odd = any(char <= " " or char in "\\\x7f" for char in url)
-    return named and not odd and parts.scheme in ("http", "https") and "@" not in parts.netloc
+    return named and not _ODD.search(url) and parts.scheme in ("http", "https") and "@" not in parts.netloc
 
 
 def _dict(value: Any) -> dict[str, Any]:
