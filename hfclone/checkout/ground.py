@@ -64,7 +64,7 @@ class Ground:
         self.stamps.add(path, pointer, stat)
 
     def holds_text(self, path: bytes, stat: os.stat_result) -> None:
-        """The pointer's text is at ``path``, in a file that looks like ``stat`` and is older than we are."""
+        """The pointer's text is at ``path``, in a file that looks like ``stat``; an edit would have another mtime."""
         self.texts[path] = _looks(stat)
 
     def has_text(self, path: bytes, stat: os.stat_result) -> bool:

@@ -125,12 +125,13 @@ class Answer:
         times the call. Only of a body of known length: in another, other things than bytes of it may follow.
         """
         raw: Any = self._response
-        if raw.length_remaining is None or raw.chunked:
-            return piece
+        rest = raw.length_remaining
+        if not rest or raw.chunked or raw._fp.length != rest:  # the last: a header that the two read differently
+            return piece  # without a rest, the connection may be another's already
         if len(self._buffer) < most:
             self._buffer = bytearray(most)
         start = len(piece)
-        view = memoryview(self._buffer)[: min(most, start + raw.length_remaining)]
+        view = memoryview(self._buffer)[: min(most, start + rest)]
         view[:start] = piece
         got = self._grip.take(view[start:], lull)
         raw.length_remaining -= got

@@ -14,6 +14,7 @@ partial next takes that over into the journal, and so each fetcher goes on from 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -32,7 +33,9 @@ from hfclone.refusals import refused
 __all__ = ["RECORD_BYTES", "UNKNOWN_SENDER", "Partial", "Partials", "Record"]
 
 UNKNOWN_SENDER = "aria2c"
-"""Who sent what is only in aria2c's account; if the object is wrong, these bytes are doubted first."""
+"""Who sent what is only in aria2c's account, or in none; if the object is wrong, these bytes are doubted first."""
+PROVEN_WHOLE_BYTES = 1024 * 1024
+"""Objects up to this size may have come in one piece, which no journal tells of."""
 
 
 class Partials:
@@ -106,6 +109,8 @@ class Partials:
         partial = Partial(pointer, path, self.journal_path(pointer), descriptor, records)
         try:
             records += self.absorb(partial, partial.held(), UNKNOWN_SENDER)
+            if not records and 0 < pointer.size <= PROVEN_WHOLE_BYTES:
+                records += _proven_whole(partial)
         except BaseException:
             partial.close()
             raise
@@ -156,14 +161,16 @@ class Partials:
         self._bare.add(pointer.oid)
         self._left.add(pointer.oid)
         try:
-            write_at(descriptor, memoryview(content), 0)
-            os.fsync(descriptor)
+            try:
+                write_at(descriptor, memoryview(content), 0)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             self._left.discard(pointer.oid)
-            os.unlink(path)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
             raise refused(error, Path(path), pointer.size) from error
-        finally:
-            os.close(descriptor)
         return True
 
     def absorb(self, partial: Partial, held: RangeSet, sender: str) -> list[Record]:
@@ -291,3 +298,13 @@ class Partials:
             if found == record.digest:
                 yield record
             on_bytes(record.stop - record.start)
+
+
+def _proven_whole(partial: Partial) -> list[Record]:
+    """The one record of a part that is all that its pointer says."""
+    pointer = partial.pointer
+    digest = hashlib.sha256()
+    for block in partial.blocks(0, pointer.size):
+        digest.update(block)
+    whole = digest.hexdigest() == pointer.oid
+    return [partial.record_written(0, pointer.size, UNKNOWN_SENDER)] if whole else []

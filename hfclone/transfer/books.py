@@ -123,7 +123,7 @@ class Books:
         """Let go of the files that nobody uses any more."""
         for item in self.orphans:
             item.close()
-        self.orphans = [item for item in self.orphans if item.partial is not None]
+        self.orphans = [item for item in self.orphans if not item.idle]  # one may be about to be opened
 
     def positions(self) -> list[Position]:
         """Of those objects that have moved since the last call."""

@@ -79,10 +79,15 @@ class ThreadTransfer:
             sources,
             self.patience,
             self.clock,
-            Tempo(connections, os.cpu_count()),
+            Tempo(connections, _cores()),
             pace,
             Hours(self.window, self.wall_clock),
         )
+
+
+def _cores() -> int | None:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 class _Crew:

@@ -4,12 +4,37 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from hfclone.errors import DiskFull
-from tests.faults.rig import Rig
+from hfclone.partials import Partials
+from hfclone.pointer import Pointer
+from tests.faults.rig import Rig, same_file
+from tests.hub.faults import Serve
+from tests.hub.messages import Request, Response
 from tests.hub.streams import CloseShort, FlipByte, HoldAt
+
+
+class TwiceTheLength:
+    """Content-Length has its value twice, as when two servers on the way have each added theirs."""
+
+    def answer(self, request: Request, serve: Serve) -> Response:
+        response = serve(request)
+        response.length = f"{response.length}, {response.length}"  # type: ignore[assignment]  # as it is written
+        return response.wrap(in_two_halves)
+
+    def release(self) -> None:
+        """Nothing waits."""
+
+
+def in_two_halves(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """With a break between them, so that the first is seen alone."""
+    body = b"".join(pieces)
+    yield body[: len(body) // 2]
+    time.sleep(0.05)
+    yield body[len(body) // 2 :]
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +82,32 @@ def test_what_came_before_a_pause_is_on_record_while_it_lasts(rig: Rig) -> None:
         ran = run.done()
     assert not ran.failed
     assert rig.sent() == 1
+
+
+def test_what_came_and_was_not_taken_is_not_asked_for_again(rig: Rig) -> None:
+    outcomes = rig.transfer().fetch(rig.wanted, lambda _event: None)
+    next(outcomes)
+    outcomes.close()  # type: ignore[attr-defined]  # a generator
+    here = {pointer.oid for pointer in rig.objects if is_whole(rig, pointer)}
+    assert here
+    rig.partials = Partials(rig.directory)
+    since = len(rig.hub.log)
+    assert not rig.fetch().failed
+    assert not here & {entry.oid for entry in rig.hub.log.entries[since:] if entry.kind == "cdn"}
+
+
+def is_whole(rig: Rig, pointer: Pointer) -> bool:
+    part = rig.partials.part_path(pointer)
+    return part.exists() and same_file(part, rig.repo.object_path(pointer.oid))
+
+
+def test_a_length_that_two_readers_read_differently(rig: Rig) -> None:
+    """urllib3 takes ``30000, 30000`` for a length, http.client does not."""
+    rule = rig.hub.faults.add(TwiceTheLength(), on="cdn", times=5)
+    ran = rig.fetch()
+    assert not ran.failed
+    assert rule.hits == 5
+    assert rig.sent() <= 1.2
 
 
 def test_a_wrong_byte_is_found_and_its_object_fetched_again(rig: Rig) -> None:
