@@ -28,6 +28,7 @@ from hfclone.cli.messages import (
 )
 from hfclone.cli.signals import Ended, ending_signals
 from hfclone.cli.tally import Tally
+from hfclone.cli.together import Together
 from hfclone.errors import CannotWrite, HfcloneError
 from hfclone.events import Event, Failed, OnEvent
 from hfclone.settings import Progress, Settings, Verbosity
@@ -59,6 +60,7 @@ class Session:
         self._json = JsonLines(write_line) if settings.progress is Progress.JSON else None
         self._view = self._json or _terminal_view(settings, sys.stderr)
         self._tally = Tally()
+        self._threads = Together()
         self._names: dict[int, list[str]] = {}
 
     def run(self, work: Callable[[OnEvent], object]) -> int:
@@ -69,6 +71,7 @@ class Session:
                     _expect_current_directory()
                     work(self._on_event)
                 finally:
+                    self._threads.let_go()
                     self._view.close()
         except OutputClosed:
             return EXIT_BROKEN_PIPE
@@ -84,6 +87,7 @@ class Session:
 
     def _on_event(self, event: Event) -> None:
         self._tally.note(event, 0.0)
+        self._threads.note(event)
         if isinstance(event, Failed):
             self._names.setdefault(id(event.error), []).append(self._tally.name(event.pointer.oid))
         self._view(event)
