@@ -44,6 +44,8 @@ class Partial:
         self._journal: int | None = None
         self._journal_end = 0
         self._journal_lock = threading.Lock()
+        self._write_lock = threading.Lock()
+        """One file's writers take turns in the kernel; there, who waits keeps a core busy that a hasher could use."""
 
     def held(self) -> RangeSet:
         """What was provably here when it was opened."""
@@ -56,7 +58,8 @@ class Partial:
             DiskFull, CannotWrite: this machine cannot.
         """
         try:
-            write_at(self.descriptor, memoryview(data), offset)
+            with self._write_lock:
+                write_at(self.descriptor, memoryview(data), offset)
         except OSError as error:
             raise refused(error, self.path, self.pointer.size) from error
 
