@@ -30,12 +30,12 @@ from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
 from hfclone.refusals import refused
 
-__all__ = ["RECORD_BYTES", "UNKNOWN_SENDER", "Partial", "Partials", "Record"]
+__all__ = ["RECORD_BYTES", "SMALL_BYTES", "UNKNOWN_SENDER", "Partial", "Partials", "Record"]
 
 UNKNOWN_SENDER = "aria2c"
 """Who sent what is only in aria2c's account, or in none; if the object is wrong, these bytes are doubted first."""
-PROVEN_WHOLE_BYTES = 1024 * 1024
-"""Objects up to this size may have come in one piece, which no journal tells of."""
+SMALL_BYTES = 1024 * 1024
+"""Objects up to this size may come in one piece, which no journal tells of."""
 
 
 class Partials:
@@ -109,7 +109,7 @@ class Partials:
         partial = Partial(pointer, path, self.journal_path(pointer), descriptor, records)
         try:
             records += self.absorb(partial, partial.held(), UNKNOWN_SENDER)
-            if not records and 0 < pointer.size <= PROVEN_WHOLE_BYTES:
+            if not records and 0 < pointer.size <= SMALL_BYTES:
                 records += _proven_whole(partial)
         except BaseException:
             partial.close()

@@ -17,14 +17,14 @@ from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError, LocalError
 from hfclone.events import Event, Failed, Started
 from hfclone.health import Board, RangeSupport
-from hfclone.partials import Partial, Partials
+from hfclone.partials import SMALL_BYTES, Partial, Partials
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Pointer
 from hfclone.transfer import Arrived
 from hfclone.transfer.books import Books, Item
 from hfclone.transfer.choice import Chooser
 from hfclone.transfer.court import Court
-from hfclone.transfer.dispatch import INLINE_BYTES, Dispatch
+from hfclone.transfer.dispatch import Dispatch
 from hfclone.transfer.pool import Lease, Pool
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.tempo import Hours, Pace, Tempo
@@ -209,11 +209,15 @@ class Desk:
             self._advance(lease, item.pointer.size, unused)
             item.digest, item.hashed, item.synced = digest, item.pointer.size, True
 
-    def hash_here(self, item: Item, lease: Lease) -> hashlib._Hash | None:
-        """The object's running digest, if this worker brings all of a small object: nobody else hashes it then."""
+    def hash_next(self, item: Item, lease: Lease, start: int) -> hashlib._Hash | None:
+        """The object's running digest, if what has just come at ``start`` is next in line: ``hashed`` ends that.
+
+        Why so: whoever has it in memory need not read it again. Not where a large object has one connection:
+        that would wait for its own hash, and another core has time for it.
+        """
         with self._lock:
-            small = lease.whole and item.pointer.size <= INLINE_BYTES and not lease.checking and lease.gaps is None
-            if not small or lease.position or item.busy or item.hashed:
+            alone = self._books.busy < 2 and item.pointer.size > SMALL_BYTES
+            if item.busy or item.hashed != start or lease.checking or alone:
                 return None
             item.busy = True
             return item.digest
@@ -246,8 +250,8 @@ class Desk:
             item.hashed = stop
             if stop - item.flushed >= FLUSH_BYTES:
                 self._dirty.notify()
-            self._look_at(item)
-            self._work.notify()
+            if self._look_at(item):
+                self._work.notify()
 
     # --- for the one that flushes --------------------------------------------------------------
 
@@ -340,13 +344,15 @@ class Desk:
         ranges = support not in (RangeSupport.UNKNOWN, board.ranges(endpoint))
         return ranges or board.latency(endpoint) is None or board.ready_at(endpoint) > now
 
-    def _look_at(self, item: Item) -> None:
-        """Something of it has ended: settle it if all is here and hashed, else wake who can go on."""
+    def _look_at(self, item: Item) -> bool:
+        """Something of it has ended: settle it if all is here and hashed (is it?), else wake who can go on."""
         if not item.busy and item.task.arrived and item.hashed == item.pointer.size:
             self._court.whole(item)
             self._news.notify()
-        elif self._court.may_try(item) or (item.task.arrived and not item.busy):
+            return True
+        if self._court.may_try(item) or (item.task.arrived and not item.busy):
             self._prefixes.notify()
+        return False
 
     def _take_back(self, lease: Lease, now: float) -> None:
         """Give the range of a connection that has not answered to another; one that has gives it back itself."""

@@ -9,17 +9,15 @@ from dataclasses import dataclass
 
 from hfclone.endpoints import Endpoint
 from hfclone.health import Board
-from hfclone.partials import Partials
+from hfclone.partials import SMALL_BYTES, Partials
 from hfclone.patience import Clock
 from hfclone.ranges import RangeSet
 from hfclone.transfer.books import Books, Item
 from hfclone.transfer.choice import Chooser
 from hfclone.transfer.pool import SPREAD, Lease, Pool, Task
 
-__all__ = ["INLINE_BYTES", "Dispatch"]
+__all__ = ["Dispatch"]
 
-INLINE_BYTES = 1024 * 1024
-"""Objects up to this size are hashed by whoever fetches them; handing them over would cost more."""
 MOST_ACTIVE = 64
 """Objects that may be begun because nobody can be asked for those begun before."""
 
@@ -72,7 +70,7 @@ class Dispatch:
         if task is None:
             return None
         item = self.books.begin(task)
-        if not 0 < task.pointer.size <= INLINE_BYTES or not self.partials.is_new(task.pointer):
+        if not 0 < task.pointer.size <= SMALL_BYTES or not self.partials.is_new(task.pointer):
             return item
         self.pool.opened(task, RangeSet())
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hfclone.errors import HfcloneError, LocalError, Truncated
@@ -111,17 +111,11 @@ class Worker:
                 chunks = itertools.chain([first], chunks)
             self._desk.opened_late(item, self._desk.partials.open(item.pointer))
         recorder = _Recorder(item.opened, str(lease.endpoint), self._clock)
-        digest = self._desk.hash_here(item, lease)
-        update: Callable[[memoryview], object] = digest.update if digest is not None else _ignore
         try:
-            self._write_all(lease, body, item, chunks, recorder, update)
+            self._write_all(lease, body, item, chunks, recorder)
         finally:
-            try:
-                if not (lease.whole and lease.position == lease.stop):  # what is whole is placed at once
-                    recorder.flush()
-            finally:
-                if digest is not None:
-                    self._desk.hashed(item, lease.position)
+            if not (lease.whole and lease.position == lease.stop):  # what is whole is placed at once
+                recorder.flush()
 
     def _came_whole(self, lease: Lease, item: Item, content: bytes | memoryview, unused: int) -> bool:
         """Whether ``content`` is the object, and is one file now.
@@ -143,7 +137,6 @@ class Worker:
         item: Item,
         chunks: Iterable[tuple[bytes | memoryview, int]],
         recorder: _Recorder,
-        update: Callable[[memoryview], object],
     ) -> None:
         offset = body.start
         for chunk, unused in chunks:
@@ -154,7 +147,7 @@ class Worker:
                     self._desk.differs(item, at, at + len(piece))
                     item.opened.write(piece, at)
                 recorder.add(piece, at)
-                update(piece)
+                self._hash(lease, item, piece, at)
             offset += len(chunk)
             self._desk.arrived(item, lease, offset, unused)
             if offset >= lease.stop:
@@ -164,6 +157,12 @@ class Worker:
         want = min(body.stop, lease.stop)
         if offset < want:  # a body that says no length may end anywhere, and no layer below sees that
             raise Truncated(str(lease.endpoint), offset - body.start, want - body.start)
+
+    def _hash(self, lease: Lease, item: Item, piece: memoryview, at: int) -> None:
+        digest = self._desk.hash_next(item, lease, at)
+        if digest is not None:
+            digest.update(piece)
+            self._desk.hashed(item, at + len(piece))
 
     def _chunks(self, lease: Lease, body: Body, lull: float) -> Iterator[tuple[bytes | memoryview, int]]:
         """What arrives, each with what was set aside for it and not used; no faster than the rate limit allows."""
@@ -179,10 +178,6 @@ class Worker:
         until = self._clock.now() + seconds
         while (left := until - self._clock.now()) > 0 and not self._desk.stopped:
             self._clock.sleep(min(left, NAP))
-
-
-def _ignore(_piece: memoryview) -> None:
-    """Somebody else hashes."""
 
 
 def _wanted(chunk: bytes | memoryview, offset: int, lease: Lease) -> list[tuple[memoryview, int]]:
