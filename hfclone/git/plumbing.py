@@ -10,10 +10,11 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-from hfclone.errors import CannotWrite, GitFailed
+from hfclone.errors import GitFailed
 from hfclone.git.configuring import Config, as_file
 from hfclone.git.running import Git, OnProgress
 from hfclone.names import is_full_sha
+from hfclone.refusals import refused
 from hfclone.treepaths import show_path
 
 __all__ = ["GitRepo", "TreeEntry", "in_batches", "scratch_repo"]
@@ -125,7 +126,7 @@ class GitRepo:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "config").write_text(as_file(values), "utf-8")
         except OSError as error:
-            raise CannotWrite(str(folder), error.strerror or str(error)) from error
+            raise refused(error, folder) from error
         try:
             yield str(folder)
         finally:

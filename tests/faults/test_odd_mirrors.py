@@ -287,7 +287,7 @@ def test_nothing_is_proven_where_there_is_no_room(rig: Rig, monkeypatch: pytest.
     """Proving counts as progress, so it must not be done again and again in vain."""
     hold(rig, 0, 30_000)
     heard: list[int] = []
-    monkeypatch.setattr(partials, "_reserve", full)
+    monkeypatch.setattr(partials, "reserve", full)
     with pytest.raises(DiskFull):
         rig.partials.open(rig.objects[0], heard.append)
     assert heard == []
@@ -301,7 +301,7 @@ def test_a_disk_that_stays_full_ends_patience(rig: Rig, monkeypatch: pytest.Monk
     hold(rig, 0, 30_000)
     rig.patience = rig.first_answer = 2.0
     monkeypatch.setattr(court, "DISK_WAIT", 0.3)
-    monkeypatch.setattr(partials, "_reserve", full)
+    monkeypatch.setattr(partials, "reserve", full)
     outcomes: list[Arrived | Failed] = []
 
     def run() -> None:

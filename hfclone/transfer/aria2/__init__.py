@@ -15,7 +15,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from hfclone.errors import CannotWrite
 from hfclone.events import Failed, OnEvent, Warned
 from hfclone.health import Board
 from hfclone.http import Authority, Limits, Web
@@ -23,6 +22,7 @@ from hfclone.measures import Window
 from hfclone.names import Token
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Pointer
+from hfclone.refusals import refused
 from hfclone.transfer import Arrived, Transfer, Wanted
 from hfclone.transfer.aria2.crew import Crew
 from hfclone.transfer.aria2.downloads import Downloads
@@ -117,7 +117,7 @@ class Aria2Transfer:
         try:
             wanted.partials.await_writers()
         except OSError as error:
-            raise CannotWrite(str(wanted.partials.directory), error.strerror or str(error)) from error
+            raise refused(error, wanted.partials.directory) from error
         if self.daemon is not None:
             return self._reach(self.daemon, wanted, stack)
         program = shutil.which("aria2c", path=self.environment.get("PATH"))
