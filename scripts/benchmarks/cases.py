@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -176,7 +175,7 @@ def _interrupted(stage: Stage, place: Place, reached: Callable[[float], bool]) -
         if not reached(DEADLINE):
             raise FailedRun(f"hfclone did not come to 90 %: {started.log.read_text()}")
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # a shell's background would not hear SIGINT
         process.wait()
 
 
