@@ -83,7 +83,7 @@ def complete(
         if isinstance(verified, Verified):
             pointer, synced = verified.pointer, isinstance(outcome, Arrived) and outcome.synced
             checkout.place(pointer, partials.part_path(pointer), todo.paths[pointer.oid], is_synced=synced)
-            partials.discard(verified.pointer)
+            partials.discard(pointer)
         else:
             failures.append(verified.error)
         on_event(verified)

@@ -19,7 +19,7 @@ from hfclone.looking import blob_id_of, holds_pointer
 from hfclone.partials import Partials
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, format_pointer
 from hfclone.stamps import Stamps
-from hfclone.worktree import Kind, Standing, WorkTree
+from hfclone.worktree import FileMode, Kind, Standing, WorkTree
 
 __all__ = ["Look", "State", "Status", "lacking_objects", "status_of"]
 
@@ -158,7 +158,7 @@ class Look:
             return State.PRESENT if standing.kind is Kind.DIRECTORY else State.EDITED
         if (standing.kind is Kind.LINK) != (entry.mode == LINK_MODE) or stat is None:
             return State.EDITED
-        if entry.is_file and os.name == "posix" and bool(stat.st_mode & 0o100) != (entry.mode == "100755"):
+        if entry.is_file and os.name == "posix" and FileMode.of(stat).value != entry.mode:
             return State.EDITED
         known = self.recorded.get(entry.path)
         if known is not None and known.oid == entry.oid and known.fits(stat.st_mtime_ns, stat.st_size):

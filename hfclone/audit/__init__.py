@@ -24,7 +24,7 @@ from hfclone.pointer import Pointer
 from hfclone.stamps import Stamps, looks_placed
 from hfclone.treepaths import is_aside
 from hfclone.wording import phrase
-from hfclone.worktree import Kind, Standing, WorkTree
+from hfclone.worktree import FileMode, Kind, Standing, WorkTree
 
 __all__ = ["Audit", "Reading", "Select", "Trust", "audit_checkout", "audit_directory"]
 
@@ -178,7 +178,7 @@ class _Run:
     def _check_mode(self, target: Target, standing: Standing) -> None:
         if os.name != "posix" or standing.stat is None:
             return
-        mode = "100755" if standing.stat.st_mode & 0o100 else "100644"
+        mode = FileMode.of(standing.stat).value
         if mode != target.mode:
             self._find(target, Problem.MODE, target.mode, mode)
 

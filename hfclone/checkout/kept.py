@@ -13,7 +13,7 @@ from hfclone.checkout.ground import Ground
 from hfclone.git import TreeEntry
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, git_id
 from hfclone.looking import blob_id_of
-from hfclone.worktree import Kind
+from hfclone.worktree import FileMode, Kind
 
 __all__ = ["kept_files"]
 
@@ -47,7 +47,7 @@ def _edited(ground: Ground, doubtful: list[TreeEntry]) -> Iterator[bytes]:
         elif standing.kind is Kind.LINK:
             if git_id("blob", ground.tree.read_link(entry.path)) != entry.oid:
                 yield entry.path
-        elif os.name == "posix" and bool(standing.stat.st_mode & 0o100) != (entry.mode == "100755"):
+        elif os.name == "posix" and FileMode.of(standing.stat).value != entry.mode:
             yield entry.path
         elif not (found := blob_id_of(ground.tree, entry.path, standing.stat.st_size)):
             yield entry.path  # it cannot be read, by git neither

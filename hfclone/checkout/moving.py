@@ -323,9 +323,7 @@ class Move:
 
 
 def _same_bits(stat: os.stat_result, entry: TreeEntry) -> bool:
-    if not entry.is_file:
-        return True
-    return bool(stat.st_mode & 0o100) == (entry.mode == "100755")
+    return not entry.is_file or FileMode.of(stat).value == entry.mode
 
 
 def held_objects(state: Path) -> dict[Oid, Path]:

@@ -42,9 +42,7 @@ class Together:
         if len(self._cores) < 2:
             return
         self._small += isinstance(event, Verified)
-        self._has_large = self._has_large or isinstance(
-            event, Position
-        )  # of those that come in one piece, none is told
+        self._has_large |= isinstance(event, Position)  # of those that come in one piece, none is told
         elapsed = self._now() - self._since
         if elapsed >= WATCHED:
             self._judge(are_many=self._small >= MANY * elapsed and not self._has_large)

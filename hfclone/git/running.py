@@ -169,11 +169,10 @@ class Git:
             return nullcontext(())
         from hfclone.git.relay import relayed
 
-        return relayed(proxy, lambda: self._proxy_tls)
+        return relayed(proxy, self._proxy_tls)
 
-    @cached_property
     def _proxy_tls(self) -> ssl.SSLContext:
-        """Made once: reading the certificates takes a tenth of a second. Raises OSError."""
+        """For the proxy. Raises OSError."""
         from hfclone.http import tls_context
 
         bundle = self._route.ca_bundle if self._route else None

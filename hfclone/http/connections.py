@@ -63,7 +63,6 @@ class Connections:
         self._lock = threading.Lock()
         self._pools: dict[tuple[str, str], urllib3.HTTPConnectionPool] = {}
         self._managers: dict[str, urllib3.PoolManager] = {}
-        self._tls: ssl.SSLContext | None = None
         self._receive_buffer: int | None = None
 
     def narrow(self, receive_buffer: int) -> None:
@@ -170,7 +169,7 @@ class Connections:
         options: dict[str, Any] = {
             "num_pools": KEPT_HOSTS,
             "maxsize": KEPT,
-            "ssl_context": self._tls_context(),
+            "ssl_context": tls_context(self._route.ca_bundle),
             "socket_options": self._socket_options(),
         }
         if not proxy:
@@ -183,12 +182,6 @@ class Connections:
             return SOCKSProxyManager(proxy, username=user or None, password=password or None, **options)
         secret = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else {}
         return urllib3.ProxyManager(proxy, proxy_headers=secret, proxy_ssl_context=options["ssl_context"], **options)
-
-    def _tls_context(self) -> ssl.SSLContext:
-        """One for all: reading the certificates costs more than a handshake."""
-        if self._tls is None:
-            self._tls = tls_context(self._route.ca_bundle)
-        return self._tls
 
     def _socket_options(self) -> list[tuple[int, int, int]]:
         from urllib3.connection import HTTPConnection

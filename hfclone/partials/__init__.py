@@ -14,14 +14,13 @@ partial next takes that over into the journal, and so each fetcher goes on from 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hfclone.aria2control import format_control
-from hfclone.hashing import blocks, range_digest, write_at
+from hfclone.hashing import blocks, range_digest, sha256_of, write_at
 from hfclone.partials.account import claimed, filled, read_control
 from hfclone.partials.journal import RECORD_BYTES, Record, read_journal
 from hfclone.partials.ondisk import OPEN_FLAGS, await_lock, leave_to_others, reserve
@@ -157,7 +156,7 @@ class Partials:
         except (FileExistsError, FileNotFoundError):
             return False
         except OSError as error:
-            raise refused(error, Path(path), pointer.size) from error
+            raise refused(error, path, pointer.size) from error
         self._bare.add(pointer.oid)
         self._left.add(pointer.oid)
         try:
@@ -170,7 +169,7 @@ class Partials:
             self._left.discard(pointer.oid)
             with contextlib.suppress(OSError):
                 os.unlink(path)
-            raise refused(error, Path(path), pointer.size) from error
+            raise refused(error, path, pointer.size) from error
         return True
 
     def absorb(self, partial: Partial, held: RangeSet, sender: str) -> list[Record]:
@@ -182,12 +181,12 @@ class Partials:
             DiskFull, CannotWrite: this machine cannot.
         """
         path = self.control_path(partial.pointer)
-        claimed = read_control(path, partial.pointer)
+        told = read_control(path, partial.pointer)
         for start, stop in held:
-            claimed.remove(start, stop)
+            told.remove(start, stop)
         records = [
             partial.record_written(start, stop, sender)
-            for low, high in claimed
+            for low, high in told
             for start, stop in filled(partial.descriptor, low, high)
         ]
         try:
@@ -254,10 +253,10 @@ class Partials:
         mark.unlink()
 
     def _all_claimed(self, pointer: Pointer) -> RangeSet:
-        claimed = RangeSet((r.start, r.stop) for r in read_journal(self.journal_path(pointer), pointer))
+        every = RangeSet((r.start, r.stop) for r in read_journal(self.journal_path(pointer), pointer))
         for start, stop in read_control(self.control_path(pointer), pointer):
-            claimed.add(start, stop)
-        return claimed
+            every.add(start, stop)
+        return every
 
     def _lent_path(self, pointer: Pointer) -> Path:
         return self.directory / f"{pointer.oid}.lent"
@@ -289,7 +288,7 @@ class Partials:
             except FileNotFoundError:
                 pass
             except OSError as error:
-                raise refused(error, Path(path), 0) from error
+                raise refused(error, path, 0) from error
 
     def _provable(self, pointer: Pointer, descriptor: int, on_bytes: Callable[[int], None]) -> Iterator[Record]:
         for record in read_journal(self.journal_path(pointer), pointer):
@@ -303,8 +302,6 @@ class Partials:
 def _proven_whole(partial: Partial) -> list[Record]:
     """The one record of a part that is all that its pointer says."""
     pointer = partial.pointer
-    digest = hashlib.sha256()
-    for block in partial.blocks(0, pointer.size):
-        digest.update(block)
-    whole = digest.hexdigest() == pointer.oid
+    with reading(partial.path):
+        whole = sha256_of(partial.path) == pointer.oid
     return [partial.record_written(0, pointer.size, UNKNOWN_SENDER)] if whole else []

@@ -36,6 +36,11 @@ class FileMode(Enum):
     PLAIN = "100644"
     EXECUTABLE = "100755"
 
+    @classmethod
+    def of(cls, found: os.stat_result) -> FileMode:
+        """What git would record for a regular file; only a POSIX system has the bit that tells."""
+        return cls.EXECUTABLE if found.st_mode & 0o100 else cls.PLAIN
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
