@@ -50,7 +50,7 @@ def _verify(
     if lockfile is None:
         here = find_existing(directory, git)
         choice = ALL if chosen(settings) else read_choice(state_directory(here.repo))
-        return _audited(here, choice, settings, on_event, reading)
+        return _audited(here, choice, settings, on_event, reading=reading)
     lock = read_lock(lockfile)
     try:
         here = find_existing(directory, git)
@@ -86,17 +86,20 @@ def repair(found: Audit, settings: Settings, on_event: OnEvent = ignore) -> Audi
             _mend(found, checkout, settings)
             edited = {finding.path for finding in found.findings if finding.problem in _USERS - mended}
             flows.complete(checkout, tools, on_event, leave=edited)
-    return _audited(here, found.choice, settings, on_event)
+    return _audited(here, found.choice, settings, on_event, trust=Trust.STAMPS)
 
 
 def _audited(
-    here: Existing, choice: Choice, settings: Settings, on_event: OnEvent, reading: Reading | None = None
+    here: Existing,
+    choice: Choice,
+    settings: Settings,
+    on_event: OnEvent,
+    *,
+    trust: Trust = Trust.NOTHING,
+    reading: Reading | None = None,
 ) -> Audit:
-    """Against its own commit; ``choice`` is the checkout's, and goes before the settings'.
-
-    Stamps are trusted where nothing has been read yet: after a repair.
-    """
-    picks, trust = choice.picks if choice else _select(settings), Trust.NOTHING if reading else Trust.STAMPS
+    """Against its own commit; ``choice`` is the checkout's, and goes before the settings'."""
+    picks = choice.picks if choice else _select(settings)
     found = audit_checkout(here, select=picks, trust=trust, on_event=on_event, reading=reading)
     return replace(found, choice=choice)
 
