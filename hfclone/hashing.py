@@ -19,8 +19,8 @@ from hfclone.pointer import Oid
 
 __all__ = ["READ_BYTES", "RangeDigest", "blocks", "range_digest", "same_bytes", "sha256_of", "write_at"]
 
-READ_BYTES = 512 * 1024
-"""One read of a file to be hashed; larger ones fall out of the processor's cache."""
+READ_BYTES = 1024 * 1024
+"""One read of a file to be hashed: after each, other threads may run; larger ones fall out of the processor's cache."""
 
 RangeDigest = xxhash.xxh3_64
 """Running digest of one range: ``update(bytes)``, ``hexdigest()`` of 16 digits."""

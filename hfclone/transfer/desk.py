@@ -86,6 +86,11 @@ class Desk:
         """Whether everybody should go home."""
         return self._stopped
 
+    @property
+    def target(self) -> int:
+        """How many connections are wanted now."""
+        return self._kit.tempo.target
+
     # --- for workers ---------------------------------------------------------------------------
 
     def next_job(self) -> Item | Lease | None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from hfclone.events import Failed, OnEvent
 from hfclone.health import Board
@@ -33,6 +34,8 @@ HASHERS = 2
 """Threads that hash: hashlib lets the interpreter go, and one core does more than most lines bring."""
 TICK = 0.1
 """Seconds between two looks at the clock; also what makes positions come at most ten times a second."""
+ALL_READ_BYTES = 64 * 1024 * 1024
+"""What all connections together may hold between the line and the disk."""
 STOP_SECONDS = 0.5
 """So long the threads may take to end: with what else has to be done, a stop takes less than a second."""
 
@@ -65,7 +68,8 @@ class ThreadTransfer:
                 wanted.pin, wanted.paths, web=web, board=self.board, authorities=self.authorities, now=self.clock.now
             )
             desk = Desk(list(wanted.objects), self._kit(wanted, sources, pace, connections))
-            line = Line(sources, web, wanted.pin, self.clock, pace.read_bytes(READ_BYTES))
+            read_bytes = pace.read_bytes(min(READ_BYTES, ALL_READ_BYTES // connections))
+            line = Line(sources, web, wanted.pin, self.clock, read_bytes)
             crew = _Crew(desk, web, [Worker(desk, line) for _ in range(connections + SPARE)], self.clock.now)
             try:
                 yield from crew.outcomes(on_event)
@@ -99,11 +103,12 @@ class _Crew:
         self._web = web
         self._workers = workers
         self._crash: list[BaseException] = []
-        jobs = [worker.run for worker in workers] + [self._hash] * HASHERS + [self._flush]
-        # Daemons: a thread stuck in a connect must not hold a process that ends.
-        self._threads = [threading.Thread(target=self._guard, args=(job,), daemon=True) for job in jobs]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        self._idle = iter(workers)
+        self._hired = 0
+        self._hire()
+        for job in (*[self._hash] * HASHERS, self._flush):
+            self._start(job)
 
     def outcomes(self, on_event: OnEvent) -> Iterator[Arrived | Failed]:
         """Keep time until everything is settled."""
@@ -118,6 +123,7 @@ class _Crew:
             if self._now() >= due:  # not after each of many small objects: a tick wakes all workers
                 for lease in self._desk.tick():
                     self._drop(lease)
+                self._hire()
                 due = self._now() + TICK
 
     def dismiss(self) -> None:
@@ -128,6 +134,18 @@ class _Crew:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._desk.close()
+
+    def _hire(self) -> None:
+        """As many workers as the tempo has a use for: dozens that only wait would take their turns all the same."""
+        for worker in islice(self._idle, max(0, self._desk.target + SPARE - self._hired)):
+            self._hired += 1
+            self._start(worker.run)
+
+    def _start(self, job: Callable[[], None]) -> None:
+        # A daemon: a thread stuck in a connect must not hold a process that ends.
+        thread = threading.Thread(target=self._guard, args=(job,), daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _drop(self, lease: Lease) -> None:
         for worker in self._workers:
