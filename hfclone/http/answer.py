@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hfclone.errors import NotTheObject, Stalled, Truncated
 from hfclone.http.connections import body_error
 from hfclone.http.grip import Grip
+from hfclone.http.plain import PIECE_BYTES, PlainResponse
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:
@@ -25,14 +26,10 @@ MOST_DIGITS = 19
 """Digits of a number in a header: more is an attack, and ``int`` refuses thousands of them."""
 SMALL_BODY_BYTES = 32 * 1024 * 1024
 """No API answer that we ask for is longer; an endless one must not fill the memory."""
-READ_BYTES = 1024 * 1024
-"""At most so much a receive: with 8 KiB or 10 MiB it takes five times the CPU; with a quarter of it, a tenth more."""
+READ_BYTES = PIECE_BYTES
+"""At most so much a receive."""
 SLOWEST = 256
 """Bytes a second of an API's answer at least, beyond the silence that is allowed: everybody waits for some."""
-ENOUGH_BYTES = 32 * 1024
-"""A piece so large is taken as it is; TLS has none."""
-BUFFERED_BYTES = 8192
-"""So much of a body may lie with http.client, which has read it with the headers; a read of more takes all of that."""
 LONGEST_ASKED = 3600.0
 """Seconds after which we look again, however long a server asks us to wait: headers may be wrong, too."""
 
@@ -53,12 +50,16 @@ class Answer:
     _response: Response
     _grip: Grip
     _web: Web
-    _buffer: bytearray = field(default_factory=bytearray)
 
     def __enter__(self) -> Answer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -108,35 +109,13 @@ class Answer:
 
     def _receive(self, most: int, lull: float) -> tuple[bytes | memoryview, Exception | None]:
         """What is here, up to ``most`` bytes, and why there is no more of it; waits for the first, then ``lull`` s."""
-        raw: Any = self._response  # any of urllib3's has read1
+        raw: Any = self._response
         try:
-            piece: bytes = raw.read1(most, decode_content=False)
+            if isinstance(raw, PlainResponse):
+                return raw.receive(most, lull, self._grip), None
+            return raw.read1(most, decode_content=False), None  # any of urllib3's has it
         except Exception as error:  # noqa: BLE001  # judged by ``body_error``, when what came before it was taken
             return b"", error
-        enough = most if lull else ENOUGH_BYTES
-        if not piece or len(piece) >= min(most, enough) or most <= BUFFERED_BYTES:
-            return piece, None
-        return self._gathered(piece, most, lull), None
-
-    def _gathered(self, piece: bytes, most: int, lull: float) -> bytes | memoryview:
-        """``piece`` and what comes upon it, straight from the socket; valid until the next is received.
-
-        Why so: TLS gives 16 KiB a call, and what is done with each piece on its way, and after, cost several
-        times the call. Only of a body of known length: in another, other things than bytes of it may follow.
-        """
-        raw: Any = self._response
-        rest = raw.length_remaining
-        if not rest or raw.chunked or raw._fp.length != rest:  # the last: a header that the two read differently
-            return piece  # without a rest, the connection may be another's already
-        if len(self._buffer) < most:
-            self._buffer = bytearray(most)
-        start = len(piece)
-        view = memoryview(self._buffer)[: min(most, start + rest)]
-        view[:start] = piece
-        got = self._grip.take(view[start:], lull)
-        raw.length_remaining -= got
-        raw._fp.length -= got  # http.client's account beside urllib3's, of one and the same body
-        return view[: start + got]
 
     def is_quiet(self, seconds: float) -> bool:
         """Whether nothing more of the body comes for ``seconds``; ends as soon as something does."""

@@ -15,11 +15,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from hfclone.errors import HfcloneError, Stalled, Truncated, Unreachable
 from hfclone.http.grip import Grip
+from hfclone.http.plain import BUFFER_BYTES, PlainResponse, Replayed, receive_head
 from hfclone.http.route import Route
 from hfclone.wording import phrase
 
@@ -28,9 +29,16 @@ if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection
     from urllib3.response import BaseHTTPResponse
 
-    Response = BaseHTTPResponse
+    Response = BaseHTTPResponse | PlainResponse
 
-__all__ = ["PROXY_WANTS_PASSWORD", "Connections", "Limits", "body_error", "reason_of", "tls_context"]
+__all__ = [
+    "PROXY_WANTS_PASSWORD",
+    "Connections",
+    "Limits",
+    "body_error",
+    "reason_of",
+    "tls_context",
+]
 
 KEPT = 256
 """Idle connections kept for each host; more than anybody opens."""
@@ -50,8 +58,23 @@ class Limits:
 OnPeer = Callable[[str, str], None]
 """Hears a host and the address that it is connected to, through no proxy, before anything is sent; may raise."""
 
-_CURRENT: ContextVar[tuple[Grip, OnPeer]] = ContextVar("current")
-"""The exchange that the current thread is about, for the connection it happens to get."""
+FIRST_BYTES = 64 * 1024
+"""The head of an answer and many a small object, received at once."""
+FIRST_NARROW_BYTES = 8192
+"""The same where no more is to be received than was set aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """What the current thread is about, for the connection it happens to get."""
+
+    grip: Grip
+    on_peer: OnPeer
+    first_bytes: int
+    """At most so much of the answer is received at once before its head is known; 0: http.client reads it."""
+
+
+_CURRENT: ContextVar[_Exchange] = ContextVar("current")
 
 
 class Connections:
@@ -95,9 +118,10 @@ class Connections:
             Unreachable: no connection, or none that TLS accepts.
             Stalled: connected, but no answer in time.
         """
-        with self.about(url, label, grip, on_peer) as timeout:
+        first_bytes = FIRST_NARROW_BYTES if self._receive_buffer else FIRST_BYTES
+        with self.about(url, label, grip, on_peer, first_bytes) as timeout:
             parts = urlsplit(url)
-            response = self.pool_for(parts).urlopen(
+            response: Response = self.pool_for(parts).urlopen(
                 method,
                 self.target_of(parts),
                 body=body,
@@ -113,19 +137,26 @@ class Connections:
         return response
 
     @contextlib.contextmanager
-    def about(self, url: str, label: str, grip: Grip, on_peer: OnPeer) -> Iterator[urllib3.Timeout]:
+    def about(
+        self, url: str, label: str, grip: Grip, on_peer: OnPeer, first_bytes: int = 0
+    ) -> Iterator[urllib3.Timeout]:
         """Whatever goes over a connection within is ``grip``'s exchange with ``url``. Raises as ``send``."""
         from http.client import HTTPException
 
         import urllib3
 
         silence = min(grip.silence, self.limits.silence)
-        token = _CURRENT.set((grip, on_peer))
+        token = _CURRENT.set(_Exchange(grip, on_peer, first_bytes))
         try:
             yield urllib3.Timeout(connect=self.limits.connect, read=silence)
         except urllib3.exceptions.ReadTimeoutError as error:
             raise Stalled(label, silence) from error
-        except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
+        except (
+            urllib3.exceptions.HTTPError,
+            HTTPException,
+            OSError,
+            ValueError,
+        ) as error:
             raise Unreachable(label, reason_of(error), self._route.proxy_name(url)) from error
         finally:
             _CURRENT.reset(token)
@@ -181,7 +212,12 @@ class Connections:
 
             return SOCKSProxyManager(proxy, username=user or None, password=password or None, **options)
         secret = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else {}
-        return urllib3.ProxyManager(proxy, proxy_headers=secret, proxy_ssl_context=options["ssl_context"], **options)
+        return urllib3.ProxyManager(
+            proxy,
+            proxy_headers=secret,
+            proxy_ssl_context=options["ssl_context"],
+            **options,
+        )
 
     def _socket_options(self) -> list[tuple[int, int, int]]:
         from urllib3.connection import HTTPConnection
@@ -205,14 +241,45 @@ def body_error(error: Exception, label: str, got: int, want: int, limits: Limits
 
 @functools.cache
 def _held(kind: type[HTTPConnection]) -> type[HTTPConnection]:
-    """``kind``, with its socket in the current exchange's grip from before the answer on."""
+    """``kind``, with its socket in the current exchange's grip from before the answer on; reads plain ones itself."""
+    from http.client import HTTPResponse
 
     class Held(kind):  # type: ignore[valid-type,misc]  # one of urllib3's, whichever the pool has
+        buffer: bytearray | None = None
+
         def getresponse(self) -> Any:
-            _CURRENT.get()[0].hold(self.sock)
-            return super().getresponse()
+            exchange = _CURRENT.get()
+            exchange.grip.hold(self.sock)
+            if not exchange.first_bytes or not isinstance(self.sock, socket.socket):
+                return super().getresponse()
+            self.sock.settimeout(self.timeout)
+            self.buffer = self.buffer or bytearray(BUFFER_BYTES)
+            answer = receive_head(self.sock, self.buffer, exchange.first_bytes)
+            if isinstance(answer, PlainResponse):
+                _forget_request(self)
+                return answer
+            return self._getresponse_again(bytes(self.buffer[:answer]))
+
+        def _getresponse_again(self, came: bytes) -> Any:
+            def replayed(held: socket.socket, *args: Any, **options: Any) -> HTTPResponse:
+                return HTTPResponse(cast("socket.socket", Replayed(held, came)), *args, **options)
+
+            self.response_class = replayed
+            try:
+                return super().getresponse()
+            finally:
+                del self.response_class  # the class has its own
 
     return Held
+
+
+def _forget_request(connection: HTTPConnection) -> None:
+    """Have http.client believe that nothing was asked: the answer was read past it."""
+    from http.client import HTTPConnection as Forgetful
+
+    held, connection.sock = connection.sock, None
+    Forgetful.close(connection)  # closes what it knows of, which is nothing
+    connection.sock = held
 
 
 @functools.cache
@@ -224,7 +291,7 @@ def _judged(kind: type[HTTPConnection]) -> type[HTTPConnection]:
             made: socket.socket = super()._new_conn()
             self.peer = made.getpeername()[0]
             try:
-                _CURRENT.get()[1](self.host, self.peer)
+                _CURRENT.get().on_peer(self.host, self.peer)
             except BaseException:
                 made.close()
                 raise
@@ -232,7 +299,7 @@ def _judged(kind: type[HTTPConnection]) -> type[HTTPConnection]:
 
         def request(self, *args: Any, **kwargs: Any) -> None:
             if self.sock is not None:
-                _CURRENT.get()[1](self.host, self.peer)
+                _CURRENT.get().on_peer(self.host, self.peer)
             super().request(*args, **kwargs)
 
     return Judged
@@ -275,7 +342,10 @@ def reason_of(error: BaseException) -> str:
         seen.add(id(cause))
         innermost = cause
         inner = getattr(cause, "reason", None)
-        nested = next((arg for arg in getattr(cause, "args", ()) if isinstance(arg, BaseException)), None)
+        nested = next(
+            (arg for arg in getattr(cause, "args", ()) if isinstance(arg, BaseException)),
+            None,
+        )
         cause = inner if isinstance(inner, BaseException) else nested or cause.__cause__ or cause.__context__
     if isinstance(innermost, socket.gaierror):
         return phrase("does-not-resolve")
