@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
@@ -53,8 +54,7 @@ class Endpoint:
         return hash(self.url)  # asked for some twenty times for each object
 
     def __str__(self) -> str:
-        parts = urlsplit(self.url)
-        return parts.netloc + parts.path
+        return _label_of(self.url)
 
     def git_url(self, repo: Repo) -> str:
         """What git clones."""
@@ -127,6 +127,13 @@ def origin_of(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     default = 443 if parts.scheme == "https" else 80
     return parts.scheme, (parts.hostname or "").lower(), parts.port or default
+
+
+@lru_cache(maxsize=64)
+def _label_of(url: str) -> str:
+    """What a URL of an endpoint is called in messages."""
+    parts = urlsplit(url)
+    return parts.netloc + parts.path
 
 
 def is_loopback(url: str) -> bool:

@@ -80,11 +80,11 @@ def complete(
     for outcome in _arrivals(checkout, partials, todo, tools, on_event):
         silent.discard(outcome.pointer.oid)
         verified = outcome if isinstance(outcome, Failed) else _verified(outcome)
-        if isinstance(verified, Verified):
-            pointer, synced = verified.pointer, isinstance(outcome, Arrived) and outcome.synced
-            checkout.place(pointer, partials.part_path(pointer), todo.paths[pointer.oid], is_synced=synced)
+        if isinstance(outcome, Arrived) and isinstance(verified, Verified):
+            pointer = verified.pointer
+            checkout.place(pointer, outcome.part, todo.paths[pointer.oid], is_synced=outcome.synced)
             partials.discard(pointer)
-        else:
+        elif isinstance(verified, Failed):
             failures.append(verified.error)
         on_event(verified)
     checkout.settle()

@@ -16,8 +16,9 @@ from hfclone.errors import Stalled
 if TYPE_CHECKING:
     import requests
 
-    from hfclone.http.connections import Connections, OnPeer, Response
+    from hfclone.http.connections import Connections, Response
     from hfclone.http.grip import Grip
+    from hfclone.http.kinds import OnPeer
 
 __all__ = ["Calls"]
 

@@ -12,21 +12,20 @@ import functools
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from hfclone.errors import HfcloneError, Stalled, Truncated, Unreachable
 from hfclone.http.grip import Grip
-from hfclone.http.plain import BUFFER_BYTES, PlainResponse, Replayed, receive_head
+from hfclone.http.kinds import CURRENT, Exchange, OnPeer, kind_of
+from hfclone.http.plain import PlainResponse
 from hfclone.http.route import Route
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:
     import urllib3
-    from urllib3.connection import HTTPConnection
     from urllib3.response import BaseHTTPResponse
 
     Response = BaseHTTPResponse | PlainResponse
@@ -55,26 +54,10 @@ class Limits:
     silence: float = 20.0
 
 
-OnPeer = Callable[[str, str], None]
-"""Hears a host and the address that it is connected to, through no proxy, before anything is sent; may raise."""
-
 FIRST_BYTES = 64 * 1024
 """The head of an answer and many a small object, received at once."""
 FIRST_NARROW_BYTES = 8192
 """The same where no more is to be received than was set aside."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Exchange:
-    """What the current thread is about, for the connection it happens to get."""
-
-    grip: Grip
-    on_peer: OnPeer
-    first_bytes: int
-    """At most so much of the answer is received at once before its head is known; 0: http.client reads it."""
-
-
-_CURRENT: ContextVar[_Exchange] = ContextVar("current")
 
 
 class Connections:
@@ -146,7 +129,7 @@ class Connections:
         import urllib3
 
         silence = min(grip.silence, self.limits.silence)
-        token = _CURRENT.set(_Exchange(grip, on_peer, first_bytes))
+        token = CURRENT.set(Exchange(grip, on_peer, first_bytes))
         try:
             yield urllib3.Timeout(connect=self.limits.connect, read=silence)
         except urllib3.exceptions.ReadTimeoutError as error:
@@ -159,7 +142,7 @@ class Connections:
         ) as error:
             raise Unreachable(label, reason_of(error), self._route.proxy_name(url)) from error
         finally:
-            _CURRENT.reset(token)
+            CURRENT.reset(token)
 
     def refuse_407(self, response: Response, url: str, label: str) -> None:
         """Raise Unreachable where it is the proxy that answers, and wants a password."""
@@ -189,9 +172,7 @@ class Connections:
         if manager is None:
             manager = self._managers[proxy] = self._new_manager(proxy)
         pool = manager.connection_from_url(f"{parts.scheme}://{parts.netloc}")
-        if not proxy:
-            pool.ConnectionCls = _judged(pool.ConnectionCls)
-        pool.ConnectionCls = _held(pool.ConnectionCls)
+        pool.ConnectionCls = kind_of(pool.ConnectionCls, direct=not proxy)
         return pool
 
     def _new_manager(self, proxy: str) -> urllib3.PoolManager:
@@ -237,72 +218,6 @@ def body_error(error: Exception, label: str, got: int, want: int, limits: Limits
     if isinstance(error, (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError)):
         return Truncated(label, got, want)  # ValueError, AttributeError: the response was closed under us
     raise error
-
-
-@functools.cache
-def _held(kind: type[HTTPConnection]) -> type[HTTPConnection]:
-    """``kind``, with its socket in the current exchange's grip from before the answer on; reads plain ones itself."""
-    from http.client import HTTPResponse
-
-    class Held(kind):  # type: ignore[valid-type,misc]  # one of urllib3's, whichever the pool has
-        buffer: bytearray | None = None
-
-        def getresponse(self) -> Any:
-            exchange = _CURRENT.get()
-            exchange.grip.hold(self.sock)
-            if not exchange.first_bytes or not isinstance(self.sock, socket.socket):
-                return super().getresponse()
-            self.sock.settimeout(self.timeout)
-            self.buffer = self.buffer or bytearray(BUFFER_BYTES)
-            answer = receive_head(self.sock, self.buffer, exchange.first_bytes)
-            if isinstance(answer, PlainResponse):
-                _forget_request(self)
-                return answer
-            return self._getresponse_again(bytes(self.buffer[:answer]))
-
-        def _getresponse_again(self, came: bytes) -> Any:
-            def replayed(held: socket.socket, *args: Any, **options: Any) -> HTTPResponse:
-                return HTTPResponse(cast("socket.socket", Replayed(held, came)), *args, **options)
-
-            self.response_class = replayed
-            try:
-                return super().getresponse()
-            finally:
-                del self.response_class  # the class has its own
-
-    return Held
-
-
-def _forget_request(connection: HTTPConnection) -> None:
-    """Have http.client believe that nothing was asked: the answer was read past it."""
-    from http.client import HTTPConnection as Forgetful
-
-    held, connection.sock = connection.sock, None
-    Forgetful.close(connection)  # closes what it knows of, which is nothing
-    connection.sock = held
-
-
-@functools.cache
-def _judged(kind: type[HTTPConnection]) -> type[HTTPConnection]:
-    """``kind``, whose peer is told to each exchange that uses it: one that is kept was made for somebody else."""
-
-    class Judged(kind):  # type: ignore[valid-type,misc]  # one of urllib3's, whichever the pool has
-        def _new_conn(self) -> socket.socket:
-            made: socket.socket = super()._new_conn()
-            self.peer = made.getpeername()[0]
-            try:
-                _CURRENT.get().on_peer(self.host, self.peer)
-            except BaseException:
-                made.close()
-                raise
-            return made
-
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            if self.sock is not None:
-                _CURRENT.get().on_peer(self.host, self.peer)
-            super().request(*args, **kwargs)
-
-    return Judged
 
 
 def tls_context(bundle: str | None) -> ssl.SSLContext:

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hfclone.http.grip import Grip
 
-__all__ = ["BUFFER_BYTES", "PIECE_BYTES", "Headers", "PlainResponse", "Replayed", "receive_head"]
+__all__ = [
+    "BUFFER_BYTES",
+    "PIECE_BYTES",
+    "Headers",
+    "PlainResponse",
+    "Replayed",
+    "receive_head",
+]
 
 PIECE_BYTES = 1024 * 1024
 """At most so much a receive: with 8 KiB or 10 MiB it takes five times the CPU; with a quarter of it, a tenth more."""
@@ -103,7 +110,7 @@ class PlainResponse:
         try:
             got = self._socket.recv_into(self._view[:most])
             if not got:
-                raise ConnectionAbortedError("the body ends early")
+                raise ConnectionAbortedError
         except OSError:
             self.close()
             raise

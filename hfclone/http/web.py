@@ -14,8 +14,9 @@ from hfclone.endpoints import origin_of
 from hfclone.errors import BadRedirect, NotTheObject, Unreachable
 from hfclone.http.answer import Answer, quota_of
 from hfclone.http.calls import Calls
-from hfclone.http.connections import Connections, Limits, OnPeer
+from hfclone.http.connections import Connections, Limits
 from hfclone.http.grip import Grip
+from hfclone.http.kinds import OnPeer
 from hfclone.http.route import Route
 from hfclone.names import Token
 from hfclone.reach import Reach, reach_of, reach_of_name

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind
@@ -271,10 +271,11 @@ def _read_row(
     href, headers = action.get("href"), _dict(action.get("header"))
     if not isinstance(href, str):
         return errors.ObjectMissing(pointer.oid, label)
-    if not _is_plain_url(href):
+    parts = _plain_url(href)
+    if parts is None:
         return errors.BadRedirect(label, ascii(href[:60]), phrase("target-no-plain-url"))
-    if urlsplit(endpoint.url).scheme == "https" and urlsplit(href).scheme == "http":
-        return errors.BadRedirect(label, urlsplit(href).netloc, phrase("down-to-http"))
+    if parts.scheme == "http" and urlsplit(endpoint.url).scheme == "https":
+        return errors.BadRedirect(label, parts.netloc, phrase("down-to-http"))
     # The API's words on authentication go before our own (git-lfs docs/api/batch.md).
     own = None if row.get("authenticated") or headers else authority
     lives = [life for life in (_life_of_action(action, date), _life_of(href, date)) if life is not None]
@@ -286,14 +287,15 @@ _ODD = re.compile(r"[\x00-\x20\\\x7f]")
 """What parsers of URLs read differently, or drop."""
 
 
-def _is_plain_url(url: str) -> bool:
-    """Whether every parser reads the same host out of it: no user name, no backslash, no control characters."""
+def _plain_url(url: str) -> SplitResult | None:
+    """A URL's parts, if every parser reads the same host out of it: no user, no backslash, no control characters."""
     try:
         parts = urlsplit(url)
         named = bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
-        return False
-    return named and not _ODD.search(url) and parts.scheme in ("http", "https") and "@" not in parts.netloc
+        return None
+    plain = named and not _ODD.search(url) and parts.scheme in ("http", "https") and "@" not in parts.netloc
+    return parts if plain else None
 
 
 def _dict(value: Any) -> dict[str, Any]:
@@ -316,6 +318,8 @@ def _life_of_action(action: Mapping[str, Any], date: float | None) -> float | No
 
 def _life_of(url: str, date: float | None) -> float | None:
     """Seconds that a signed URL lives by its own query (SigV4, or CloudFront's ``Expires``)."""
+    if "?" not in url:
+        return None
     query = {key: values[0] for key, values in parse_qs(urlsplit(url).query).items()}
     try:
         if "X-Amz-Expires" in query and "X-Amz-Date" in query:

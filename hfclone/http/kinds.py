@@ -1,0 +1,107 @@
+"""Connections of urllib3's with what we add to them.
+
+Each belongs to the exchange that its thread is about: held in its grip, so that another thread can break it off,
+and judged by where it leads. Plain answers are read past http.client.
+"""
+
+from __future__ import annotations
+
+import functools
+import socket
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, cast
+
+from hfclone.http.grip import Grip
+from hfclone.http.plain import BUFFER_BYTES, PlainResponse, Replayed, receive_head
+
+__all__ = ["CURRENT", "Exchange", "OnPeer", "kind_of"]
+
+OnPeer = Callable[[str, str], None]
+"""Hears a host and the address that it is connected to, through no proxy, before anything is sent; may raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What the current thread is about, for the connection it happens to get."""
+
+    grip: Grip
+    on_peer: OnPeer
+    first_bytes: int
+    """At most so much of the answer is received at once before its head is known; 0: http.client reads it."""
+
+
+CURRENT: ContextVar[Exchange] = ContextVar("current")
+"""The exchange of the thread that runs."""
+
+
+def kind_of(kind: Any, *, direct: bool) -> Any:
+    """``kind``, a class of urllib3's connections, with what we add; ``direct``: without a proxy."""
+    return _held(_judged(kind) if direct else kind)
+
+
+@functools.cache
+def _held(kind: Any) -> Any:
+    """``kind``, with its socket in the current exchange's grip from before the answer on; reads plain ones itself."""
+    from http.client import HTTPResponse
+
+    class Held(kind):  # type: ignore[misc]
+        buffer: bytearray | None = None
+
+        def getresponse(self) -> Any:
+            exchange = CURRENT.get()
+            exchange.grip.hold(self.sock)
+            if not exchange.first_bytes or not isinstance(self.sock, socket.socket):
+                return super().getresponse()
+            self.sock.settimeout(self.timeout)
+            self.buffer = self.buffer or bytearray(BUFFER_BYTES)
+            answer = receive_head(self.sock, self.buffer, exchange.first_bytes)
+            if isinstance(answer, PlainResponse):
+                _forget_request(self)
+                return answer
+            return self._getresponse_again(bytes(self.buffer[:answer]))
+
+        def _getresponse_again(self, came: bytes) -> Any:
+            def replayed(held: socket.socket, *args: Any, **options: Any) -> HTTPResponse:
+                return HTTPResponse(cast("socket.socket", Replayed(held, came)), *args, **options)
+
+            self.response_class = replayed
+            try:
+                return super().getresponse()
+            finally:
+                del self.response_class  # the class has its own
+
+    return Held
+
+
+def _forget_request(connection: Any) -> None:
+    """Have http.client believe that nothing was asked: the answer was read past it."""
+    from http.client import HTTPConnection as Forgetful
+
+    held, connection.sock = connection.sock, None
+    Forgetful.close(connection)  # closes what it knows of, which is nothing
+    connection.sock = held
+
+
+@functools.cache
+def _judged(kind: Any) -> Any:
+    """``kind``, whose peer is told to each exchange that uses it: one that is kept was made for somebody else."""
+
+    class Judged(kind):  # type: ignore[misc]
+        def _new_conn(self) -> socket.socket:
+            made: socket.socket = super()._new_conn()
+            self.peer = made.getpeername()[0]
+            try:
+                CURRENT.get().on_peer(self.host, self.peer)
+            except BaseException:
+                made.close()
+                raise
+            return made
+
+        def request(self, *args: Any, **kwargs: Any) -> None:
+            if self.sock is not None:
+                CURRENT.get().on_peer(self.host, self.peer)
+            super().request(*args, **kwargs)
+
+    return Judged
