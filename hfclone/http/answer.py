@@ -119,7 +119,8 @@ class Answer:
 
     def is_quiet(self, seconds: float) -> bool:
         """Whether nothing more of the body comes for ``seconds``; ends as soon as something does."""
-        return self._grip.is_quiet(seconds)
+        raw = self._response
+        return not (isinstance(raw, PlainResponse) and raw.has_ahead) and self._grip.is_quiet(seconds)
 
     def text(self) -> bytes:
         """A small body, whole.

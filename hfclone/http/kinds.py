@@ -7,6 +7,7 @@ and judged by where it leads. Plain answers are read past http.client.
 from __future__ import annotations
 
 import functools
+import mmap
 import socket
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from hfclone.http.grip import Grip
-from hfclone.http.plain import BUFFER_BYTES, PlainResponse, Replayed, receive_head
+from hfclone.http.plain import PlainResponse, Replayed, new_buffer, receive_head
 
 __all__ = ["CURRENT", "Exchange", "OnPeer", "kind_of"]
 
@@ -47,7 +48,7 @@ def _held(kind: Any) -> Any:
     from http.client import HTTPResponse
 
     class Held(kind):  # type: ignore[misc]
-        buffer: bytearray | None = None
+        buffer: mmap.mmap | None = None
 
         def getresponse(self) -> Any:
             exchange = CURRENT.get()
@@ -55,7 +56,7 @@ def _held(kind: Any) -> Any:
             if not exchange.first_bytes or not isinstance(self.sock, socket.socket):
                 return super().getresponse()
             self.sock.settimeout(self.timeout)
-            self.buffer = self.buffer or bytearray(BUFFER_BYTES)
+            self.buffer = self.buffer or new_buffer()
             answer = receive_head(self.sock, self.buffer, exchange.first_bytes)
             if isinstance(answer, PlainResponse):
                 _forget_request(self)

@@ -9,19 +9,21 @@ object; and TLS gives 16 KiB a call, to be handed on by each of them.
 from __future__ import annotations
 
 import io
+import mmap
 import re
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hfclone.http.grip import Grip
 
 __all__ = [
-    "BUFFER_BYTES",
     "PIECE_BYTES",
     "Headers",
     "PlainResponse",
     "Replayed",
+    "new_buffer",
     "receive_head",
 ]
 
@@ -29,14 +31,14 @@ PIECE_BYTES = 1024 * 1024
 """At most so much a receive: with 8 KiB or 10 MiB it takes five times the CPU; with a quarter of it, a tenth more."""
 LONGEST_HEAD = 64 * 1024
 """What is longer is http.client's to judge."""
-BUFFER_BYTES = LONGEST_HEAD + PIECE_BYTES
-"""A connection's buffer: a head, and as much of its body as is received at once."""
 ENOUGH_BYTES = 32 * 1024
 """A piece so large is taken as it is; TLS has none."""
 _HEAD = re.compile(
     rb"HTTP/1\.([01]) ([2-5]\d\d)(?: [^\r\n]*)?\r\n"
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)+)\r\n"
 )
+_BEGIN = b"HTTP/1."
+_END = re.compile(rb"\n\r?\n")
 _BODILESS = frozenset({204, 304})
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
@@ -58,7 +60,7 @@ class Headers(dict[str, str]):
 class PlainResponse:
     """An answer whose body is being read; has of urllib3's response what its pool and we use.
 
-    Belongs to the thread that asked, and so does its connection's ``buffer`` until it is closed.
+    Belongs to the thread that asked, and so does its connection's buffer, which ``view`` shows, until it is closed.
     """
 
     chunked = False
@@ -67,16 +69,21 @@ class PlainResponse:
     _pool: Any = None  # this and the next are set by the pool
     _connection: Any = None
 
-    def __init__(self, held: socket.socket, buffer: bytearray, head: _Head, came: int) -> None:
+    def __init__(self, held: socket.socket, view: memoryview, head: _Head, came: int) -> None:
         self.status = head.status
         self.headers = head.headers
         self.length_remaining = head.length
         self._socket = held
-        self._view = memoryview(buffer)
+        self._view = view
         self._start = head.end
         self._ahead = min(came - head.end, head.length)
         """Bytes of the body that came with the head, from ``_start`` on."""
         self._reusable = head.persists and came - head.end <= head.length
+
+    @property
+    def has_ahead(self) -> bool:
+        """Whether something has been received that is not handed on yet."""
+        return self._ahead > 0
 
     def receive(self, most: int, lull: float, grip: Grip) -> memoryview:
         """What is here, up to ``most`` bytes; waits for the first, then ``lull`` seconds for each more.
@@ -120,9 +127,14 @@ class PlainResponse:
         """Done with it: its connection is kept where the body was read to its end and nothing came after it."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            if self.length_remaining or not self._reusable:
+            if self.length_remaining or self._has_more():
                 connection.close()
             self._pool._put_conn(connection)  # as urllib3's own response gives it back
+
+    def _has_more(self) -> bool:
+        """Whether something came after the body, maybe within TLS's last record; or the far side hangs up."""
+        pending = getattr(self._socket, "pending", None)
+        return not self._reusable or bool(pending is not None and pending())
 
     def release_conn(self) -> None:
         """As ``close``."""
@@ -145,22 +157,29 @@ class _Head:
         self.persists = persists
 
 
-def receive_head(held: socket.socket, buffer: bytearray, most: int) -> PlainResponse | int:
+def new_buffer() -> mmap.mmap:
+    """For one connection: ``LONGEST_HEAD + PIECE_BYTES``, of which memory is taken where something was received."""
+    size = LONGEST_HEAD + PIECE_BYTES
+    if sys.platform == "win32":
+        return mmap.mmap(-1, size)
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def receive_head(held: socket.socket, buffer: mmap.mmap, most: int) -> PlainResponse | int:
     """The next answer on ``held``; where it is not plain, how many bytes of it have come into ``buffer``.
 
     Receives no more than ``most`` bytes at once. Raises ``OSError``.
     """
-    came, view = 0, memoryview(buffer)
-    while came < LONGEST_HEAD:
+    came, ended, view = 0, False, memoryview(buffer)
+    while came < LONGEST_HEAD and not ended:
         got = held.recv_into(view[came : min(came + most, LONGEST_HEAD)])
+        ended = not got or _END.search(buffer, max(0, came - 3), came + got) is not None
         came += got
-        found = _HEAD.match(buffer, 0, came)
-        head = found and _read_head(found)
-        if head:
-            return PlainResponse(held, buffer, head, came)
-        if found or not got or buffer.find(b"\r\n\r\n", 0, came) >= 0:
-            break
-    return came
+        if not _BEGIN.startswith(buffer[: min(came, len(_BEGIN))]):
+            return came
+    found = _HEAD.match(buffer, 0, came)
+    head = found and _read_head(found)
+    return PlainResponse(held, view, head, came) if head else came
 
 
 def _read_head(found: re.Match[bytes]) -> _Head | None:

@@ -231,6 +231,7 @@ def _let_go(response: Response, grip: Grip) -> None:
     """Keep the connection if reading the rest of the body is cheaper than a new one, else close it."""
     with contextlib.suppress(Exception):  # whatever happens while letting go harms nobody
         _drain(response, grip)
+    grip.hold(None)  # before its connection is anybody's
     with contextlib.suppress(Exception):
         response.close()
         response.release_conn()

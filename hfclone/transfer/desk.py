@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -296,6 +297,11 @@ class Desk:
             books.outcomes.clear()
             books.events.clear()
             return outcomes, events, not self._pool.unsettled
+
+    def hindered(self, leases: Iterable[Lease]) -> int:
+        """How many of them wait in vain: another has their range, or their answer should have begun long ago."""
+        with self._lock:
+            return sum(lease.gone or lease in self._books.late for lease in leases)
 
     def tick(self) -> list[Lease]:
         """Keep time: tempo, patience, waiting. Returns the leases whose connection should be dropped."""

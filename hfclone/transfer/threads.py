@@ -137,7 +137,8 @@ class _Crew:
 
     def _hire(self) -> None:
         """As many workers as the tempo has a use for: dozens that only wait would take their turns all the same."""
-        for worker in islice(self._idle, max(0, self._desk.target + SPARE - self._hired)):
+        held_up = self._desk.hindered([fetching[0] for worker in self._workers if (fetching := worker.fetching)])
+        for worker in islice(self._idle, max(0, self._desk.target + held_up + SPARE - self._hired)):
             self._hired += 1
             self._start(worker.run)
 

@@ -22,6 +22,7 @@ import pytest
 from hfclone.errors import HfcloneError, Stalled, Unreachable
 from hfclone.http import Answer, Grip, Limits, Web
 from hfclone.http.route import Route
+from tests.wires import Wire
 
 
 class Host(BaseHTTPRequestHandler):
@@ -305,3 +306,73 @@ def test_silence_has_a_limit(host: Served) -> None:
     with Web(user_agent="test") as web, pytest.raises(Stalled):
         ask(web, f"{host.url}/silent", grip=Grip(0.3))
     host.free.set()
+
+
+def said(content: bytes) -> Callable[[int, socket.socket], bool]:
+    """An answer to every request."""
+
+    def answer(_number: int, connected: socket.socket) -> bool:
+        connected.sendall(content)
+        return True
+
+    return answer
+
+
+def test_what_is_no_http_is_not_waited_for() -> None:
+    with Wire(said(b"SSH-2.0-OpenSSH_9\r\n")) as wire, Web(user_agent="hfclone-tests") as web:
+        for road in (web.ask, web.get):
+            with pytest.raises(Unreachable, match="SSH"):
+                road(wire.url, label="host")
+
+
+def test_what_tls_has_beyond_a_body_is_not_the_next_answer(pem: Path) -> None:
+    def answer(number: int, connected: socket.socket) -> bool:
+        if number == 1:  # the head comes alone, and the body in one record with what nobody asked for
+            connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+            connected.sendall(b"firstHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
+        else:
+            connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond")
+        return True
+
+    with Wire(answer, pem) as wire, Web(user_agent="hfclone-tests", ca_bundle=str(pem)) as web:
+        bodies = []
+        for _ in range(2):
+            with web.get(wire.url, label="host") as asked:
+                bodies.append(b"".join(map(bytes, asked.chunks(100))))
+    assert bodies == [b"first", b"second"]
+    assert wire.connections == 2
+
+
+def test_breaking_an_exchange_that_was_redirected_leaves_the_next_on_its_connection_alone() -> None:
+    """While the one waits for a handshake with whom it was sent to, the other has the connection that it came over."""
+    rest, grip = threading.Event(), Grip()
+    elsewhere = socket.create_server(("127.0.0.1", 0))
+    where = b"https://localhost:%d" % elsewhere.getsockname()[1]
+
+    def answer(number: int, connected: socket.socket) -> bool:
+        if number == 1:
+            connected.sendall(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %b\r\n\r\n" % where)
+        else:
+            connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwo")
+            rest.wait(20)
+            connected.sendall(b"rld")
+        return True
+
+    with elsewhere, Wire(answer) as wire, Web(user_agent="hfclone-tests") as web:
+
+        def follow() -> None:
+            with contextlib.suppress(HfcloneError):
+                web.get(wire.url, label="host", grip=grip).close()
+
+        following = threading.Thread(target=follow)
+        following.start()
+        greeted, _ = elsewhere.accept()
+        with web.get(wire.url, label="host") as innocent:
+            body = innocent.chunks(5)
+            begun = bytes(next(body))
+            grip.break_off()
+            rest.set()
+            assert begun + b"".join(map(bytes, body)) == b"world"
+        greeted.close()  # no handshake comes of it
+        following.join()
+        assert wire.connections == 1

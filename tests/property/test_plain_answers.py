@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import re
 import socket
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from typing import cast
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from hfclone.errors import HfcloneError, Unreachable
 from hfclone.http import Limits, Web
+from tests.wires import Wire
 
 SECOND = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond"
 LIMIT = 1 << 20
@@ -36,42 +37,20 @@ class Sent:
         return b"".join(self.pieces)
 
 
-class Scripted:
-    """Answers the first request with what the test says, the second with ``SECOND``; over any connections."""
+class Scripted(Wire):
+    """Answers the first request with what the test says, and others with ``SECOND``."""
 
     def __init__(self) -> None:
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        super().__init__(self._say)
         self.sent = Sent((), hangs_up=True)
-        self.requests = 0
-        self.connections = 0
-        threading.Thread(target=self._accept, daemon=True).start()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connected, _ = self.socket.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(connected,), daemon=True).start()
-
-    def _serve(self, connected: socket.socket) -> None:
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with (
-            contextlib.suppress(OSError),
-            connected,
-            connected.makefile("rb") as asked,
-        ):  # who asks may go
-            while any(line == b"\r\n" for line in iter(asked.readline, b"")):
-                self.requests += 1
-                if self.requests > 1:
-                    connected.sendall(SECOND)
-                    continue
-                for piece in self.sent.pieces:
-                    connected.sendall(piece)
-                if self.sent.hangs_up:
-                    return
+    def _say(self, number: int, connected: socket.socket) -> bool:
+        if number > 1:
+            connected.sendall(SECOND)
+            return True
+        for piece in self.sent.pieces:
+            connected.sendall(piece)
+        return not self.sent.hangs_up
 
 
 class Bytes:
@@ -91,7 +70,7 @@ NAMES = ("content-length", "content-type", "etag", "x-twice", "x-folded", "conne
 
 def told_by_http_client(content: bytes) -> Told | None:
     """What http.client makes of it; ``None``: nothing good, or (so says urllib3) lengths that contradict each other."""
-    if len(set(re.findall(rb"Content-Length: (\d+)", content.partition(b"\r\n\r\n")[0]))) > 1:
+    if len(set(re.findall(rb"Content-Length: (\d+)", re.split(rb"\n\r?\n", content)[0]))) > 1:
         return None
     response = HTTPResponse(cast("socket.socket", Bytes(content)), method="GET")
     try:
@@ -104,13 +83,13 @@ def told_by_http_client(content: bytes) -> Told | None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Scripted]:
-    server = Scripted()
-    yield server
-    server.socket.close()
+    with Scripted() as server:
+        yield server
 
 
-def head(status: int, version: str, lines: list[str]) -> bytes:
-    return "\r\n".join([f"HTTP/{version} {status} Whatever", *lines, "", ""]).encode("latin-1")
+def head(status: int, version: str, lines: list[str], ends: Iterable[str] = ("\r\n",)) -> bytes:
+    every = zip([f"HTTP/{version} {status} Whatever", *lines, ""], itertools.cycle(ends), strict=False)
+    return "".join(line + end for line, end in every).encode("latin-1")
 
 
 LINES = st.lists(
@@ -149,7 +128,8 @@ def answers(draw: st.DrawFn) -> Sent:
         draw(st.sampled_from(statuses)),
         draw(st.sampled_from(["1.1", "1.1", "1.0"])),
     )
-    content = head(status, version, lines) + body
+    ends = draw(st.sampled_from([["\r\n"], ["\r\n"], ["\n"], ["\r\n", "\n"]]))
+    content = head(status, version, lines, ends) + body
     cuts = sorted(draw(st.lists(st.integers(0, len(content)), max_size=4)))
     pieces = tuple(content[a:b] for a, b in zip([0, *cuts], [*cuts, len(content)], strict=True))
     return Sent(

@@ -1,0 +1,56 @@
+"""A server that says what a test tells it to, byte by byte."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["Wire"]
+
+Answer = Callable[[int, socket.socket], bool]
+"""Sends what the test wants on the so-manieth request (from 1 on); whether the connection is to live on."""
+
+
+class Wire:
+    """Listens on a port of its own, with TLS where there is a certificate with its key; close it."""
+
+    def __init__(self, answer: Answer, pem: Path | None = None) -> None:
+        self.answer = answer
+        self.requests = 0
+        self.connections = 0
+        self._context = None
+        if pem is not None:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(pem)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        port = self._listener.getsockname()[1]
+        self.url = f"https://localhost:{port}" if pem else f"http://127.0.0.1:{port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connected, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(connected,), daemon=True).start()
+
+    def _serve(self, connected: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # who asks may go
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context is not None:
+                connected = self._context.wrap_socket(connected, server_side=True)
+        with contextlib.suppress(OSError), connected, connected.makefile("rb") as asked:
+            while any(line == b"\r\n" for line in iter(asked.readline, b"")):
+                self.requests += 1
+                if not self.answer(self.requests, connected):
+                    return
