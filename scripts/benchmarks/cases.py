@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.hub import Lfs, Lost
 
-from .measure import Command, FailedRun, Usage, run
+from .measure import Command, FailedRun, Usage, run, touch_memory
 from .servers import Files, Line, Stage, open_stage
 from .tools import TOOLS, Place, hfclone, job, two_halves
 
@@ -112,6 +112,7 @@ def _fetch(tool: str, stage: Stage, folder: Path) -> Usage:
 def _measured(groups: list[list[Command]], stage: Stage, place: Place, *, check: bool = True) -> Usage:
     """Run, see that every file is there and right, and add what the servers sent."""
     stage.sent()
+    touch_memory(2 * stage.work.size)
     usage = run(job(groups, stage, place))
     if check:
         check_files(stage, place.dest)
