@@ -47,7 +47,7 @@ def touch_memory(size: int) -> None:
     that, more than for the bytes themselves, and in the rounds that would be now this tool and now that.
     """
     page = os.sysconf("SC_PAGE_SIZE")
-    size = min(size, os.sysconf("SC_AVPHYS_PAGES") * page // 2)
+    size = max(page, min(size, os.sysconf("SC_AVPHYS_PAGES") * page // 2))
     with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         if hasattr(mmap, "MADV_HUGEPAGE"):
             memory.madvise(mmap.MADV_HUGEPAGE)
