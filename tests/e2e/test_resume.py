@@ -82,7 +82,7 @@ def test_signals(hub: Hub, big: LivingRepo, hfclone: Command, number: signal.Sig
     hub.faults.add(hold, kind="cdn", times=1)
     process = hfclone.start("acme/big", "--connections", "1")
     assert hold.held.wait(20)
-    until(lambda: claimed(hfclone.cwd / "big") >= 8 * MIB)
+    until(lambda: claimed(hfclone.cwd / "big") >= 10 * MIB - 2 * CHUNK)  # what lies unread in a socket cannot be kept
     began = time.monotonic()
     os.killpg(process.pid, number)
     done = hfclone.end(process)
