@@ -47,7 +47,6 @@ def reach_of(address: str) -> Reach:
 
 
 @functools.lru_cache(maxsize=1024)
-@functools.lru_cache(maxsize=256)
 def reach_of_name(host: str) -> Reach | None:
     """Of a URL's host, as far as its name says it."""
     name = host.lower().rstrip(".")

@@ -18,9 +18,10 @@ The rules, and where they come from:
 
 from __future__ import annotations
 
-from hfclone.http.answer import READ_BYTES, Answer, wall_clock
+from hfclone.http.answer import Answer, wall_clock
 from hfclone.http.connections import PROXY_WANTS_PASSWORD, Limits, reason_of, tls_context
 from hfclone.http.grip import Grip
+from hfclone.http.plain import READ_BYTES
 from hfclone.http.route import Route
 from hfclone.http.web import Authority, Web
 

@@ -13,21 +13,19 @@ from typing import TYPE_CHECKING, Any
 from hfclone.errors import NotTheObject, Stalled, Truncated
 from hfclone.http.connections import body_error
 from hfclone.http.grip import Grip
-from hfclone.http.plain import PIECE_BYTES, PlainResponse
+from hfclone.http.plain import READ_BYTES, PlainResponse
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:
     from hfclone.http.connections import Response
     from hfclone.http.web import Web
 
-__all__ = ["READ_BYTES", "Answer", "quota_of", "wall_clock"]
+__all__ = ["Answer", "quota_of", "wall_clock"]
 
 MOST_DIGITS = 19
 """Digits of a number in a header: more is an attack, and ``int`` refuses thousands of them."""
 SMALL_BODY_BYTES = 32 * 1024 * 1024
 """No API answer that we ask for is longer; an endless one must not fill the memory."""
-READ_BYTES = PIECE_BYTES
-"""At most so much a receive."""
 SLOWEST = 256
 """Bytes a second of an API's answer at least, beyond the silence that is allowed: everybody waits for some."""
 LONGEST_ASKED = 3600.0
@@ -54,12 +52,7 @@ class Answer:
     def __enter__(self) -> Answer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:

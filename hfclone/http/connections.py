@@ -30,14 +30,7 @@ if TYPE_CHECKING:
 
     Response = BaseHTTPResponse | PlainResponse
 
-__all__ = [
-    "PROXY_WANTS_PASSWORD",
-    "Connections",
-    "Limits",
-    "body_error",
-    "reason_of",
-    "tls_context",
-]
+__all__ = ["PROXY_WANTS_PASSWORD", "Connections", "Limits", "body_error", "reason_of", "tls_context"]
 
 KEPT = 256
 """Idle connections kept for each host; more than anybody opens."""
@@ -134,12 +127,7 @@ class Connections:
             yield urllib3.Timeout(connect=self.limits.connect, read=silence)
         except urllib3.exceptions.ReadTimeoutError as error:
             raise Stalled(label, silence) from error
-        except (
-            urllib3.exceptions.HTTPError,
-            HTTPException,
-            OSError,
-            ValueError,
-        ) as error:
+        except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             raise Unreachable(label, reason_of(error), self._route.proxy_name(url)) from error
         finally:
             CURRENT.reset(token)
@@ -193,12 +181,7 @@ class Connections:
 
             return SOCKSProxyManager(proxy, username=user or None, password=password or None, **options)
         secret = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else {}
-        return urllib3.ProxyManager(
-            proxy,
-            proxy_headers=secret,
-            proxy_ssl_context=options["ssl_context"],
-            **options,
-        )
+        return urllib3.ProxyManager(proxy, proxy_headers=secret, proxy_ssl_context=options["ssl_context"], **options)
 
     def _socket_options(self) -> list[tuple[int, int, int]]:
         from urllib3.connection import HTTPConnection
@@ -257,10 +240,7 @@ def reason_of(error: BaseException) -> str:
         seen.add(id(cause))
         innermost = cause
         inner = getattr(cause, "reason", None)
-        nested = next(
-            (arg for arg in getattr(cause, "args", ()) if isinstance(arg, BaseException)),
-            None,
-        )
+        nested = next((arg for arg in getattr(cause, "args", ()) if isinstance(arg, BaseException)), None)
         cause = inner if isinstance(inner, BaseException) else nested or cause.__cause__ or cause.__context__
     if isinstance(innermost, socket.gaierror):
         return phrase("does-not-resolve")

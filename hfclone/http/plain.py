@@ -13,21 +13,15 @@ import mmap
 import re
 import socket
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hfclone.http.grip import Grip
 
-__all__ = [
-    "PIECE_BYTES",
-    "Headers",
-    "PlainResponse",
-    "Replayed",
-    "new_buffer",
-    "receive_head",
-]
+__all__ = ["READ_BYTES", "PlainResponse", "Replayed", "new_buffer", "receive_head"]
 
-PIECE_BYTES = 1024 * 1024
+READ_BYTES = 1024 * 1024
 """At most so much a receive: with 8 KiB or 10 MiB it takes five times the CPU; with a quarter of it, a tenth more."""
 LONGEST_HEAD = 64 * 1024
 """What is longer is http.client's to judge."""
@@ -43,7 +37,7 @@ _BODILESS = frozenset({204, 304})
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 
-class Headers(dict[str, str]):
+class _Headers(dict[str, str]):
     """An answer's headers by their names in lower case; they are asked for in any."""
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -63,7 +57,6 @@ class PlainResponse:
     Belongs to the thread that asked, and so does its connection's buffer, which ``view`` shows, until it is closed.
     """
 
-    chunked = False
     version_string = "HTTP/1.1"
     retries: Any = None
     _pool: Any = None  # this and the next are set by the pool
@@ -144,22 +137,20 @@ class PlainResponse:
         """Nothing is left beyond the body."""
 
 
+@dataclass(frozen=True, slots=True)
 class _Head:
     """A plain head that ends at ``end``, and what it says."""
 
-    __slots__ = ("end", "headers", "length", "persists", "status")
-
-    def __init__(self, end: int, status: int, headers: Headers, length: int, *, persists: bool) -> None:
-        self.end = end
-        self.status = status
-        self.headers = headers
-        self.length = length
-        self.persists = persists
+    end: int
+    status: int
+    headers: _Headers
+    length: int
+    persists: bool
 
 
 def new_buffer() -> mmap.mmap:
-    """For one connection: ``LONGEST_HEAD + PIECE_BYTES``, of which memory is taken where something was received."""
-    size = LONGEST_HEAD + PIECE_BYTES
+    """For one connection: ``LONGEST_HEAD + READ_BYTES``, of which memory is taken where something was received."""
+    size = LONGEST_HEAD + READ_BYTES
     if sys.platform == "win32":
         return mmap.mmap(-1, size)
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -185,7 +176,7 @@ def receive_head(held: socket.socket, buffer: mmap.mmap, most: int) -> PlainResp
 def _read_head(found: re.Match[bytes]) -> _Head | None:
     """What a head says, unless it is of a kind that is not ours to read."""
     minor, code, lines = found.groups()
-    headers = Headers()
+    headers = _Headers()
     for line in lines.decode("latin-1").split("\r\n")[:-1]:
         name, _, value = line.partition(":")
         name, value = name.lower(), value.strip(" \t")

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from hfclone.events import Failed, OnEvent
 from hfclone.health import Board
@@ -104,7 +103,6 @@ class _Crew:
         self._workers = workers
         self._crash: list[BaseException] = []
         self._threads: list[threading.Thread] = []
-        self._idle = iter(workers)
         self._hired = 0
         self._hire()
         for job in (*[self._hash] * HASHERS, self._flush):
@@ -138,7 +136,7 @@ class _Crew:
     def _hire(self) -> None:
         """As many workers as the tempo has a use for: dozens that only wait would take their turns all the same."""
         held_up = self._desk.hindered([fetching[0] for worker in self._workers if (fetching := worker.fetching)])
-        for worker in islice(self._idle, max(0, self._desk.target + held_up + SPARE - self._hired)):
+        for worker in self._workers[self._hired : self._desk.target + held_up + SPARE]:
             self._hired += 1
             self._start(worker.run)
 

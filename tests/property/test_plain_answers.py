@@ -124,18 +124,12 @@ def answers(draw: st.DrawFn) -> Sent:
         length = len(body) + {"short": 7, "more": -min(3, len(body))}.get(framing, 0)
         lines.insert(draw(st.integers(0, len(lines))), f"Content-Length: {length}")
     statuses = [200, 206, 404, 503] if framing == "chunked" else [200, 206, 404, 204, 503]  # what 204 has, is no body
-    status, version = (
-        draw(st.sampled_from(statuses)),
-        draw(st.sampled_from(["1.1", "1.1", "1.0"])),
-    )
+    status, version = draw(st.sampled_from(statuses)), draw(st.sampled_from(["1.1", "1.1", "1.0"]))
     ends = draw(st.sampled_from([["\r\n"], ["\r\n"], ["\n"], ["\r\n", "\n"]]))
     content = head(status, version, lines, ends) + body
     cuts = sorted(draw(st.lists(st.integers(0, len(content)), max_size=4)))
     pieces = tuple(content[a:b] for a, b in zip([0, *cuts], [*cuts, len(content)], strict=True))
-    return Sent(
-        tuple(piece for piece in pieces if piece),
-        draw(st.booleans()) or framing in ("none", "short"),
-    )
+    return Sent(tuple(piece for piece in pieces if piece), draw(st.booleans()) or framing in ("none", "short"))
 
 
 @settings(max_examples=100, deadline=None)
@@ -147,11 +141,7 @@ def test_what_http_client_would_have_read(server: Scripted, sent: Sent, lull: fl
         try:
             with web.get(f"{server.url}/first", label="host") as answer:
                 joined = tuple(answer.headers.get(name) for name in NAMES)
-                told = (
-                    answer.status,
-                    joined,
-                    b"".join(map(bytes, answer.chunks(LIMIT, lull=lull))),
-                )
+                told = (answer.status, joined, b"".join(map(bytes, answer.chunks(LIMIT, lull=lull))))
         except HfcloneError:
             told = None
         if expected is None:
@@ -167,10 +157,7 @@ def test_what_http_client_would_have_read(server: Scripted, sent: Sent, lull: fl
 
 def _second(server: Scripted, web: Web) -> bytes:
     """The answer after it; a connection that the server has just ended may be met once."""
-    with (
-        contextlib.suppress(Unreachable),
-        web.get(f"{server.url}/second", label="host") as answer,
-    ):
+    with contextlib.suppress(Unreachable), web.get(f"{server.url}/second", label="host") as answer:
         return b"".join(map(bytes, answer.chunks(100)))
     with web.get(f"{server.url}/second", label="host") as answer:
         return b"".join(map(bytes, answer.chunks(100)))
@@ -192,10 +179,8 @@ def test_a_connection_is_kept_and_used_again(server: Scripted) -> None:
 
 def test_a_connection_with_more_than_its_answer_is_not_kept(server: Scripted) -> None:
     """What came after the body may be the beginning of anything."""
-    server.sent, server.requests = (
-        Sent((head(200, "1.1", ["Content-Length: 4"]) + b"bodyHTTP/1.1",), hangs_up=False),
-        0,
-    )
+    more = head(200, "1.1", ["Content-Length: 4"]) + b"bodyHTTP/1.1"
+    server.sent, server.requests = Sent((more,), hangs_up=False), 0
     before = server.connections
     with Web(user_agent="hfclone-tests") as web:
         with web.get(f"{server.url}/first", label="host") as answer:
