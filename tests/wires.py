@@ -8,18 +8,21 @@ import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 __all__ = ["Wire"]
 
 Answer = Callable[[int, socket.socket], bool]
 """Sends what the test wants on the so-manieth request (from 1 on); whether the connection is to live on."""
 
+_Wire = TypeVar("_Wire", bound="Wire")
+
 
 class Wire:
     """Listens on a port of its own, with TLS where there is a certificate with its key; close it."""
 
     def __init__(self, answer: Answer, pem: Path | None = None) -> None:
-        self.answer = answer
+        self._answer = answer
         self.requests = 0
         self.connections = 0
         self._context = None
@@ -29,13 +32,18 @@ class Wire:
         self._listener = socket.create_server(("127.0.0.1", 0))
         port = self._listener.getsockname()[1]
         self.url = f"https://localhost:{port}" if pem else f"http://127.0.0.1:{port}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
-    def __enter__(self) -> Wire:
+    def __enter__(self: _Wire) -> _Wire:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Wake the thread that waits, too: it would go on with whoever gets the number of our socket next."""
+        with contextlib.suppress(OSError):  # some systems have no shutdown for one that listens
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._thread.join(5)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -52,5 +60,5 @@ class Wire:
         with contextlib.suppress(OSError), connected, connected.makefile("rb") as asked:
             while any(line == b"\r\n" for line in iter(asked.readline, b"")):
                 self.requests += 1
-                if not self.answer(self.requests, connected):
+                if not self._answer(self.requests, connected):
                     return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
@@ -19,68 +18,41 @@ from hfclone.names import Pin, Repo
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer.exchange import request_range
 from hfclone.transfer.sources import Source
+from tests.wires import Wire
 
 SIZE = 1000
 POINTER = Pointer(Oid("ab" * 32), SIZE)
 PIN = Pin(Repo("o/n"), "0" * 40)
 
 
-class Line:
-    """A server that says exactly these bytes to every request, and counts connections."""
+class Line(Wire):
+    """A server that says exactly these bytes to every request, and then ``rest`` while it is taken."""
 
     def __init__(self) -> None:
-        self.socket = socket.create_server(("127.0.0.1", 0))
+        super().__init__(self._talk)
         self.says = b""
         self.rest = b""
-        self.connections = 0
         self.taken = 0
         self.go = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Wake the thread that waits, too: it would go on with whoever gets the number of our socket next."""
-        with contextlib.suppress(OSError):  # some systems have no shutdown for one that listens
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-        self._thread.join(5)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.socket.getsockname()[1]}"
 
     def answer(self, status: str, body: bytes = b"", **headers: str) -> None:
         lines = [f"HTTP/1.1 {status}", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
         self.says = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-
-    def _talk(self, connection: socket.socket) -> None:
-        with connection:
-            while connection.recv(65536):
-                connection.sendall(self.says)
-                if self.rest:
-                    self.go.wait(5)
-                    try:
-                        for _ in range(1000):
-                            connection.sendall(self.rest)
-                            self.taken += len(self.rest)
-                    except OSError:
-                        return
+    def _talk(self, _number: int, connected: socket.socket) -> bool:
+        connected.sendall(self.says)
+        if self.rest:
+            self.go.wait(5)
+            for _ in range(1000):
+                connected.sendall(self.rest)
+                self.taken += len(self.rest)
+        return True
 
 
 @pytest.fixture
 def line() -> Iterator[Line]:
-    line = Line()
-    yield line
-    line.close()
+    with Line() as line:
+        yield line
 
 
 @pytest.fixture
