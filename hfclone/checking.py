@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["repair", "verify"]
 
 _MENDED = frozenset({Problem.MISSING, Problem.POINTER, Problem.DAMAGED, Problem.UNREADABLE, Problem.MODE, Problem.GIT})
-_USERS = frozenset({Problem.CHANGED, Problem.KIND})
+_USERS = frozenset({Problem.CHANGED, Problem.REMOVED, Problem.KIND})
 """What a user did: touched only where ``--backup`` allows it to be moved aside."""
 
 
@@ -113,10 +113,11 @@ def _mend(found: Audit, checkout: Checkout, settings: Settings) -> None:
     wrong = [*paths.get(Problem.DAMAGED, ()), *paths.get(Problem.UNREADABLE, ())]
     small = [path for path in wrong if path not in objects]
     if settings.backup:
-        edited = [path for problem in (Problem.CHANGED, Problem.KIND) for path in paths.get(problem, ())]
-        edited = [path for path in edited if path not in objects]  # large ones: see planning
+        edited = [path for problem in _USERS for path in paths.get(problem, ())]
+        # Large files that were edited: see planning.
+        edited = [path for path in edited if path not in objects or path in paths.get(Problem.REMOVED, ())]
         checkout.set_aside(edited)
-        small += edited
+        small += (path for path in edited if path not in objects)
     checkout.restore(small)
     checkout.restore_modes(paths.get(Problem.MODE, ()))
     checkout.give_up(path for path in wrong if path in objects)

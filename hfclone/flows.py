@@ -50,7 +50,7 @@ def plan(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ign
     tools = Tools.of(settings, spec)
     with looked_at(spec, tools, on_event) as (pin, repo):
         files, _bad = pointers_among(repo, repo.tree_entries(pin.commit))
-    made = plan_by_looks(pin, files, dest, settings)
+    made = plan_by_looks(pin, files, dest, settings, tools.git())
     on_event(Planned(made))
     return made
 

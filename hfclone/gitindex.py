@@ -168,10 +168,13 @@ class IndexLock:
         os.replace(new, self.index)
 
     def drop(self) -> None:
-        """Let the lock go, if it is held still."""
+        """Let the lock go, if it is held still. Raises CannotWrite."""
         if self._is_held:
-            self._file.unlink(missing_ok=True)
             self._is_held = False
+            try:
+                self._file.unlink(missing_ok=True)
+            except OSError as error:
+                raise refused(error, self._file) from error
 
 
 @contextmanager

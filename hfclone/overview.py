@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hfclone.choices import ALL, Choice, read_choice
 from hfclone.existing import Existing, state_directory
-from hfclone.git import TreeEntry, pointers_among
+from hfclone.git import Staged, TreeEntry, pointers_among
 from hfclone.gitindex import Recorded, recorded_files
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, git_id
 from hfclone.looking import blob_id_of, holds_pointer
@@ -37,6 +37,10 @@ class State(Enum):
     EDITED = "edited"
     UNVERIFIED = "unverified"
     """As large as the object, but never verified, or touched since: ``verify`` tells."""
+    REMOVED = "removed"
+    """Not there, and what the user staged is not the commit's either: a removal, a rename."""
+    SKIPPED = "skipped"
+    """Not there, and git was told to leave it out: a sparse checkout."""
 
 
 _LACKING = frozenset({State.POINTER, State.MISSING})
@@ -65,9 +69,8 @@ class Status:
     @property
     def complete(self) -> bool:
         """Whether every path is present, or a pointer that stays one."""
-        counts = (
-            count for each in (self.objects, self.files) for state, count in each.items() if state != State.PRESENT
-        )
+        right = (State.PRESENT, State.SKIPPED)
+        counts = (count for each in (self.objects, self.files) for state, count in each.items() if state not in right)
         return sum(counts) == self.unselected
 
 
@@ -78,7 +81,7 @@ def status_of(here: Existing) -> Status:
     stamps = Stamps(state / "stamps")
     pointers = _pointers(here, entries, stamps)
     with closing(WorkTree(here.path)) as tree:
-        look = Look(tree, stamps, recorded_files(here.repo.git_dir / "index"))
+        look = Look(tree, stamps, recorded_files(here.repo.git_dir / "index"), Staged.read(here.repo))
         states = {entry.path: look.at(entry, pointers.get(entry.path)) for entry in entries}
     partials, choice = Partials(state / "parts"), read_choice(state)
     lacking = {pointer for path, pointer in pointers.items() if states[path] in _LACKING}
@@ -102,10 +105,12 @@ def status_of(here: Existing) -> Status:
 def lacking_objects(here: Existing) -> dict[bytes, Pointer]:
     """The objects by path that are not there, as far as looks tell: their pointers stand there, or nothing."""
     stamps = Stamps(state_directory(here.repo) / "stamps")
-    pointers = _pointers(here, here.repo.tree_entries(here.commit), stamps)
+    entries = here.repo.tree_entries(here.commit)
+    pointers = _pointers(here, entries, stamps)
     with closing(WorkTree(here.path)) as tree:
-        look = Look(tree, stamps, {})
-        return {path: one for path, one in pointers.items() if look.at_object(path, one) in _LACKING}
+        look = Look(tree, stamps, {}, Staged.read(here.repo))
+        states = {entry.path: look.at(entry, pointers.get(entry.path)) for entry in entries if entry.path in pointers}
+        return {path: one for path, one in pointers.items() if states[path] in _LACKING}
 
 
 def _pointers(here: Existing, entries: list[TreeEntry], stamps: Stamps) -> dict[bytes, Pointer]:
@@ -128,17 +133,18 @@ class Look:
     tree: WorkTree
     stamps: Stamps
     recorded: Mapping[bytes, Recorded]
+    staged: Staged
 
     def at(self, entry: TreeEntry, pointer: Pointer | None) -> State:
         """Of a path of the commit; ``pointer`` where it should hold an object."""
-        return self._at_file(entry) if pointer is None else self.at_object(entry.path, pointer)
+        return self._at_file(entry) if pointer is None else self._at_object(entry, pointer)
 
-    def at_object(self, path: bytes, pointer: Pointer) -> State:
+    def _at_object(self, entry: TreeEntry, pointer: Pointer) -> State:
         """Of a path that should hold an object."""
-        standing = self.tree.look(path)
+        path, standing = entry.path, self.tree.look(entry.path)
         stat = standing.stat
         if standing.kind in (Kind.ABSENT, Kind.BLOCKED):
-            return State.MISSING
+            return self._absent(entry)
         if standing.kind is not Kind.FILE or stat is None:
             return State.EDITED
         stamp = self.stamps.get(path)
@@ -153,7 +159,7 @@ class Look:
         standing = self.tree.look(entry.path)
         stat = standing.stat
         if standing.kind in (Kind.ABSENT, Kind.BLOCKED):
-            return State.MISSING
+            return self._absent(entry)
         if entry.mode == SUBMODULE_MODE:
             return State.PRESENT if standing.kind is Kind.DIRECTORY else State.EDITED
         if (standing.kind is Kind.LINK) != (entry.mode == LINK_MODE) or stat is None:
@@ -164,6 +170,11 @@ class Look:
         if known is not None and known.oid == entry.oid and known.fits(stat.st_mtime_ns, stat.st_size):
             return State.PRESENT
         return State.PRESENT if self._git_id(entry.path, standing) == entry.oid else State.EDITED
+
+    def _absent(self, entry: TreeEntry) -> State:
+        if self.staged.is_changed(entry.path, entry.mode, entry.oid):
+            return State.REMOVED
+        return State.SKIPPED if self.staged.is_skipped(entry.path) else State.MISSING
 
     def _git_id(self, path: bytes, standing: Standing) -> str:
         if standing.kind is Kind.LINK:

@@ -12,6 +12,7 @@ from stat import S_ISREG
 from hfclone.checkout import Checkout, Edits
 from hfclone.errors import Conflicts, DiskFull, HfcloneError
 from hfclone.events import OnEvent, Planned, Warned, ignore
+from hfclone.git import Git, GitRepo, Staged
 from hfclone.names import LfsStore, Pin
 from hfclone.partials import Partials
 from hfclone.plan import SPARE_BYTES, Disk, Plan, Presence, make_plan
@@ -34,13 +35,14 @@ def plan_of(
     """
     presence = checkout.inventory(on_event)
     files = checkout.files()
-    wanted = select(_sizes(files), tools.settings) - leave
+    wanted = select(_sizes(files), tools.settings) - leave - checkout.left_alone()
     if files and not wanted and tools.settings.include:
         on_event(Warned("nothing-selected", {"patterns": ", ".join(tools.settings.include)}))
     edited = [path for path in files if path in wanted and presence[path] is Presence.FOREIGN]
     if edited and tools.edits is Edits.KEPT:
         raise Conflicts(str(checkout.path), tuple(map(show_path, edited)))
     checkout.set_aside(edited)
+    wanted -= checkout.staged() - set(edited)
     presence = {**presence, **dict.fromkeys(edited, Presence.ABSENT)}
     made = _planned(checkout, presence, wanted)
     if sum(checkout.salvage(pointer, made.paths[pointer.oid]) for pointer in made.missing):
@@ -49,10 +51,10 @@ def plan_of(
     return made
 
 
-def plan_by_looks(pin: Pin, files: Mapping[bytes, Pointer], dest: Path, settings: Settings) -> Plan:
+def plan_by_looks(pin: Pin, files: Mapping[bytes, Pointer], dest: Path, settings: Settings, git: Git) -> Plan:
     """What a checkout at ``dest`` would lack of ``files``, as far as the sizes of what stands there tell.
 
-    There need not be one yet, nor the directory.
+    There need not be one yet, nor the directory. ``git`` asks what its user wants left alone.
     """
     partials = Partials(dest / ".git" / "hfclone" / "parts")
     there = next(parent for parent in (dest.absolute(), *dest.absolute().parents) if os.path.exists(parent))
@@ -63,7 +65,8 @@ def plan_by_looks(pin: Pin, files: Mapping[bytes, Pointer], dest: Path, settings
         stored=lambda pointer: pointer.size if settings.lfs_store is LfsStore.COPY else 0,
     )
     presence = {path: _looks(dest, path, pointer) for path, pointer in files.items()}
-    return make_plan(pin, files, presence, select(_sizes(files), settings), disk)
+    wanted = select(_sizes(files), settings) - _left_alone(GitRepo(git, dest))
+    return make_plan(pin, files, presence, wanted, disk)
 
 
 def check_space(checkout: Checkout, todo: Plan) -> None:
@@ -100,6 +103,14 @@ def _looks(dest: Path, path: bytes, pointer: Pointer) -> Presence:
         return Presence.ABSENT
     whole = S_ISREG(stat.st_mode) and stat.st_size == pointer.size
     return Presence.CONTENT if whole else Presence.POINTER
+
+
+def _left_alone(repo: GitRepo) -> frozenset[bytes]:
+    """As ``Checkout.left_alone``, of a checkout that nobody holds, if it is one."""
+    staged = Staged.read(repo)
+    head = repo.resolve("HEAD") if staged.has_index else None
+    removed = staged.removed(entry.path for entry in repo.tree_entries(head)) if head else frozenset()
+    return staged.skipped() | removed
 
 
 def _sizes(files: Mapping[bytes, Pointer]) -> dict[bytes, int]:

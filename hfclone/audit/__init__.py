@@ -17,7 +17,7 @@ from hfclone.choices import ALL, Choice
 from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.existing import Existing
-from hfclone.git import Git, GitRepo, TreeEntry, scratch_repo
+from hfclone.git import Git, GitRepo, Staged, TreeEntry, scratch_repo
 from hfclone.gitindex import Recorded, recorded_files
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo
 from hfclone.pointer import Pointer
@@ -84,7 +84,8 @@ def audit_checkout(
         return _sum(here.path, here.commit, targets, flaws, _Compared())
     with ExitStack() as stack:
         reading = reading or stack.enter_context(Reading.of_checkout(here.path))
-        run = _Run(here.path, reading, recorded_files(here.repo.git_dir / "index"), trust, select, on_event)
+        recorded, staged = recorded_files(here.repo.git_dir / "index"), Staged.read(here.repo)
+        run = _Run(here.path, reading, recorded, staged, trust, select, on_event)
         found = run.compare(targets, here.repo)
     commit = here.commit if locked is None else locked.pin.commit
     return _sum(here.path, commit, targets, flaws, found)
@@ -99,7 +100,7 @@ def audit_directory(
         repo = GitRepo(git, path)
         repo.git_dir = empty.git_dir
         with Reading(path, Stamps(empty.path / "none")) as reading:
-            run = _Run(path, reading, {}, Trust.NOTHING, select, on_event)
+            run = _Run(path, reading, {}, Staged(), Trust.NOTHING, select, on_event)
             found = run.compare(targets, repo)
     return _sum(path, locked.pin.commit, targets, (), found)
 
@@ -129,6 +130,7 @@ class _Run:
     root: Path
     reading: Reading
     recorded: Mapping[bytes, Recorded]
+    staged: Staged
     trust: Trust
     select: Select
     on_event: OnEvent
@@ -163,7 +165,9 @@ class _Run:
         """Judge by looks alone where they tell enough."""
         match standing.kind, target.mode:
             case (Kind.ABSENT | Kind.BLOCKED, _):
-                self._find(target, Problem.MISSING)
+                if not self.staged.is_skipped(target.path):
+                    is_users = self.staged.is_changed(target.path, target.mode, target.oid)
+                    self._find(target, Problem.REMOVED if is_users else Problem.MISSING)
             case (Kind.DIRECTORY, mode) if mode == SUBMODULE_MODE:
                 pass  # its content is another repo's
             case (Kind.LINK, mode) if mode == LINK_MODE:

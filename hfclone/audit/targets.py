@@ -30,6 +30,8 @@ class Problem(Enum):
     """Other bytes than were written there, under the mtime of that time: nobody edited it."""
     CHANGED = "changed"
     """Other bytes: somebody edited it."""
+    REMOVED = "removed"
+    """Not there, and what the user staged is not the commit's either: a removal, a rename."""
     KIND = "kind"
     """A link in place of a file, a directory, or the like."""
     MODE = "mode"

@@ -34,7 +34,7 @@ from hfclone.checkout.placing import Checkout
 from hfclone.checkout.store import Store, open_store
 from hfclone.errors import Conflicts, HfcloneError
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
-from hfclone.git import Git, GitRepo, pointers_among
+from hfclone.git import Git, GitRepo, Staged, pointers_among
 from hfclone.names import LfsStore
 from hfclone.stamps import Stamps
 from hfclone.treepaths import show_path
@@ -122,15 +122,24 @@ class _Opening:
         refuse_own_commits(repo, self.target.branch, commit)
         self.on_event(Working(phrase("files"), 0, len(entries)))
         move = self._judged(stamps, after if before == commit else read_side(repo, before), after)
-        checkout = Checkout(self.target.pin, Ground(repo, self.tree, after, stamps, self.store), bad, self.on_event)
+        ground = Ground(repo, self.tree, after, stamps, self.store)
+        checkout = Checkout(self.target.pin, ground, bad, self.on_event)
         if not move.is_nothing or before != commit or came_from is not None or not (repo.git_dir / "index").exists():
             journal.write(before, commit)
-            move.apply(commit)
+            try:
+                move.apply(commit, lambda: _set_refs(repo, commit, self.target.branch))
+            except BaseException:
+                if move.is_reverted and came_from is None:
+                    journal.drop()
+                raise
             checkout.note_written(move.fresh)
+        else:
+            _set_refs(repo, commit, self.target.branch)
+        ground.note_staged(Staged.read(repo))
         install_filter(repo, after, has_store=self.store.is_filled)
         checkout.adopt_held()
         checkout.settle()
-        _set_refs(repo, commit, self.target.branch)
+        _drop_refs(repo, commit)
         journal.drop()
         self.on_event(Working(phrase("files"), len(entries), len(entries)))
         return checkout
@@ -141,24 +150,27 @@ class _Opening:
         Raises:
             Conflicts: a user's files are.
         """
-        state = self.repo.git_dir / "hfclone"
-        progress = ByteCount(phrase("verifying"), 0, self.on_event)
-        move = Move(self.repo, self.tree, stamps, state, before, after, progress.advance)
+        move = self._move(stamps, before, after)
         conflicts = move.judge()
         if conflicts and self.edits is Edits.ASIDE:
             for path, aside in move.set_aside(conflicts):
                 self.on_event(Warned("set-aside", {"path": show_path(path), "aside": show_path(aside)}))
-            move = Move(self.repo, self.tree, stamps, state, before, after, progress.advance)
+            move = self._move(stamps, before, after)
             conflicts = move.judge()
         if conflicts:
             raise Conflicts(str(self.repo.path), tuple(map(show_path, conflicts)))
         return move
 
+    def _move(self, stamps: Stamps, before: Side, after: Side) -> Move:
+        progress = ByteCount(phrase("verifying"), 0, self.on_event)
+        state, staged = self.target.state, Staged.read(self.repo)
+        return Move(self.repo, self.tree, stamps, state, before, after, staged, progress.advance)
+
 
 def _set_refs(repo: GitRepo, commit: str, branch: str | None) -> None:
-    """Let refs and HEAD say what the work tree is; HEAD after all that it leads to."""
+    """Let refs and HEAD say what the work tree is; HEAD last, after all that it leads to."""
     own = () if branch is None else (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}")
-    there = repo.refs("refs/hfclone", *own)
+    there = repo.refs(f"refs/hfclone/{commit}", *own)
 
     def let(ref: str) -> None:
         if there.get(ref) != commit:
@@ -174,7 +186,13 @@ def _set_refs(repo: GitRepo, commit: str, branch: str | None) -> None:
             repo.head_to_branch(f"refs/heads/{branch}")
     elif repo.resolve("HEAD") != commit:
         repo.head_to_commit(commit)
-    # Only now: until its branch has moved, a ref of ours tells that the old tip is no commit of the user's.
-    for ref in there:
-        if ref.startswith("refs/hfclone/") and ref != f"refs/hfclone/{commit}":
+
+
+def _drop_refs(repo: GitRepo, commit: str) -> None:
+    """Forget other commits.
+
+    Not before the branch has moved: until then these refs tell that its old tip is no commit of the user's.
+    """
+    for ref in repo.refs("refs/hfclone"):
+        if ref != f"refs/hfclone/{commit}":
             repo.delete_ref(ref)

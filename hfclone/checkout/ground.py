@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hfclone.checkout.moving import Side
 from hfclone.checkout.store import Store
-from hfclone.git import GitRepo
+from hfclone.git import GitRepo, Staged
 from hfclone.gitindex import Fresh
 from hfclone.looking import holds_pointer
 from hfclone.pointer import Oid, Pointer
@@ -34,6 +34,14 @@ class Ground:
     """Files that were ours and are to be replaced, as they were when that was decided."""
     aside: dict[bytes, bytes] = field(default_factory=dict)
     """Where a user's files were moved to, by the path that they had."""
+    changed: frozenset[bytes] = frozenset()
+    """Where the user staged something else than the commit has: an edit, a removal, a rename."""
+    removed: frozenset[bytes] = frozenset()
+    """Those of them at which the index has nothing: whatever stands there is not the commit's."""
+    skipped: frozenset[bytes] = frozenset()
+    """What git leaves alone: paths outside of a sparse checkout, or marked by hand."""
+    unwatched: frozenset[bytes] = frozenset()
+    """Paths at which git does not see an edit, since it was told not to look."""
     foreign: tuple[bytes, ...] = ()
     """Where the inventory found neither a large file's object nor its pointer."""
     objects: dict[Oid, bytes] = field(default_factory=dict)
@@ -55,6 +63,13 @@ class Ground:
     def files(self) -> Mapping[bytes, Pointer]:
         """The commit's pointers by path, in the tree's order."""
         return self.side.pointers
+
+    def note_staged(self, staged: Staged) -> None:
+        """Take over what git's index says beyond the commit."""
+        self.changed = staged.changed(self.side.entries, self.side.entries)
+        self.removed = staged.removed(self.side.entries)
+        self.skipped = staged.skipped()
+        self.unwatched = staged.unwatched()
 
     def holds(self, path: bytes, pointer: Pointer, stat: os.stat_result) -> None:
         """The object is at ``path``, in a file that looks like ``stat``."""

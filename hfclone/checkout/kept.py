@@ -1,7 +1,8 @@
 """What a run has left as its user has it, though the commit has something else there.
 
-Why so: a small file that somebody edited is in nobody's way, and stays. Exit code 0 must not be taken for a word
-on it, so the report names it. Git tells in one call, by looks, what may differ; only that is read.
+Why so: a small file that somebody edited is in nobody's way, and stays, and so does what was staged. Exit code 0 must
+not be taken for a word on it, so the report names it. Git tells in one call, by looks, what may differ; only that is
+read, and what git was told not to look at.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ def kept_files(ground: Ground, commit: str) -> tuple[bytes, ...]:
     Large files are those that the inventory found to be neither object nor pointer, and that were not moved aside.
     """
     entries = ground.side.entries
-    doubtful = [entries[path] for path in _differing(ground, commit) if path in entries and path not in ground.files]
+    looked_at = {*_differing(ground, commit), *ground.unwatched} - ground.files.keys()
+    doubtful = [entries[path] for path in sorted(looked_at) if path in entries]
     small = _edited(ground, [entry for entry in doubtful if entry.mode != SUBMODULE_MODE])
-    return tuple(sorted({*small, *(path for path in ground.foreign if path not in ground.aside)}))
+    large = (path for path in ground.foreign if path not in ground.aside)
+    return tuple(sorted({*small, *large, *ground.changed}))
 
 
 def _differing(ground: Ground, commit: str) -> list[bytes]:

@@ -8,17 +8,20 @@ A journal says from where to where, HEAD moves last, and so any kill is mended b
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from hfclone.checkout.staging import put_files, stage
-from hfclone.errors import Conflicts
-from hfclone.git import GitRepo, TreeEntry, pointers_among
+from hfclone.checkout.aside import Aside
+from hfclone.checkout.replacing import Replacement
+from hfclone.checkout.staging import place_staged, stage
+from hfclone.errors import Conflicts, HfcloneError
+from hfclone.git import GitRepo, IndexFlag, Staged, TreeEntry, pointers_among
 from hfclone.gitindex import Fresh, IndexLock, index_lock
 from hfclone.hashing import sha256_of
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE
@@ -91,6 +94,7 @@ class Move:
     state: Path
     before: Side
     after: Side
+    staged: Staged
     on_bytes: Callable[[int], None]
     """Hears how many bytes more were read of large files that no stamp knows."""
     _standing: dict[bytes, Standing] = field(default_factory=dict)
@@ -101,8 +105,12 @@ class Move:
     """Paths that hold an object of the old commit."""
     _bits: list[bytes] = field(default_factory=list)
     """Paths that are right but for the executable bit."""
+    _outside: Collection[bytes] = ()
+    """Paths that are new with this commit and outside of the user's sparse checkout."""
     fresh: dict[bytes, Fresh] = field(default_factory=dict)
     """Files of git's own that were written."""
+    is_reverted: bool = False
+    """Whether ``apply`` failed and has left all as it was."""
 
     def judge(self) -> list[bytes]:
         """Look at everything that differs; returns all paths that hold what is neither commit's, sorted."""
@@ -111,71 +119,48 @@ class Move:
             verdicts[path] = _Verdict.REPLACE
         conflicts = {path for path, verdict in verdicts.items() if verdict is _Verdict.CONFLICT}
         self._judged = verdicts.keys()
-        conflicts |= self._staged_conflicts(self._judged)
+        conflicts.update(self._staged_conflicts(self.staged))
         self._standing = {p: s for p, s in self._standing.items() if verdicts.get(p) is _Verdict.REPLACE}
         return sorted(conflicts)
 
     def set_aside(self, conflicts: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
-        """Rename what is in the way at ``conflicts``; returns from where to where. What was staged becomes a file."""
-        moved: list[tuple[bytes, bytes]] = []
-        staged = self.repo.staged() if (self.repo.git_dir / "index").exists() else {}
-        known = {(e.mode, e.oid) for side in (self.before, self.after) for e in side.entries.values()}
-        for path in conflicts:
-            blocked = self._blocking(path)
-            kind = self.tree.look(blocked).kind
-            if kind is not Kind.ABSENT:
-                moved.append((blocked, self.tree.set_aside(blocked)))
-            there = staged.get(path)
-            if there is not None and there[0].startswith("100") and there not in known:
-                moved += self._write_staged(path, there[1], dict(moved).get(path))
-        old = self.before.entries
-        again = [path for path in conflicts if path in staged]
-        index = self.repo.git_dir / "index"
-        self.repo.update_index(index, [old[p] for p in again if p in old], [p for p in again if p not in old])
-        return moved
-
-    def _blocking(self, path: bytes) -> bytes:
-        """``path``, or what stands where a directory on the way to it should be."""
-        while self.tree.look(path).kind is Kind.BLOCKED:
-            path = path.rpartition(b"/")[0]
-        return path
-
-    def _write_staged(self, path: bytes, oid: str, aside: bytes | None) -> list[tuple[bytes, bytes]]:
-        """Make a file of what the user staged at ``path``, unless that is what has just been set ``aside``."""
-        stat = self.tree.look(aside).stat if aside else None
-        if aside and stat is not None and blob_id_of(self.tree, aside, stat.st_size) == oid:
-            return []
-        staged = self.state / "staged"
-        staged.write_bytes(next(iter(self.repo.read_blobs([oid])))[1])
-        self.tree.place(staged, path, self.tree.look(path))
-        return [(path, self.tree.set_aside(path))]
+        """Rename what is in the way at ``conflicts``; returns from where to where: see ``Aside``."""
+        known = frozenset((e.mode, e.oid) for side in (self.before, self.after) for e in side.entries.values())
+        return Aside(self.repo, self.tree, self.state, self.staged, self.before.entries, known).move(conflicts)
 
     @property
     def is_nothing(self) -> bool:
         """Whether no file has to be touched."""
         return not self._standing and not self._bits
 
-    def apply(self, commit: str) -> None:
-        """Make the tree and the index those of ``commit``; files first, the index at once, no ref.
+    def apply(self, commit: str, set_refs: Callable[[], None]) -> None:
+        """Make the tree and the index those of ``commit``, then ``set_refs``; if anything fails, all is as before.
 
-        Git's lock of the index is held until that has been written: what a user stages meanwhile is refused by git.
+        Git's lock of the index is held to the end: what a user stages meanwhile is refused by git.
 
         Raises:
             CheckoutBusy, Conflicts: a git command runs, or has staged something since ``judge``. Nothing was touched.
-            CannotWrite, DiskFull: this machine cannot; the move goes on when it is made again.
+            CannotWrite, DiskFull, GitFailed: this machine cannot.
         """
         with index_lock(self.repo.git_dir / "index") as lock:
-            staged = self._staged_conflicts(self._judged)
-            if staged:
-                raise Conflicts(str(self.repo.path), tuple(map(show_path, sorted(staged))))
-            self._keep_needed()
-            for path, standing in self._standing.items():
-                if path not in self.after.entries:
-                    self.tree.remove(path, standing)
-            self._write_index(commit, lock)
-        self._write_files()
-        for path in self._bits:
-            self.tree.set_executable(path, FileMode(self.after.entries[path].mode))
+            conflicts = sorted(self._staged_conflicts(Staged.read(self.repo)))
+            if conflicts:
+                raise Conflicts(str(self.repo.path), tuple(map(show_path, conflicts)))
+            index = self._make_index(commit)
+            entries = [self.after.entries[path] for path in self._standing if path in self.after.entries]
+            stage(self.repo, index, self._staging, entries)
+            self._flag(index)
+            replacement = Replacement(self.tree, self.state / "replaced")
+            before = _content(lock.index)
+            try:
+                self._take_out(replacement)
+                _replace(lock, index)
+                self._put_in(replacement, entries)
+                set_refs()
+            except BaseException:
+                self._revert(replacement, lock, before, commit)
+                raise
+            replacement.keep()
 
     # --- looking -----------------------------------------------------------------------------
 
@@ -185,9 +170,20 @@ class Move:
         changed = [path for path in {**old, **new} if old.get(path) != new.get(path)]
         for path in changed:
             self._standing[path] = self.tree.look(path)
+        users = self.staged.changed(old, new)
         for path in self.tree.absent(path for path, entry in new.items() if old.get(path) == entry):
-            self._standing[path] = Standing(Kind.ABSENT)
-        return list(self._standing)
+            if path not in users:
+                self._standing[path] = Standing(Kind.ABSENT)
+        self._outside = self._outside_sparse()
+        left_out = self._outside | self.staged.skipped()
+        return [path for path, seen in self._standing.items() if seen.kind is not Kind.ABSENT or path not in left_out]
+
+    def _outside_sparse(self) -> set[bytes]:
+        """Paths that git would not write into the user's sparse checkout, of those that its index does not have yet."""
+        new = [entry for path, entry in self.after.entries.items() if path not in self.staged.entries]
+        users = self.staged.changed(self.before.entries, self.after.entries)
+        self._staging.mkdir(mode=0o700, exist_ok=True)
+        return self.repo.outside_sparse([entry for entry in new if entry.path not in users], self._staging)
 
     def _judge(self, path: bytes) -> _Verdict:
         standing = self._standing[path]
@@ -264,7 +260,7 @@ class Move:
             index = self.state / "compare.index"
             index.unlink(missing_ok=True)
             self.repo.update_index(index, side.entries.values(), ())
-            stage(self.repo, index, staging, paths)
+            stage(self.repo, index, staging, [side.entries[path] for path in paths])
             for path in paths:
                 staged = staging / os.fsdecode(path)
                 if staged.is_file() and digest_of(self.tree, path) == sha256_of(staged):
@@ -273,53 +269,104 @@ class Move:
             index.unlink(missing_ok=True)
         return found
 
-    def _staged_conflicts(self, paths: Collection[bytes]) -> set[bytes]:
-        """Those of ``paths`` for which the user staged something that is neither commit's."""
-        if not paths or not (self.repo.git_dir / "index").exists():
-            return set()
-        staged = self.repo.staged()
-        found: set[bytes] = set()
-        for path in paths:
-            there = staged.get(path)
-            if there is None:
-                continue
-            known = [(e.mode, e.oid) for side in (self.before, self.after) if (e := side.entries.get(path))]
-            if there not in known:
-                found.add(path)
-        return found
+    def _staged_conflicts(self, staged: Staged) -> Iterable[bytes]:
+        """Of the paths that were judged, those at which the user staged something that is neither commit's."""
+        return staged.conflicts(self._judged, self.before.entries, self.after.entries)
 
     # --- touching ----------------------------------------------------------------------------
 
-    def _keep_needed(self) -> None:
-        """Move objects that the new commit has at other paths out of the way of what follows."""
-        needed = {pointer.oid for pointer in self.after.pointers.values()}
-        for path, pointer in self._contents.items():
-            if path in self._standing and pointer.oid in needed and self.before.pointers.get(path) == pointer:
-                held = self.state / "held"
-                held.mkdir(mode=0o700, exist_ok=True)
-                self.tree.take(path, held / pointer.oid, self._standing[path])
-                self._standing[path] = self.tree.look(path)
+    @property
+    def _staging(self) -> Path:
+        """Where git writes files before they are renamed to their places."""
+        return self.state / "co"
 
-    def _write_index(self, commit: str, lock: IndexLock) -> None:
-        """Put the new entries into the index, keeping what git knows of all others."""
-        new = self.state / "index"
+    def _make_index(self, commit: str) -> Path:
+        """An index with the new commit's entries, which keeps what git knows of all others."""
+        new, now = self.state / "index", self.repo.git_dir / "index"
         try:
             new.unlink(missing_ok=True)
-            if lock.index.exists():
-                shutil.copyfile(lock.index, new)
-                old_entries, entries = self.before.entries, self.after.entries
-                changed = [entry for path, entry in entries.items() if old_entries.get(path) != entry]
-                self.repo.update_index(new, changed, [path for path in old_entries if path not in entries])
-            else:
-                self.repo.read_tree(commit, new)
-            lock.replace(new)
+            if now.exists():
+                shutil.copyfile(now, new)
         except OSError as error:
-            raise refused(error, lock.index) from error
+            raise refused(error, new) from error
+        old_entries, entries = self.before.entries, self.after.entries
+        changed = [entry for path, entry in entries.items() if old_entries.get(path) != entry]
+        gone = [path for path in old_entries if path not in entries]
+        if not new.exists():
+            self.repo.read_tree(commit, new)
+        elif changed or gone:
+            self.repo.update_index(new, changed, gone)
+        return new
 
-    def _write_files(self) -> None:
-        entries = [self.after.entries[path] for path in self._standing if path in self.after.entries]
-        index = self.repo.git_dir / "index"
-        self.fresh.update(put_files(self.repo, self.tree, index, self.state / "co", entries, self._standing))
+    def _flag(self, index: Path) -> None:
+        """Have git leave alone what it was told to, also where the entry is a new one."""
+        old, new, there = self.before.entries, self.after.entries, self.staged.entries
+        again = [path for path in new if path in there and old.get(path) != new[path]]
+        assumed = [path for path in again if there[path].assume_unchanged]
+        skipped = [path for path in again if there[path].skip_worktree]
+        self.repo.set_flag(index, IndexFlag.ASSUME_UNCHANGED, assumed)
+        self.repo.set_flag(index, IndexFlag.SKIP_WORKTREE, [*skipped, *self._outside])
+
+    def _take_out(self, replacement: Replacement) -> None:
+        """Move what stands in the way; objects that the new commit has at other paths are held for these."""
+        removed = [path for path in self._standing if path not in self.after.entries]
+        needed = {pointer.oid for pointer in self.after.pointers.values()}
+        objects = {path: self._contents[path] for path in self._standing if path in self._contents}
+        held = {p for p, one in objects.items() if one.oid in needed and self.before.pointers.get(p) == one}
+        for path in held:
+            replacement.take(path, self._standing[path], self._hold(objects[path]))
+        for path in removed:
+            if path in held:
+                self.tree.prune(path)
+            else:
+                replacement.remove(path, self._standing[path])
+        for path in self._standing.keys() - held - set(removed):
+            seen = self._standing[path]
+            # What stood below a directory, or in the way to the path, may have been removed just now.
+            replacement.take(path, self.tree.look(path) if seen.kind in (Kind.DIRECTORY, Kind.BLOCKED) else seen)
+
+    def _put_in(self, replacement: Replacement, entries: Sequence[TreeEntry]) -> None:
+        """Rename the new files to their places."""
+        standing = {entry.path: self.tree.look(entry.path) for entry in entries}
+        self.fresh.update(place_staged(replacement, self._staging, entries, standing))
+        for path in self._bits:
+            replacement.set_executable(path, FileMode(self.after.entries[path].mode))
+
+    def _revert(self, replacement: Replacement, lock: IndexLock, index: bytes | None, commit: str) -> None:
+        """Leave all as it was; what cannot be put back is mended when the move is made again."""
+        if not self.before.entries or self.before.entries == self.after.entries or self.repo.resolve("HEAD") == commit:
+            return  # there was nothing before, or it is only to be finished
+        with contextlib.suppress(OSError, HfcloneError):
+            if index is not None:
+                (self.state / "index").write_bytes(index)
+                lock.replace(self.state / "index")
+            self.is_reverted = replacement.revert() and index is not None
+
+    def _hold(self, pointer: Pointer) -> Path | None:
+        """Where an object waits for its new path; ``None`` if one like it does already."""
+        held = self.state / "held"
+        try:
+            held.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise refused(error, held) from error
+        return None if (held / pointer.oid).exists() else held / pointer.oid
+
+
+def _content(file: Path) -> bytes | None:
+    """What ``file`` holds; ``None`` where there is none."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise refused(error, file) from error
+
+
+def _replace(lock: IndexLock, index: Path) -> None:
+    try:
+        lock.replace(index)
+    except OSError as error:
+        raise refused(error, lock.index) from error
 
 
 def _same_bits(stat: os.stat_result, entry: TreeEntry) -> bool:

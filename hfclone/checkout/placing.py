@@ -5,20 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from pathlib import Path
 from stat import S_IMODE
 
+from hfclone.checkout.aside import Aside
 from hfclone.checkout.books import Books
 from hfclone.checkout.ground import Ground
 from hfclone.checkout.inventory import take_inventory
 from hfclone.checkout.kept import kept_files
 from hfclone.checkout.moving import held_objects
 from hfclone.checkout.salvage import salvage
-from hfclone.checkout.staging import put_files
+from hfclone.checkout.staging import place_staged, stage
 from hfclone.checkout.vouchers import Vouchers
 from hfclone.errors import BadPointer, Conflicts
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
+from hfclone.git import Staged
 from hfclone.gitindex import Fresh, Patched, SizeRule, patch_index, recorded_files
 from hfclone.hashing import sha256_of
 from hfclone.names import Pin
@@ -66,6 +69,14 @@ class Checkout:
     def bad_pointers(self) -> Mapping[bytes, BadPointer]:
         """Files that claim to be pointers and are not; they stay as git has them."""
         return self._bad
+
+    def left_alone(self) -> AbstractSet[bytes]:
+        """Paths that nothing is fetched for: outside of a sparse checkout, or removed by the user (``git rm``)."""
+        return self._ground.skipped | self._ground.removed
+
+    def staged(self) -> AbstractSet[bytes]:
+        """Paths at which the user staged something else than the commit has."""
+        return self._ground.changed
 
     def free_bytes(self) -> int:
         """Room on the checkout's file system, in bytes."""
@@ -137,10 +148,16 @@ class Checkout:
         return self._ground.store.needs(pointer)
 
     def set_aside(self, paths: Collection[bytes]) -> None:
-        """Rename files of the user's at ``paths`` to free names beside them, and say so."""
-        for path in paths:
-            aside = self._ground.aside[path] = self._ground.tree.set_aside(path)
+        """Rename files of the user's at ``paths`` to free names beside them, take back what was staged, and say so."""
+        if not paths:
+            return
+        ground, entries = self._ground, self._ground.side.entries
+        theirs = frozenset((entry.mode, entry.oid) for entry in entries.values())
+        way = Aside(ground.repo, ground.tree, ground.state, Staged.read(ground.repo), entries, theirs)
+        for path, aside in way.move(paths):
+            ground.aside.setdefault(path, aside)
             self._on_event(Warned("set-aside", {"path": show_path(path), "aside": show_path(aside)}))
+        ground.note_staged(Staged.read(ground.repo))
 
     def kept(self) -> tuple[bytes, ...]:
         """Where the user's own stands in place of the commit's, once all is settled: see ``kept_files``."""
@@ -160,9 +177,8 @@ class Checkout:
         index.unlink(missing_ok=True)
         self._ground.repo.update_index(index, self._ground.side.entries.values(), ())
         standing = {entry.path: self._ground.tree.look(entry.path) for entry in entries}
-        self._ground.fresh.update(
-            put_files(self._ground.repo, self._ground.tree, index, state / "co", entries, standing)
-        )
+        stage(self._ground.repo, index, state / "co", entries)
+        self._ground.fresh.update(place_staged(self._ground.tree, state / "co", entries, standing))
         index.unlink(missing_ok=True)
 
     def restore_modes(self, paths: Iterable[bytes]) -> None:
@@ -255,7 +271,8 @@ class Checkout:
         """Place objects that the move from another commit set aside; drop what is of no use, journals too."""
         wanted: dict[Oid, list[bytes]] = {}
         for path, pointer in self.files().items():
-            wanted.setdefault(pointer.oid, []).append(path)
+            if path not in self.left_alone() | self.staged():
+                wanted.setdefault(pointer.oid, []).append(path)
         self._vouchers.tidy(wanted)
         held = held_objects(self._ground.state)
         progress = ByteCount(

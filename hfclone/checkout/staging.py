@@ -8,48 +8,58 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from hfclone.git import GitRepo, TreeEntry
 from hfclone.gitindex import Fresh
 from hfclone.locked import SUBMODULE_MODE
 from hfclone.ondisk import settle_mtime
-from hfclone.worktree import Kind, Standing, WorkTree
+from hfclone.worktree import Standing
 
-__all__ = ["put_files", "stage"]
+__all__ = ["place_staged", "stage"]
 
 
-def put_files(
-    repo: GitRepo,
-    tree: WorkTree,
-    index: Path,
-    staging: Path,
-    entries: Sequence[TreeEntry],
-    standing: Mapping[bytes, Standing],
+class Placer(Protocol):
+    """Who renames files into a work tree: a ``WorkTree``, or a ``Replacement`` that can take it back."""
+
+    def place(self, source: Path | str, path: bytes, expected: Standing, /) -> os.stat_result:
+        """As ``WorkTree.place``."""
+        ...
+
+    def make_directory(self, path: bytes, /) -> None:
+        """As ``WorkTree.make_directory``."""
+        ...
+
+
+def stage(repo: GitRepo, index: Path, staging: Path, entries: Iterable[TreeEntry]) -> None:
+    """Have git write ``entries`` of ``index`` into ``staging``, as it would into a work tree.
+
+    Raises:
+        GitFailed: git cannot.
+    """
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(mode=0o700)
+    paths = [entry.path for entry in entries if entry.mode != SUBMODULE_MODE]
+    if paths:
+        repo.checkout_files(index, staging, paths)
+
+
+def place_staged(
+    placer: Placer, staging: Path, entries: Iterable[TreeEntry], standing: Mapping[bytes, Standing]
 ) -> dict[bytes, Fresh]:
-    """Have git write ``entries`` of ``index`` beside the tree, and rename each to its place.
+    """Rename each of ``entries`` from ``staging``, which is gone then, to its place in the work tree.
 
     ``standing`` is what the caller saw at each path, and lets go.
     """
     fresh: dict[bytes, Fresh] = {}
-    stage(repo, index, staging, [e.path for e in entries if e.mode != SUBMODULE_MODE])
     for entry in entries:
         if entry.mode == SUBMODULE_MODE:
-            tree.make_directory(entry.path)
+            placer.make_directory(entry.path)
             continue
         staged = os.path.join(staging, os.fsdecode(entry.path))
         settle_mtime(staged, os.lstat(staged))
-        seen = standing[entry.path]
-        if seen.kind in (Kind.BLOCKED, Kind.DIRECTORY):
-            seen = tree.look(entry.path)  # what blocked it has been removed
-        fresh[entry.path] = Fresh(entry.oid, tree.place(staged, entry.path, seen))
+        fresh[entry.path] = Fresh(entry.oid, placer.place(staged, entry.path, standing[entry.path]))
     shutil.rmtree(staging, ignore_errors=True)
     return fresh
-
-
-def stage(repo: GitRepo, index: Path, staging: Path, paths: list[bytes]) -> None:
-    """Have git write ``paths`` of ``index`` into ``staging``, as it would into a work tree."""
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(mode=0o700)
-    repo.checkout_files(index, staging, paths)

@@ -151,6 +151,8 @@ _STATES = {
     State.MISSING: "status missing",
     State.EDITED: "status edited",
     State.UNVERIFIED: "status unverified",
+    State.REMOVED: "status removed",
+    State.SKIPPED: "status skipped",
 }
 
 

@@ -14,7 +14,7 @@ from hfclone.checkout.opening import check_paths
 from hfclone.errors import Conflicts, NotAsCommitted
 from hfclone.events import ByteCount, OnEvent
 from hfclone.existing import Existing, state_directory
-from hfclone.git import pointers_among
+from hfclone.git import Staged, pointers_among
 from hfclone.gitindex import recorded_files
 from hfclone.locked import SUBMODULE_MODE
 from hfclone.looking import digest_of
@@ -64,7 +64,7 @@ def read_holdings(here: Existing, tree: WorkTree, on_event: OnEvent) -> tuple[Ho
     if missing:
         raise NotAsCommitted(str(here.path), here.commit, len(missing))
     stamps = Stamps(state_directory(here.repo) / "stamps")
-    look = Look(tree, stamps, recorded_files(here.repo.git_dir / "index"))
+    look = Look(tree, stamps, recorded_files(here.repo.git_dir / "index"), Staged.read(here.repo))
     found = []
     for entry in entries:
         pointer = pointers.get(entry.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -17,7 +18,7 @@ from hfclone.names import is_full_sha
 from hfclone.refusals import refused
 from hfclone.treepaths import show_path
 
-__all__ = ["GitRepo", "TreeEntry", "in_batches", "scratch_repo"]
+__all__ = ["GitRepo", "IndexFlag", "StagedEntry", "TreeEntry", "in_batches", "scratch_repo"]
 
 _KNOWN_MODES = {mode: mode for mode in ("100644", "100755", "120000", "160000")}
 _BATCH = 20_000
@@ -38,6 +39,26 @@ class TreeEntry:
     def is_file(self) -> bool:
         """Whether it is a regular file: the only thing that may be a pointer."""
         return self.mode.startswith("100")
+
+
+class IndexFlag(Enum):
+    """What git may be told of a path of its index, named as ``git update-index`` names it."""
+
+    SKIP_WORKTREE = "skip-worktree"
+    ASSUME_UNCHANGED = "assume-unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedEntry:
+    """What git's index has for a path, and whether git was told to leave the file alone."""
+
+    mode: str
+    """As ``TreeEntry`` has it; ``unmerged`` while a conflict is not resolved."""
+    oid: str
+    skip_worktree: bool = False
+    """Outside of a sparse checkout, or set by hand: git neither writes nor reads the file."""
+    assume_unchanged: bool = False
+    """Git does not look whether the file was edited."""
 
 
 def in_batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
@@ -134,8 +155,7 @@ class GitRepo:
 
     def with_attribute(self, name: str, value: str, paths: Collection[bytes]) -> set[bytes]:
         """Those of ``paths`` to which the index's attributes (and the user's) give ``value``."""
-        listed = b"".join(path + b"\0" for path in paths)
-        fields = self.run("check-attr", "-z", "--stdin", "--cached", name, stdin=listed).split(b"\0")[:-1]
+        fields = self.run("check-attr", "-z", "--stdin", "--cached", name, stdin=_listed(paths)).split(b"\0")[:-1]
         return {path for path, said in zip(fields[::3], fields[2::3], strict=True) if said == value.encode()}
 
     def resolve(self, name: str) -> str | None:
@@ -249,18 +269,40 @@ class GitRepo:
         rows += [b"%s %s\t%s\0" % (e.mode.encode(), e.oid.encode(), e.path) for e in changes]
         self.run("update-index", "-z", "--index-info", stdin=b"".join(rows), index=index)
 
+    def outside_sparse(self, entries: Collection[TreeEntry], scratch: Path) -> set[bytes]:
+        """The paths of ``entries``, which no index has yet, that lie outside of the user's sparse checkout, if any.
+
+        Git itself judges, since its patterns are not those of ``.gitignore``; ``scratch`` is an empty directory.
+        """
+        if self.config.in_force("core.").get("core.sparsecheckout") != "true" or not entries:
+            return set()
+        index = scratch.with_name(scratch.name + ".index")
+        index.unlink(missing_ok=True)
+        try:
+            self.update_index(index, entries, ())
+            self.run("sparse-checkout", "reapply", index=index, work_tree=scratch)
+            return {path for path, entry in self.staged(index).items() if entry.skip_worktree}
+        finally:
+            index.unlink(missing_ok=True)
+
     def write_plain_index(self) -> None:
         """Rewrite the index in full: neither split nor sparse."""
         self.run("update-index", "--no-split-index", "--force-write-index")
 
-    def staged(self) -> dict[bytes, tuple[str, str]]:
-        """Mode and id of every entry of the index by path; an unmerged path has mode ``unmerged``."""
-        found: dict[bytes, tuple[str, str]] = {}
-        for row in self.run("ls-files", "-s", "-z", "--full-name").split(b"\0")[:-1]:
+    def staged(self, index: Path | None = None) -> dict[bytes, StagedEntry]:
+        """Every entry of the index (the repo's, unless another is named) by path."""
+        found: dict[bytes, StagedEntry] = {}
+        for row in self.run("ls-files", "-s", "-v", "-z", "--full-name", index=index).split(b"\0")[:-1]:
             meta, _, path = row.partition(b"\t")
-            mode, oid, stage = meta.decode("ascii").split(" ")
-            found[path] = (mode if stage == "0" else "unmerged", oid)
+            tag, mode, oid, stage = meta.decode("ascii").split(" ")
+            known = mode if stage == "0" else "unmerged"
+            found[path] = StagedEntry(known, oid, tag in ("S", "s"), tag.islower())
         return found
+
+    def set_flag(self, index: Path, flag: IndexFlag, paths: Collection[bytes]) -> None:
+        """Have git leave ``paths``, which are in ``index``, alone."""
+        if paths:
+            self.run("update-index", "-z", f"--{flag.value}", "--stdin", stdin=_listed(paths), index=index)
 
     def checkout_files(self, index: Path, directory: Path, paths: Iterable[bytes]) -> None:
         """Write files of ``index`` as git would check them out (line ends, links), below ``directory``.
@@ -268,10 +310,9 @@ class GitRepo:
         Attributes are the index's own. Filters are off, whichever the user configured: pointers stay
         pointers, and no program of theirs runs.
         """
-        listed = b"".join(path + b"\0" for path in paths)
         self.run(
-            "checkout-index", "--force", "--quiet", "-z", "--stdin",
-            stdin=listed, index=index, work_tree=directory, config=self.config.no_filters,
+            "checkout-index", "--force", "-z", "--stdin",
+            stdin=_listed(paths), index=index, work_tree=directory, config=self.config.no_filters,
         )  # fmt: skip
 
     def update_ref(self, ref: str, commit: str, message: str = "hfclone") -> None:
@@ -315,6 +356,11 @@ class GitRepo:
             return self.run(*args)
         except GitFailed:
             return b""
+
+
+def _listed(paths: Iterable[bytes]) -> bytes:
+    """``paths`` as git reads them with ``-z``."""
+    return b"".join(path + b"\0" for path in paths)
 
 
 def _plain_mode(mode: str) -> str:

@@ -101,9 +101,12 @@ ERRORS = {
     "not-a-checkout hint": "{suggestion}",
     "other-checkout": "{path} is a checkout of {holds}, not of {asked}",
     "other-checkout hint": "name another directory",
-    "conflicts": "{path} holds files that are not the repo's: {paths}",
-    "conflicts many": "{path} holds files that are not the repo's: {paths} and {more} more",
-    "conflicts hint": "nothing was touched; move them away, or undo your changes, and run the command again",
+    "conflicts": "{path} holds changes that are not the repo's: {paths}",
+    "conflicts many": "{path} holds changes that are not the repo's: {paths} and {more} more",
+    "conflicts hint": (
+        "nothing of yours was touched; move these files away or undo your changes ('git status' shows them), "
+        "and run the command again"
+    ),
     "own-commits": "branch {branch!r} of {path} holds commits that are not the repo's",
     "own-commits hint": "nothing was touched; check out another branch, or name another directory",
     "foreign-origin": "{path} comes from {origin}: {reason}",

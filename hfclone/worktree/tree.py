@@ -171,7 +171,20 @@ class WorkTree:
             pass  # its directories may have to go all the same
         except OSError as error:
             raise self._translated(error, path) from error
-        self._prune(path)
+        self.prune(path)
+
+    def prune(self, path: bytes) -> None:
+        """Remove the directories on the way to ``path`` that are empty."""
+        while b"/" in path:
+            path = path.rpartition(b"/")[0]
+            self._walk.forget()
+            try:
+                name, handle = self._walk.leaf(path)
+                os.rmdir(name, dir_fd=handle)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return  # not empty, or not ours to remove
 
     def take(self, path: bytes, target: Path, expected: Standing) -> None:
         """Rename the file at ``path`` to ``target``, out of the tree; on another file system it is removed.
@@ -220,15 +233,3 @@ class WorkTree:
         self._walk.renew(path)
         if not self.look(path).is_same(expected):
             raise CannotWrite(show_path(path), phrase("changed-meanwhile"))
-
-    def _prune(self, path: bytes) -> None:
-        while b"/" in path:
-            path = path.rpartition(b"/")[0]
-            self._walk.forget()
-            try:
-                name, handle = self._walk.leaf(path)
-                os.rmdir(name, dir_fd=handle)
-            except FileNotFoundError:
-                continue
-            except OSError:
-                return  # not empty, or not ours to remove

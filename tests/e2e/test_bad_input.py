@@ -462,8 +462,8 @@ LOCAL: dict[str, tuple[Callable[[World], None], str, tuple[str, ...], str]] = {
     "commits of the user's": (_own_commit, "tiny", ("branch 'main'", "commits that are not"), "nothing was touched"),
     ".git is a link": (_git_link, "tiny", ("its .git is a link",), "new directory"),
     "a link to nowhere": (_dangling, "tiny", ("tiny",), "directory"),
-    "a file in the way": (_in_the_way, "tiny", ("new.txt",), "nothing was touched"),
-    "a folder in the way": (_folder_in_the_way, "tiny", ("model.safetensors",), "nothing was touched"),
+    "a file in the way": (_in_the_way, "tiny", ("new.txt",), "nothing of yours was touched"),
+    "a folder in the way": (_folder_in_the_way, "tiny", ("model.safetensors",), "nothing of yours was touched"),
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def test_a_small_file_that_was_edited(hub: Hub, hfclone: Command, dest: Path) ->
     before = hub.log.bytes_sent(kind="cdn")
     done = hfclone("acme/tiny")
     assert (done.code, (dest / "config.json").read_text()) == (0, "mine")
-    assert "1 file of yours kept, in place of the commit's: config.json\n" in done.stderr
+    assert "kept your changes to 1 file: config.json\n" in done.stderr
     assert kept(hfclone) == ["config.json"]
     assert hub.log.bytes_sent(kind="cdn") == before
 
@@ -46,9 +46,7 @@ def test_whatever_a_user_does_is_told(hfclone: Command, dest: Path) -> None:
     (dest / "link.json").symlink_to("run.sh")
     assert kept(hfclone) == ["README.md", "config.json", "link.json", "run.sh"]
     done = hfclone("acme/tiny")
-    assert (
-        "4 files of yours kept, in place of the commit's: README.md, config.json, link.json and 1 more" in done.stderr
-    )
+    assert "kept your changes to 4 files: README.md, config.json, link.json and 1 more" in done.stderr
     found = hfclone("verify", dest)
     assert found.code == 5
     assert {line.split()[1] for line in found.stdout.splitlines()} == {

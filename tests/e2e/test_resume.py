@@ -334,7 +334,7 @@ def test_a_wrong_file_from_a_browser(hub: Hub, tiny_repo: LivingRepo, hfclone: C
     done = hfclone("acme/tiny")
     assert done.code == 6, done.stderr
     assert "model.safetensors" in done.error
-    assert "nothing was touched" in done.hint
+    assert "nothing of yours was touched" in done.hint
     assert (dest / "model.safetensors").read_bytes() == content
     assert hub.log.bytes_sent(kind="cdn") == 0
     others = hfclone("acme/tiny", "--include", "*.bin")

@@ -1,7 +1,7 @@
 """SIGKILL at every step of a move: the next run ends where an undisturbed one would.
 
-The steps are the process's own audit events (renames, removals, new directories, started programs):
-nothing of the package is changed for it.
+Where a step fails instead, all stands as before the move. The steps are the process's own audit events (renames,
+removals, new directories, started programs): nothing of the package is changed for it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,12 +21,12 @@ import pytest
 from tests.hub import Executable, Hub, Lfs, LivingRepo, Symlink
 
 CHILD = """
-import os, shutil, signal, sys
+import errno, os, shutil, signal, sys
 from pathlib import Path
 from hfclone.checkout import Target, open_checkout
 from hfclone.commits import bring_commit
 from hfclone.endpoints import Endpoint
-from hfclone.errors import ObjectMissing
+from hfclone.errors import HfcloneError, ObjectMissing
 from hfclone.events import ignore
 from hfclone.git import Git
 from hfclone.names import History, Pin, Repo
@@ -36,7 +38,7 @@ class NoBlobs:
     def fetch(self, path, oid):
         raise ObjectMissing(oid, "nobody")
 
-def work(url, commit, dest, objects, stop):
+def work(url, commit, dest, objects, stop, how):
     left = [stop]
     pin = Pin(Repo("acme/tiny"), commit)
 
@@ -47,8 +49,10 @@ def work(url, commit, dest, objects, stop):
     def count(event, args):
         if event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "subprocess.Popen", "os.utime"):
             left[0] -= 1
-            if left[0] == 0:
+            if left[0] == 0 and how == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
+            elif left[0] == 0:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     sys.addaudithook(count)
     target = Target(pin, Path(dest), "main", "https://huggingface.co/acme/tiny")
@@ -60,18 +64,24 @@ def work(url, commit, dest, objects, stop):
                 part = checkout.parts_dir / "part"
                 shutil.copyfile(Path(objects) / pointer.oid, part)
                 checkout.place(pointer, part, [path])
+    return 3 if how == "fails" and left[0] > 0 else 0
 
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
         try:
-            work(*json.loads(line))
-        except BaseException:
-            traceback.print_exc()
+            code = work(*json.loads(line))
+        except BaseException as error:
+            if not isinstance(error, (OSError, HfcloneError)):
+                traceback.print_exc()
+                os._exit(2)
             os._exit(1)
-        os._exit(0)
+        os._exit(code)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+
+
+FEWER_STEPS = 3
 
 
 class Machine:
@@ -91,14 +101,15 @@ class Machine:
             [sys.executable, "-c", CHILD], env=self.environ, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
-    def run(self, commit: str, dest: Path, stop: int = 0) -> int:
+    def run(self, commit: str, dest: Path, stop: int = 0, how: str = "killed") -> int:
+        """Go to ``commit``; at the step ``stop`` the process is killed, or the call fails. The exit code."""
         assert self.runner.stdin is not None
         assert self.runner.stdout is not None
-        order = [self.hub.url, commit, str(dest), str(self.objects), stop]
+        order = [self.hub.url, commit, str(dest), str(self.objects), stop, how]
         self.runner.stdin.write(json.dumps(order) + "\n")
         self.runner.stdin.flush()
         code = int(self.runner.stdout.readline())
-        assert code in (0, -signal.SIGKILL)
+        assert code in ((0, -signal.SIGKILL) if how == "killed" else (0, 1, FEWER_STEPS))
         return code
 
     def close(self) -> None:
@@ -123,16 +134,24 @@ def content_of(dest: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("what", ["new", "move"])
-def test_killed_at_every_step(hub: Hub, tmp_path: Path, request: pytest.FixtureRequest, what: str) -> None:
+@dataclass(frozen=True)
+class Way:
+    """From one commit to another, on a machine that has the objects of both."""
+
+    machine: Machine
+    first: str
+    second: str
+    right: dict[str, bytes]
+    """What the second is."""
+
+
+@pytest.fixture
+def way(hub: Hub, tmp_path: Path) -> Iterator[Way]:
     one, two, three = Lfs(50_000, seed=1), Lfs(60_000, seed=2), Lfs(10_000, seed=3)
     repo = hub.repo(
         "acme/tiny", {"a": "a", "b/c": "c", "link": Symlink(b"a"), "one.bin": one, "two.bin": two, "x": "x"}
     )
     machine = Machine(hub, tmp_path)
-    request.addfinalizer(machine.close)
     machine.offer(repo, one, two, three)
     first = str(repo.commit_of("refs/heads/main"))
     repo.add_commit(
@@ -142,12 +161,23 @@ def test_killed_at_every_step(hub: Hub, tmp_path: Path, request: pytest.FixtureR
     )  # fmt: skip
     second = str(repo.commit_of("refs/heads/main"))
     assert machine.run(second, tmp_path / "right") == 0
-    right = content_of(tmp_path / "right")
-    start = tmp_path / "start"
-    if what == "move":
-        assert machine.run(first, start) == 0
-        (start / "x").write_text("my edit")
-        right["x"] = b"my edit"
+    yield Way(machine, first, second, content_of(tmp_path / "right"))
+    machine.close()
+
+
+def edited(way: Way, dest: Path) -> dict[str, bytes]:
+    """A checkout of the first commit with an edit in nobody's way; what it has to become."""
+    assert way.machine.run(way.first, dest) == 0
+    (dest / "x").write_text("my edit")
+    return {**way.right, "x": b"my edit"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("what", ["new", "move"])
+def test_killed_at_every_step(way: Way, tmp_path: Path, what: str) -> None:
+    start, machine, second = tmp_path / "start", way.machine, way.second
+    right = edited(way, start) if what == "move" else way.right
     for step in range(1, 500):
         dest = tmp_path / f"at{step}"
         if what == "move":
@@ -161,3 +191,32 @@ def test_killed_at_every_step(hub: Hub, tmp_path: Path, request: pytest.FixtureR
         assert not list((dest / ".git").rglob("*.lock")), step
         shutil.rmtree(dest)
     assert step > 30
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_step_fails_once(way: Way, tmp_path: Path) -> None:
+    """Until the move is whole the checkout stands as before: files, index, HEAD. The next run ends it."""
+    start, machine = tmp_path / "start", way.machine
+    right = edited(way, start)
+    before = content_of(start), machine.git(start, "ls-files", "-s"), machine.git(start, "status", "--porcelain")
+    outcomes = set()
+    for step in range(1, 500):
+        dest = tmp_path / f"at{step}"
+        subprocess.run(["cp", "-a", start, dest], check=True)
+        code = machine.run(way.second, dest, step, "fails")
+        if code == FEWER_STEPS:
+            break
+        if code == 1:
+            head = machine.git(dest, "rev-parse", "HEAD").strip()
+            if head == way.first:
+                status = machine.git(dest, "status", "--porcelain")
+                assert (content_of(dest), machine.git(dest, "ls-files", "-s"), status) == before, step
+            outcomes.add(head)
+        (dest / ".git/index.lock").unlink(missing_ok=True)  # if it was this that could not be removed
+        assert machine.run(way.second, dest) == 0, step
+        assert content_of(dest) == right, step
+        assert machine.git(dest, "status", "--porcelain") == " M x\n", step
+        assert not list((dest / ".git").rglob("*.lock")), step
+        shutil.rmtree(dest)
+    assert outcomes == {way.first, way.second}

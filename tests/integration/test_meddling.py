@@ -12,7 +12,7 @@ import pytest
 from hfclone.checkout.moving import Move, read_side
 from hfclone.errors import CannotWrite, CheckoutBusy, Conflicts
 from hfclone.events import Event, Working
-from hfclone.git import GitRepo, TreeEntry
+from hfclone.git import GitRepo, Staged, TreeEntry
 from hfclone.gitindex import Fresh, Patched, patch_index
 from hfclone.plan import Presence
 from hfclone.stamps import Stamps
@@ -88,14 +88,18 @@ def test_a_file_that_is_edited_after_a_move_was_judged_stays(
     repo, tree, state = GitRepo(home.git, dest), WorkTree(dest), dest / ".git/hfclone"
     bring_from(hub, new)(repo)
     sides = read_side(repo, old.commit), read_side(repo, new.commit)
-    move = Move(repo, tree, Stamps(state / "stamps"), state, *sides, lambda _count: None)
+    move = Move(repo, tree, Stamps(state / "stamps"), state, *sides, Staged.read(repo), lambda _count: None)
     assert not move.judge()
     edit_in_place(dest / path)
     edited = (dest / path).read_bytes()
     with pytest.raises(CannotWrite):
-        move.apply(new.commit)
+        move.apply(new.commit, no_refs)
     tree.close()
     assert (dest / path).read_bytes() == edited
+
+
+def no_refs() -> None:
+    """What has been moved is looked at, and no ref."""
 
 
 def moving(hub: Hub, repo: LivingRepo, dest: Path, home: World, kind: type[GitRepo] = GitRepo) -> tuple[Move, str]:
@@ -108,7 +112,7 @@ def moving(hub: Hub, repo: LivingRepo, dest: Path, home: World, kind: type[GitRe
     here, state = kind(home.git, dest), dest / ".git/hfclone"
     bring_from(hub, new)(here)
     sides = read_side(here, old.commit), read_side(here, new.commit)
-    move = Move(here, WorkTree(dest), Stamps(state / "stamps"), state, *sides, lambda _count: None)
+    move = Move(here, WorkTree(dest), Stamps(state / "stamps"), state, *sides, Staged.read(here), lambda _count: None)
     assert not move.judge()
     return move, new.commit
 
@@ -127,7 +131,7 @@ def test_what_is_staged_while_the_index_is_written_is_not_lost(
 
     move, commit = moving(hub, tiny_repo, dest, home, Meddled)
     (dest / "mine.txt").write_text("mine")
-    move.apply(commit)
+    move.apply(commit, no_refs)
     assert len(said) == 1
     assert "index.lock" in said[0]
     home.command("add", "mine.txt", cwd=dest)
@@ -145,7 +149,7 @@ def test_what_is_staged_after_a_move_was_judged_is_in_its_way(
     home.command("add", "config.json", cwd=dest)
     (dest / "config.json").write_text(was)
     with pytest.raises(Conflicts, match=r"config\.json"):
-        move.apply(commit)
+        move.apply(commit, no_refs)
     assert home.command("show", ":config.json", cwd=dest) == "mine"
     assert (dest / "config.json").read_text() == was
     assert not (dest / ".git/index.lock").exists()
@@ -159,7 +163,7 @@ def test_a_git_command_that_runs_is_in_the_way_of_a_move(
     move, commit = moving(hub, tiny_repo, dest, home)
     (dest / ".git/index.lock").touch()
     with pytest.raises(CheckoutBusy):
-        move.apply(commit)
+        move.apply(commit, no_refs)
     assert (dest / "config.json").read_text() != "theirs\n"
     assert (dest / ".git/index.lock").exists()
 
