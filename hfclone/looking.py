@@ -1,17 +1,24 @@
-"""What a file of the work tree is: an object, its pointer's text, a blob of git's, or a user's own."""
+"""What a file of the work tree is: an object, its pointer's text, a blob of git's, or a user's own.
+
+A small file is git's where git would store it as the commit's blob (line ends converted back), and also where a
+checkout would write just these bytes: not every conversion leads back to what it came from.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
 
 from hfclone.errors import BadPointer
-from hfclone.hashing import blocks
+from hfclone.git import GitRepo, TreeEntry
+from hfclone.hashing import blocks, sha256_of
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, parse_pointer
 from hfclone.worktree import WorkTree
 
-__all__ = ["blob_id_of", "digest_of", "holds_pointer"]
+__all__ = ["as_git_has_it", "blob_id_of", "digest_of", "holds_pointer"]
 
 
 def digest_of(tree: WorkTree, path: bytes, on_bytes: Callable[[int], None] = lambda _count: None) -> str:
@@ -36,11 +43,44 @@ def holds_pointer(tree: WorkTree, path: bytes, size: int, pointer: Pointer) -> b
     except OSError:
         return False
     try:
-        return parse_pointer(os.read(descriptor, MAX_POINTER_BYTES)) == pointer
+        text = os.read(descriptor, MAX_POINTER_BYTES)
+        return parse_pointer(text.replace(b"\r\n", b"\n")) == pointer  # git may have converted it
     except (BadPointer, OSError):
         return False
     finally:
         os.close(descriptor)
+
+
+def as_git_has_it(
+    repo: GitRepo, tree: WorkTree, doubtful: Collection[TreeEntry], commit: Iterable[TreeEntry], scratch: Path
+) -> set[bytes]:
+    """Those of ``doubtful``, small files whose bytes are not their blobs', by path, that git has converted so.
+
+    ``commit`` is all that the commit holds, its attributes among it; ``scratch`` is a directory of the caller's.
+
+    Raises:
+        GitFailed: git cannot say.
+    """
+    if not doubtful:
+        return set()
+    stored = repo.hash_files([entry.path for entry in doubtful])
+    right = {entry.path for entry in doubtful if stored.get(entry.path) == entry.oid}
+    others = [entry.path for entry in doubtful if entry.path not in right]
+    if others:
+        index, written = scratch / "compare.index", scratch / "compare"
+        index.unlink(missing_ok=True)
+        shutil.rmtree(written, ignore_errors=True)
+        written.mkdir()
+        repo.update_index(index, commit, ())
+        repo.checkout_files(index, written, others)
+        right |= {path for path in others if digest_of(tree, path) == _sha256_at(written / os.fsdecode(path))}
+        shutil.rmtree(written, ignore_errors=True)
+        index.unlink(missing_ok=True)
+    return right
+
+
+def _sha256_at(file: Path) -> str | None:
+    return sha256_of(file) if file.is_file() else None
 
 
 def _digest(tree: WorkTree, path: bytes, digest: hashlib._Hash, on_bytes: Callable[[int], None]) -> str:

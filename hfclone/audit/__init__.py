@@ -20,6 +20,7 @@ from hfclone.existing import Existing
 from hfclone.git import Git, GitRepo, Staged, TreeEntry, scratch_repo
 from hfclone.gitindex import Recorded, recorded_files
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo
+from hfclone.looking import as_git_has_it
 from hfclone.pointer import Pointer
 from hfclone.stamps import Stamps, looks_placed
 from hfclone.treepaths import is_aside
@@ -154,7 +155,7 @@ class _Run:
             read += looked.size
             self._judge(looked, standing[looked.target.path])
         self._tell(total, total)
-        self._settle_conversions(repo, standing)
+        self._settle_conversions(repo, targets, standing)
         self._findings += [Finding(path, Problem.EXTRA) for path in extra if not is_aside(path)]
         return _Compared(tuple(self._findings), tuple(filter(is_aside, extra)), read)
 
@@ -224,11 +225,15 @@ class _Run:
         stamp, known = self.reading.stamps.get(target.path), self.recorded.get(target.path)
         return standing.stat is not None and looks_placed(pointer, target.oid, standing.stat, stamp, known)
 
-    def _settle_conversions(self, repo: GitRepo, standing: Mapping[bytes, Standing]) -> None:
-        """Ask git what it would store for files that it may have written with other line ends."""
-        converted = repo.hash_files(list(self._other)) if self._other else {}
+    def _settle_conversions(self, repo: GitRepo, targets: Sequence[Target], standing: Mapping[bytes, Standing]) -> None:
+        """Ask git of files that it may have written with other line ends, or in another encoding."""
+        if not self._other:
+            return
+        doubtful = [_entry(target) for target, _raw in self._other.values()]
+        with TemporaryDirectory(prefix="hfclone-") as scratch, _tree(self.root) as tree:
+            right = as_git_has_it(repo, tree, doubtful, map(_entry, targets), Path(scratch))
         for path, (target, raw) in self._other.items():
-            if converted.get(path) == target.oid:
+            if path in right:
                 continue
             known, stat = self.recorded.get(path), standing[path].stat
             untouched = known is not None and stat is not None and known.fits(stat.st_mtime_ns, stat.st_size)
@@ -243,7 +248,7 @@ def _extras(repo: GitRepo, targets: Sequence[Target]) -> list[bytes]:
     """Files that are nobody's. An index of our own: what the user staged is not the commit's."""
     with TemporaryDirectory(prefix="hfclone-") as scratch:
         index = Path(scratch) / "index"
-        repo.update_index(index, [TreeEntry(target.mode, target.oid, target.path) for target in targets], ())
+        repo.update_index(index, map(_entry, targets), ())
         return repo.run("ls-files", "--others", "--exclude-standard", "-z", index=index).split(b"\0")[:-1]
 
 
@@ -255,6 +260,10 @@ def _tree(root: Path) -> Iterator[WorkTree]:
         raise CannotWrite(str(root), error.strerror or str(error)) from error
     with closing(tree):
         yield tree
+
+
+def _entry(target: Target) -> TreeEntry:
+    return TreeEntry(target.mode, target.oid, target.path)
 
 
 def _object_size(target: Target) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from hfclone.checkout.ground import Ground
 from hfclone.git import TreeEntry
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, git_id
-from hfclone.looking import blob_id_of
+from hfclone.looking import as_git_has_it, blob_id_of
 from hfclone.worktree import FileMode, Kind
 
 __all__ = ["kept_files"]
@@ -39,7 +39,7 @@ def _differing(ground: Ground, commit: str) -> list[bytes]:
 
 
 def _edited(ground: Ground, doubtful: list[TreeEntry]) -> Iterator[bytes]:
-    """Those that are not their entries; git is asked what it would store of bytes that it may have converted."""
+    """Those that are not their entries, as git has them or as it converts them."""
     other: list[TreeEntry] = []
     for entry in doubtful:
         standing = ground.tree.look(entry.path)
@@ -56,5 +56,5 @@ def _edited(ground: Ground, doubtful: list[TreeEntry]) -> Iterator[bytes]:
             yield entry.path  # it cannot be read, by git neither
         elif found != entry.oid:
             other.append(entry)
-    converted = ground.repo.hash_files([entry.path for entry in other]) if other else {}
-    yield from (entry.path for entry in other if converted.get(entry.path) != entry.oid)
+    right = as_git_has_it(ground.repo, ground.tree, other, ground.side.entries.values(), ground.state)
+    yield from (entry.path for entry in other if entry.path not in right)

@@ -23,9 +23,8 @@ from hfclone.checkout.staging import place_staged, stage
 from hfclone.errors import Conflicts, HfcloneError
 from hfclone.git import GitRepo, IndexFlag, Staged, TreeEntry, pointers_among
 from hfclone.gitindex import Fresh, IndexLock, index_lock
-from hfclone.hashing import sha256_of
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE
-from hfclone.looking import blob_id_of, digest_of, holds_pointer
+from hfclone.looking import as_git_has_it, blob_id_of, digest_of, holds_pointer
 from hfclone.ondisk import write_safely
 from hfclone.pointer import Oid, Pointer
 from hfclone.refusals import refused
@@ -249,24 +248,12 @@ class Move:
             return True
         return digest_of(self.tree, path, self.on_bytes) == pointer.oid
 
-    def _settle_doubts(self) -> list[bytes]:
-        """Paths whose bytes are no blob's, but are what git writes for one (line ends, ``ident``)."""
-        found: list[bytes] = []
-        for number, side in enumerate((self.before, self.after)):
-            paths = [p for p in self._doubtful if p in side.entries and side.entries[p].is_file]
-            if not paths:
-                continue
-            staging = self.state / f"compare{number}"
-            index = self.state / "compare.index"
-            index.unlink(missing_ok=True)
-            self.repo.update_index(index, side.entries.values(), ())
-            stage(self.repo, index, staging, [side.entries[path] for path in paths])
-            for path in paths:
-                staged = staging / os.fsdecode(path)
-                if staged.is_file() and digest_of(self.tree, path) == sha256_of(staged):
-                    found.append(path)
-            shutil.rmtree(staging, ignore_errors=True)
-            index.unlink(missing_ok=True)
+    def _settle_doubts(self) -> set[bytes]:
+        """Paths whose bytes are no blob's, but are what git has made of one (line ends, ``ident``)."""
+        found: set[bytes] = set()
+        for side in (self.before, self.after):
+            doubtful = [e for p in self._doubtful if (e := side.entries.get(p)) and e.is_file]
+            found |= as_git_has_it(self.repo, self.tree, doubtful, side.entries.values(), self.state)
         return found
 
     def _staged_conflicts(self, staged: Staged) -> Iterable[bytes]:

@@ -36,9 +36,10 @@ _LOCAL_CONFIG = (
     # Without these a copied checkout (other inodes, other ctimes) would be read whole by git status.
     ("core.checkStat", "minimal"),
     ("core.trustctime", "false"),
-    # A user's autocrlf would rewrite pointers.
+    # The files are to be the commit's, byte for byte, whatever its user has for repos of their own.
     ("core.autocrlf", "false"),
 )
+"""Of checkouts that hfclone makes. One that git made stays as its user has configured it."""
 _BRANCHES = "+refs/heads/*:refs/remotes/origin/*"
 _UNFINISHED = {
     "MERGE_HEAD": "merge",
@@ -154,15 +155,13 @@ def _following(branch: str | None) -> dict[str, str]:
 
 
 def _configure(repo: GitRepo, origin: str) -> None:
-    """What a checkout of ours says in its own configuration; nothing else is changed.
+    """See to what a later run relies on; nothing else of a user's configuration is changed.
 
     Raises:
         NotACheckout: the user made it a partial clone: git would fetch behind our back.
     """
     if repo.config.get("extensions.partialclone"):
         raise NotACheckout(str(repo.path), phrase("partial-clone"))
-    for key, value in _LOCAL_CONFIG:
-        repo.config.set(key, value)
     if repo.config.get("remote.origin.fetch") is None:
         repo.config.set("remote.origin.fetch", _BRANCHES)
     url = repo.config.get("remote.origin.url")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def scratch_repo(git: Git) -> Iterator[GitRepo]:
     """An empty repo in a folder that goes: for what is only to be looked at."""
     with TemporaryDirectory(prefix="hfclone-") as folder:
         repo = GitRepo(git, Path(folder))
-        repo.init("main")
+        repo.init("main", {"core.autocrlf": "false"})
         yield repo
 
 
@@ -254,7 +255,7 @@ class GitRepo:
         return self.run("hash-object", "-w", "--no-filters", "--stdin", stdin=data).decode().strip()
 
     def hash_files(self, paths: Sequence[bytes]) -> dict[bytes, str]:
-        """What git would store for files of the work tree, line ends as their attributes say; filters are off."""
+        """What git would store for files of the work tree, line ends as its user has them; filters are off."""
         listed = b"".join(b'"%s"\n' % b"".join(b"\\%03o" % byte for byte in path) for path in paths)
         out = self.run("hash-object", "--stdin-paths", stdin=listed, config=self.config.no_filters)
         return dict(zip(paths, out.decode("ascii").split(), strict=True))
@@ -307,12 +308,12 @@ class GitRepo:
     def checkout_files(self, index: Path, directory: Path, paths: Iterable[bytes]) -> None:
         """Write files of ``index`` as git would check them out (line ends, links), below ``directory``.
 
-        Attributes are the index's own. Filters are off, whichever the user configured: pointers stay
-        pointers, and no program of theirs runs.
+        Line ends are those of the repo's configuration and of the index's own attributes. Filters are off,
+        whichever the user configured: pointers stay pointers, and no program of theirs runs.
         """
         self.run(
-            "checkout-index", "--force", "-z", "--stdin",
-            stdin=_listed(paths), index=index, work_tree=directory, config=self.config.no_filters,
+            "checkout-index", "--force", "-z", "--stdin", stdin=_listed(paths), index=index, work_tree=directory,
+            config=[*self.config.no_filters, ("core.attributesFile", os.devnull)],
         )  # fmt: skip
 
     def update_ref(self, ref: str, commit: str, message: str = "hfclone") -> None:

@@ -49,8 +49,6 @@ _CONFIG = (
     ("core.fsmonitor", "false"),
     ("core.protectHFS", "true"),
     ("core.protectNTFS", "true"),
-    ("core.autocrlf", "false"),
-    ("core.attributesFile", os.devnull),
     ("core.splitIndex", "false"),
     ("index.sparse", "false"),
     ("transfer.fsckObjects", "true"),
