@@ -6,8 +6,8 @@
     ├── UsageError        the request itself cannot be meant          exit 2
     │   └── BadRepoSpec · BadOption · BadSettings · BadLockfile · QuantNotFound · NotImported
     ├── RemoteError       the far side answered, and the answer is no exit 3
-    │   └── RepoNotFound · RepoDisabled · RevisionNotFound · PathNotFound · RevisionAmbiguous
-    │       · AccessDenied · BadToken · ObjectMissing · NotServed
+    │   └── RepoNotFound · RepoDisabled · RepoEmpty · RevisionNotFound · PathNotFound · RevisionAmbiguous
+    │       · AccessDenied · BadToken · ObjectMissing · NotInOrigin · NotServed
     ├── TransferError     the bytes did not arrive                    exit 4
     │   └── Unreachable · BadRedirect · Truncated · Stalled · RangeRefused · RateLimited
     │       · ServerFault · NotTheObject (OtherFile) · UrlExpired
@@ -59,6 +59,7 @@ __all__ = [
     "NotAsCommitted",
     "NotAsLocked",
     "NotImported",
+    "NotInOrigin",
     "NotServed",
     "NotTheObject",
     "ObjectMissing",
@@ -71,6 +72,7 @@ __all__ = [
     "RateLimited",
     "RemoteError",
     "RepoDisabled",
+    "RepoEmpty",
     "RepoNotFound",
     "RevisionAmbiguous",
     "RevisionNotFound",
@@ -230,6 +232,15 @@ class RevisionNotFound(RemoteError):
 
 
 @dataclass(eq=False)
+class RepoEmpty(RemoteError):
+    """The repo is there, and has no commit yet."""
+
+    repo: str
+    endpoint: str
+    code = "repo-empty"
+
+
+@dataclass(eq=False)
 class PathNotFound(RemoteError):
     """The one file or folder that was asked for is not in the commit."""
 
@@ -277,6 +288,15 @@ class ObjectMissing(RemoteError):
     oid: str
     endpoint: str
     code = "object-missing"
+
+
+@dataclass(eq=False)
+class NotInOrigin(RemoteError):
+    """The checkout was cloned from a folder of this machine, and the object is not there."""
+
+    oid: str
+    folder: str
+    code = "not-in-origin"
 
 
 @dataclass(eq=False)
@@ -546,6 +566,7 @@ class ForeignOrigin(LocalError):
     path: str
     origin: str
     reason: str
+    suggestion: str = field(default_factory=partial(phrase, "name-its-host"))
     code = "foreign-origin"
 
 

@@ -24,7 +24,7 @@ from hfclone.settings import Settings
 from hfclone.tools import Tools
 from hfclone.transfer.exchange import follow
 from hfclone.transfer.sources import Source, Sources
-from hfclone.updating import asked_of, offline_git
+from hfclone.updating import asked_of, no_address, offline_git
 from hfclone.wording import phrase
 
 __all__ = ["Exported", "list_missing", "list_missing_signed"]
@@ -88,6 +88,8 @@ def list_missing_signed(directory: Path | None, settings: Settings, on_event: On
 def _found(directory: Path | None, settings: Settings) -> tuple[Existing, Tools, Repo]:
     here = find_existing(directory, offline_git(settings))
     tools, repo = asked_of(here, settings)
+    if not tools.endpoints:
+        raise no_address(here)
     return here, tools, repo
 
 

@@ -40,8 +40,10 @@ def select(paths: Iterable[bytes], *, include: Sequence[str], exclude: Sequence[
     return frozenset(chosen)
 
 
-def branches(repo: Repo, endpoints: Sequence[Endpoint], web: Web, authorities: Sequence[Authority]) -> frozenset[str]:
-    """The repo's branches, by the first endpoint that tells; none where nobody does."""
+def branches(
+    repo: Repo, endpoints: Sequence[Endpoint], web: Web, authorities: Sequence[Authority]
+) -> frozenset[str] | None:
+    """The repo's branches, by the first endpoint that lists them; ``None`` where nobody does."""
     for endpoint in hub_first(endpoints):
         try:
             authority = authority_for(endpoint, authorities)
@@ -52,7 +54,7 @@ def branches(repo: Repo, endpoints: Sequence[Endpoint], web: Web, authorities: S
         rows = listed.get("branches") if isinstance(listed, dict) else None
         if isinstance(rows, list):
             return frozenset(str(row.get("name")) for row in rows if isinstance(row, dict))
-    return frozenset()
+    return None
 
 
 def resolve(

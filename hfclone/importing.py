@@ -67,7 +67,7 @@ def import_files(
             raise BadOption("PATH", str(place), error.strerror or str(error)) from error
     settings = wanting_all(settings)
     here = find_existing(directory, offline_git(settings))
-    with opened_where_it_is(here, settings, on_event) as (checkout, tools):
+    with opened_where_it_is(here, settings, on_event, needs_host=False) as (checkout, tools):
         todo = plan_of(checkout, tools, _without_fetching(on_event))
         for pointer in todo.copies:
             checkout.copy(pointer, todo.paths[pointer.oid])

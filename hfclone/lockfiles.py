@@ -42,7 +42,7 @@ def locked_for(lock: Lock, file: Path, *, here: Existing | None, directory: Path
     Raises:
         BadOption: none is, or it cannot be told.
     """
-    origin = here.origin if here else None
+    origin = here.url if here else None
     if origin is not None:
         plain = origin.replace(":", "/").rstrip("/").removesuffix(".git")  # git@host:org/name, too
         fitting = [one for one in lock.repos if plain.endswith("/" + one.pin.repo.path)]

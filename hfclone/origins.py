@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from hfclone.endpoints import HUB_URL, Endpoint
 from hfclone.errors import BadRepoSpec
 from hfclone.names import Repo, parse_repo_spec
 
-__all__ = ["GitHost", "git_host_of", "hub_repo_of"]
+__all__ = ["GitHost", "folder_of", "git_host_of", "hub_repo_of"]
 
 _SCP_FORM = re.compile(r"(?:[^@/:]+@)?([^/:@]+):(?!//)(.+)")
 """``git@host:path``; git takes what has no ``://`` and a colon before any slash for it."""
@@ -56,6 +57,15 @@ def git_host_of(origin: str, lfs_url: str | None) -> tuple[GitHost, Repo] | None
     base, path = found
     repo = Repo(path)
     return GitHost(base, lfs_url=(lfs_url or f"{base}/{path}.git/info/lfs").rstrip("/")), repo
+
+
+def folder_of(origin: str, base: Path) -> Path | None:
+    """The folder that ``origin`` is, by git's rule for paths and ``file://``; ``base`` is what it is relative to."""
+    if origin.startswith("file://"):
+        return Path(unquote(urlsplit(origin).path))
+    if not origin or "://" in origin or _SCP_FORM.fullmatch(origin):
+        return None
+    return base / origin
 
 
 def _split(origin: str) -> tuple[str, str] | None:

@@ -12,7 +12,7 @@ from stat import S_ISREG
 from hfclone.checkout import Checkout, Edits
 from hfclone.errors import Conflicts, DiskFull, HfcloneError
 from hfclone.events import OnEvent, Planned, Warned, ignore
-from hfclone.git import Git, GitRepo, Staged
+from hfclone.git import Git, GitRepo, Staged, state_dir_of
 from hfclone.names import LfsStore, Pin
 from hfclone.partials import Partials
 from hfclone.plan import SPARE_BYTES, Disk, Plan, Presence, make_plan
@@ -56,7 +56,7 @@ def plan_by_looks(pin: Pin, files: Mapping[bytes, Pointer], dest: Path, settings
 
     There need not be one yet, nor the directory. ``git`` asks what its user wants left alone.
     """
-    partials = Partials(dest / ".git" / "hfclone" / "parts")
+    partials = Partials(state_dir_of(dest) / "parts")
     there = next(parent for parent in (dest.absolute(), *dest.absolute().parents) if os.path.exists(parent))
     disk = Disk(
         disk_usage(there).free,

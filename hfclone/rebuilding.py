@@ -184,7 +184,7 @@ def _note_shallow(repo: GitRepo, locked: LockedRepo) -> None:
     parents = [line[7:].decode("ascii") for line in header if line.startswith(b"parent ")]
     if None not in repo.blob_sizes(parents).values():
         return
-    file = repo.git_dir / "shallow"
+    file = repo.common_dir / "shallow"
     known = set(file.read_text("ascii").split()) if file.exists() else set()
     if locked.pin.commit not in known:
         write_safely(file, "".join(f"{commit}\n" for commit in sorted({*known, locked.pin.commit})).encode())

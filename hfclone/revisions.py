@@ -6,11 +6,19 @@ from collections.abc import Callable
 
 from hfclone import hub
 from hfclone.endpoints import Endpoint, hub_first
-from hfclone.errors import GitFailed, HfcloneError, RemoteError, RevisionAmbiguous, RevisionNotFound, TransferError
+from hfclone.errors import (
+    GitFailed,
+    HfcloneError,
+    RemoteError,
+    RepoEmpty,
+    RevisionAmbiguous,
+    RevisionNotFound,
+    TransferError,
+)
 from hfclone.events import OnEvent, Pinned, Renamed, Waiting
 from hfclone.git import Fetch, fetch, scratch_repo, translate
 from hfclone.http import Web
-from hfclone.names import Pin, RepoSpec, is_full_sha, is_short_sha
+from hfclone.names import Pin, Repo, RepoSpec, is_full_sha, is_short_sha
 from hfclone.tools import Tools
 
 __all__ = ["DEFAULT_BRANCH", "find_pin", "head_branch", "waiting"]
@@ -29,7 +37,9 @@ def find_pin(spec: RepoSpec, tools: Tools, web: Web, on_event: OnEvent) -> Pin:
     def once() -> tuple[Pin, str]:
         try:
             return hub.resolve(spec, tools.endpoints, web, tools.authorities)
-        except RevisionNotFound:
+        except RevisionNotFound as error:
+            if spec.revision in (None, DEFAULT_BRANCH) and _is_empty(spec.repo, tools, web):
+                raise RepoEmpty(str(spec.repo), error.endpoint) from error
             if spec.revision is None or not is_short_sha(spec.revision):
                 raise
             return _by_abbreviation(spec, spec.revision, tools)
@@ -56,12 +66,17 @@ def head_branch(spec: RepoSpec, pin: Pin, tools: Tools, web: Web) -> str | None:
         return DEFAULT_BRANCH
     if revision.startswith("refs/") or is_full_sha(revision) or pin.commit.startswith(revision):
         return None
-    return revision if revision in hub.branches(spec.repo, tools.endpoints, web, tools.authorities) else None
+    named = hub.branches(spec.repo, tools.endpoints, web, tools.authorities)
+    return revision if named is not None and revision in named else None
 
 
 def waiting(tools: Tools, on_event: OnEvent) -> Callable[[float, HfcloneError], None]:
     """What tells the user that a single call is waited for."""
     return lambda seconds, error: on_event(Waiting(seconds, str(error), tools.patience.remaining))
+
+
+def _is_empty(repo: Repo, tools: Tools, web: Web) -> bool:
+    return hub.branches(repo, tools.endpoints, web, tools.authorities) == frozenset()
 
 
 def _by_abbreviation(spec: RepoSpec, short: str, tools: Tools) -> tuple[Pin, str]:

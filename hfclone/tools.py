@@ -20,7 +20,7 @@ from hfclone.hub import find_token
 from hfclone.names import RepoSpec, Token
 from hfclone.patience import Clock, Patience
 from hfclone.settings import Fetcher, Settings, endpoints_of
-from hfclone.transfer import Transfer
+from hfclone.transfer import NoTransfer, Transfer
 from hfclone.wording import phrase
 
 __all__ = ["Tools"]
@@ -32,6 +32,8 @@ class Tools:
 
     settings: Settings
     endpoints: tuple[Endpoint, ...]
+    folder: str = ""
+    """Where the repo is on this machine, if it is: then there is no endpoint."""
     clock: Clock = field(default_factory=lambda: Clock(time.monotonic, _interruptible_sleep))
     rng: Random = field(default_factory=Random)
 
@@ -116,6 +118,8 @@ class Tools:
     def transfer(self) -> Transfer:
         """The way of moving objects that the user chose."""
         settings = self.settings
+        if not self.endpoints:
+            return NoTransfer(self.folder)
         if settings.fetcher is Fetcher.ARIA2C:
             from hfclone.transfer.aria2 import Aria2Daemon, Aria2Transfer
 

@@ -11,17 +11,26 @@ from hfclone import flows
 from hfclone.bringing import Bringer, held
 from hfclone.checkout import Checkout, Target
 from hfclone.choices import chosen, remember
-from hfclone.errors import BadOption, ForeignOrigin, GitFailed
+from hfclone.errors import BadOption, ForeignOrigin
 from hfclone.events import OnEvent, Report, ignore
 from hfclone.existing import Existing, find_existing
-from hfclone.git import Git
+from hfclone.git import Git, address_of
 from hfclone.names import History, Pin, Repo, RepoSpec, parse_repo_spec
-from hfclone.origins import git_host_of, hub_repo_of
+from hfclone.origins import folder_of, git_host_of, hub_repo_of
 from hfclone.settings import Settings, endpoints_of
 from hfclone.tools import Tools
 from hfclone.wording import phrase
 
-__all__ = ["asked_of", "expect_hub_repo", "fetch", "offline_git", "opened_where_it_is", "pull", "upstream"]
+__all__ = [
+    "asked_of",
+    "expect_hub_repo",
+    "fetch",
+    "no_address",
+    "offline_git",
+    "opened_where_it_is",
+    "pull",
+    "upstream",
+]
 
 
 def pull(directory: Path | None, revision: str | None, settings: Settings, on_event: OnEvent = ignore) -> Report:
@@ -56,18 +65,18 @@ def fetch(directory: Path | None, settings: Settings, on_event: OnEvent = ignore
 
 @contextmanager
 def opened_where_it_is(
-    here: Existing, settings: Settings, on_event: OnEvent = ignore
+    here: Existing, settings: Settings, on_event: OnEvent = ignore, *, needs_host: bool = True
 ) -> Iterator[tuple[Checkout, Tools]]:
     """A checkout that was found, held at the commit where it is, with those who are asked for its objects.
 
-    Raises as ``fetch``.
+    Raises as ``fetch``; where it ``needs_host`` no longer, nobody need be known who has them.
     """
-    tools, repo = asked_of(here, settings)
+    tools, repo = asked_of(here, settings, needs_host=needs_host)
     pin = Pin(repo, here.commit)
     with tools.web() as web:
         bring = Bringer(RepoSpec(repo, here.commit), pin, tools, web, on_event)
         # On no branch: HEAD is at the commit, and stays on whatever it is on.
-        target = Target(pin, here.path, branch=None, origin=str(here.origin))
+        target = Target(pin, here.path, branch=None, origin=None)
         with held(target, tools, bring, on_event) as checkout:
             yield checkout, tools
 
@@ -77,28 +86,48 @@ def offline_git(settings: Settings) -> Git:
     return Git(settings.environment)
 
 
-def asked_of(here: Existing, settings: Settings) -> tuple[Tools, Repo]:
-    """Who is asked for the objects of a checkout, and for which repo. Raises ForeignOrigin where nobody can be."""
-    repo = _hub_repo(here, settings)
+def asked_of(here: Existing, settings: Settings, *, needs_host: bool = True) -> tuple[Tools, Repo]:
+    """Who is asked for the objects of a checkout, and for which repo.
+
+    Raises:
+        ForeignOrigin: nobody can be, and one is needed.
+    """
+    repo = _hub_repo(here.origin, settings)
     if repo is not None:
         return Tools.of(settings, RepoSpec(repo)), repo
-    found = git_host_of(here.origin, _lfs_url(here)) if here.origin else None
-    if found is None:
-        raise ForeignOrigin(str(here.path), here.origin or "nowhere", phrase("no-address-of-objects"))
-    host, repo = found
-    return Tools(settings, (host,)), repo
+    origin = here.origin or ""
+    found = git_host_of(origin, _lfs_url(here))
+    if found is not None:
+        host, repo = found
+        return Tools(settings, (host,)), repo
+    folder = folder_of(origin, here.path)
+    if folder is not None:
+        return Tools(replace(settings, reuse=(folder, *settings.reuse)), (), str(folder)), Repo(str(folder))
+    if needs_host:
+        raise no_address(here)
+    return Tools(settings, ()), Repo(origin or here.path.name)
 
 
-def _hub_repo(here: Existing, settings: Settings) -> Repo | None:
-    """The repo of the hub (or of a mirror that the settings name) that the checkout's origin is."""
-    if here.origin is None:
+def _hub_repo(origin: str | None, settings: Settings) -> Repo | None:
+    """The repo of the hub (or of a mirror that the settings name) that ``origin`` is."""
+    if origin is None:
         return None
-    return hub_repo_of(here.origin, [endpoint.url for endpoint in endpoints_of(replace(settings, only_mirrors=False))])
+    return hub_repo_of(origin, [endpoint.url for endpoint in endpoints_of(replace(settings, only_mirrors=False))])
+
+
+def no_address(here: Existing) -> ForeignOrigin:
+    """What is wrong where nobody can be asked for a checkout's objects."""
+    reason, suggestion = phrase("no-address-of-objects"), phrase("import-or-name")
+    return ForeignOrigin(str(here.path), here.origin or phrase("nowhere"), reason, suggestion)
 
 
 def expect_hub_repo(here: Existing, settings: Settings) -> Repo:
-    """The repo of the hub that the origin is; raises ForeignOrigin where it is none."""
-    repo = _hub_repo(here, settings)
+    """The repo of the hub that the origin is, as it stands or as git is told to reach it.
+
+    Raises:
+        ForeignOrigin: it is none.
+    """
+    repo = _hub_repo(here.origin, settings) or _hub_repo(here.url, settings)
     if repo is None:
         raise ForeignOrigin(str(here.path), str(here.origin), phrase("no-repo-of", endpoint=settings.endpoint))
     return repo
@@ -106,11 +135,9 @@ def expect_hub_repo(here: Existing, settings: Settings) -> Repo:
 
 def _lfs_url(here: Existing) -> str | None:
     """Where the user's own configuration says that the objects are; git-lfs's order."""
-    for key in ("lfs.url", "remote.origin.lfsurl"):
-        try:
-            url = here.repo.run("config", "-z", "--get", key).decode("utf-8", "replace").rstrip("\0")
-        except GitFailed:
-            continue
+    for key in ("lfs.url", f"remote.{here.repo.remote}.lfsurl"):
+        configured = here.repo.config.in_force(key).get(key)
+        url = address_of(here.repo, configured) if configured else ""
         if url.startswith(("http://", "https://")):
             return url
     return None
@@ -118,7 +145,7 @@ def _lfs_url(here: Existing) -> str | None:
 
 def _keeping_history(here: Existing, settings: Settings) -> Settings:
     """A clone that has all of its past must not be cut short."""
-    return settings if (here.repo.git_dir / "shallow").exists() else replace(settings, history=History.FULL)
+    return settings if (here.repo.common_dir / "shallow").exists() else replace(settings, history=History.FULL)
 
 
 def upstream(here: Existing) -> str | None:

@@ -98,8 +98,7 @@ def audit_directory(
     """The same for a copy without ``.git``: the lock alone says what must be there."""
     targets = locked_targets(locked)
     with scratch_repo(git) as empty:
-        repo = GitRepo(git, path)
-        repo.git_dir = empty.git_dir
+        repo = GitRepo(git, path, empty.git_dir)
         with Reading(path, Stamps(empty.path / "none")) as reading:
             run = _Run(path, reading, {}, Staged(), Trust.NOTHING, select, on_event)
             found = run.compare(targets, repo)

@@ -34,7 +34,7 @@ from hfclone.checkout.placing import Checkout
 from hfclone.checkout.store import Store, open_store
 from hfclone.errors import Conflicts, HfcloneError
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
-from hfclone.git import Git, GitRepo, Staged, pointers_among
+from hfclone.git import Git, GitRepo, Staged, pointers_among, run_lock_of
 from hfclone.names import LfsStore
 from hfclone.stamps import Stamps
 from hfclone.treepaths import show_path
@@ -78,7 +78,7 @@ def open_checkout(
     target = replace(target, dest=target.dest.absolute())
     inspect(target, git)
     prepare_directory(target)
-    with owned(target.state / "lock", target.dest) as last_run, contextlib.closing(WorkTree(target.dest)) as tree:
+    with owned(run_lock_of(target.dest), target.dest) as last_run, contextlib.closing(WorkTree(target.dest)) as tree:
         repo = ready_repo(target, git, after_kill=last_run is LastRun.KILLED)
         replace_torn_index(repo, on_event)
         store = open_store(repo, lfs_store, on_event)
@@ -169,7 +169,7 @@ class _Opening:
 
 def _set_refs(repo: GitRepo, commit: str, branch: str | None) -> None:
     """Let refs and HEAD say what the work tree is; HEAD last, after all that it leads to."""
-    own = () if branch is None else (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}")
+    own = () if branch is None else (f"refs/remotes/{repo.remote}/{branch}", f"refs/heads/{branch}")
     there = repo.refs(f"refs/hfclone/{commit}", *own)
 
     def let(ref: str) -> None:
@@ -178,8 +178,8 @@ def _set_refs(repo: GitRepo, commit: str, branch: str | None) -> None:
 
     let(f"refs/hfclone/{commit}")
     if branch is not None:
-        let(f"refs/remotes/origin/{branch}")
-        repo.config.set(f"branch.{branch}.remote", "origin")
+        let(f"refs/remotes/{repo.remote}/{branch}")
+        repo.config.set(f"branch.{branch}.remote", repo.remote)
         repo.config.set(f"branch.{branch}.merge", f"refs/heads/{branch}")
         let(f"refs/heads/{branch}")
         if repo.head_branch() != f"refs/heads/{branch}":

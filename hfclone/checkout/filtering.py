@@ -54,7 +54,7 @@ def install_filter(repo: GitRepo, side: Side, *, has_store: bool) -> None:
     said = repo.config.in_force("filter.")
     lfs = _lfs_of(repo, said)
     if lfs is not _Lfs.WORKS:
-        _write_script(repo.git_dir / "hfclone" / _SCRIPT.name)
+        _write_script(repo.common_dir / "hfclone" / _SCRIPT.name)
     ours = {_Lfs.NONE: "lfs", _Lfs.BROKEN: _OWN_DRIVER}.get(lfs)
     for driver in ("lfs", _OWN_DRIVER):
         _configure(repo, said, driver, _driver(has_store=has_store) if driver == ours else {})
@@ -103,8 +103,17 @@ def _configure(repo: GitRepo, said: Mapping[str, str], driver: str, wanted: Mapp
 
 def _write_script(target: Path) -> None:
     text = _SCRIPT.read_bytes()
+    _make_folder(target.parent)
     if not target.exists() or target.read_bytes() != text:
         write_safely(target, text)
+
+
+def _make_folder(folder: Path) -> None:
+    """Where only a linked work tree has notes of ours, the repo has none yet."""
+    try:
+        folder.mkdir(mode=0o711, exist_ok=True)
+    except OSError as error:
+        raise refused(error, folder) from error
 
 
 # --- attributes --------------------------------------------------------------------------------
@@ -114,7 +123,7 @@ def _write_attributes(
     repo: GitRepo, lines: Mapping[bytes, bytes], named: Callable[[Collection[bytes]], set[bytes]]
 ) -> None:
     """Put those of ``lines`` (by path) whose path is not ``named`` already before those of the user, which win."""
-    file = repo.git_dir / "info" / "attributes"
+    file = repo.common_dir / "info" / "attributes"
     wanted = frozenset(lines.values())
     try:
         before = file.read_bytes() if file.exists() else b""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hfclone.checkout.moving import Side
 from hfclone.checkout.store import Store
-from hfclone.git import GitRepo, Staged
+from hfclone.git import GitRepo, Staged, run_lock_of
 from hfclone.gitindex import Fresh
 from hfclone.looking import holds_pointer
 from hfclone.pointer import Oid, Pointer
@@ -44,6 +44,8 @@ class Ground:
     """Paths at which git does not see an edit, since it was told not to look."""
     foreign: tuple[bytes, ...] = ()
     """Where the inventory found neither a large file's object nor its pointer."""
+    unread: frozenset[Oid] = frozenset()
+    """Objects that the inventory took for right by the look of their files alone."""
     objects: dict[Oid, bytes] = field(default_factory=dict)
     """A path at which each object was seen."""
     began_ns: int = field(init=False)
@@ -52,7 +54,7 @@ class Ground:
     """How files looked that were seen to hold their pointer's text: they need not be read again to be replaced."""
 
     def __post_init__(self) -> None:
-        self.began_ns = os.stat(self.state / "lock").st_mtime_ns
+        self.began_ns = os.stat(run_lock_of(self.repo.path)).st_mtime_ns
 
     @property
     def state(self) -> Path:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from hfclone.errors import CannotWrite, CheckoutBusy, GitFailed, NotACheckout, OtherCheckout, OwnCommits
 from hfclone.events import OnEvent, Warned
-from hfclone.git import Git, GitRepo, TreeEntry, drop_promisor
+from hfclone.git import (
+    Git,
+    GitRepo,
+    Remote,
+    TreeEntry,
+    address_of,
+    drop_promisor,
+    git_dir_of,
+    remote_of,
+    remotes_of,
+    state_dir_of,
+)
 from hfclone.gitindex import Wholeness, wholeness_of
 from hfclone.names import Pin
 from hfclone.refusals import refused
@@ -59,23 +69,15 @@ class Target:
     dest: Path
     branch: str | None
     """What HEAD is to be on; without one it is detached."""
-    origin: str
-    """The repo's canonical URL."""
+    origin: str | None
+    """The repo's canonical URL; ``None`` for a checkout that is completed wherever it comes from."""
     mirrors: tuple[str, ...] = ()
     """Other URLs of the same repo that a clone made by git may have as its origin."""
 
     @property
     def state(self) -> Path:
         """Our own directory in it."""
-        return self.dest / ".git" / "hfclone"
-
-
-class Found(Enum):
-    """What the directory is to us."""
-
-    FRESH = "fresh"
-    """New, empty, or with nothing but an unfinished ``.git`` of ours."""
-    CHECKOUT = "checkout"
+        return state_dir_of(self.dest)
 
 
 def prepare_directory(target: Target) -> None:
@@ -86,7 +88,7 @@ def prepare_directory(target: Target) -> None:
     """
     dest, state = target.dest, target.state
     try:
-        for folder in (dest, dest / ".git"):
+        for folder in (dest, git_dir_of(dest)):
             folder.mkdir(parents=True, exist_ok=True)
         # Others may pass, and read what they know the name of: the filter is for whoever runs git here.
         state.mkdir(mode=0o711, exist_ok=True)
@@ -97,8 +99,10 @@ def prepare_directory(target: Target) -> None:
         raise CannotWrite(str(dest), phrase("permission-denied"))
 
 
-def inspect(target: Target, git: Git) -> Found:
-    """Decide about the directory; reads only.
+def inspect(target: Target, git: Git) -> str | None:
+    """The name of the remote by which the directory is a checkout of ``target``; ``None``: a new one is to be made.
+
+    Reads only. New is what is not there, empty, or holds nothing but an unfinished ``.git`` of ours.
 
     Raises:
         NotACheckout, OtherCheckout: it must not be touched.
@@ -108,26 +112,38 @@ def inspect(target: Target, git: Git) -> Found:
     try:
         names = {entry.name for entry in os.scandir(dest)}
     except FileNotFoundError:
-        return Found.FRESH
+        return None
     except NotADirectoryError:
         raise NotACheckout(str(dest), phrase("no-directory")) from None
     except OSError as error:
         raise CannotWrite(str(dest), error.strerror or str(error)) from error
     if not names:
-        return Found.FRESH
+        return None
     if ".git" not in names:
         raise NotACheckout(str(dest), phrase("other-files"))
-    git_dir = dest / ".git"
-    if git_dir.is_symlink() or not git_dir.is_dir():
-        raise NotACheckout(str(dest), phrase("linked"))
-    holds = GitRepo(git, dest).config.get("remote.origin.url") if (git_dir / "HEAD").exists() else None
-    if holds is None:
-        if names == {".git"} and _is_blank(git_dir):
-            return Found.FRESH
-        raise NotACheckout(str(dest), phrase("no-origin"))
-    if _plain(holds) not in {_plain(url) for url in (target.origin, *target.mirrors)}:
-        raise OtherCheckout(str(dest), _without_secrets(holds), str(target.pin.repo))
-    return Found.CHECKOUT
+    repo = GitRepo(git, dest)
+    remotes = list(remotes_of(repo)) if (repo.git_dir / "HEAD").exists() else []
+    if remotes or target.origin is None:
+        repo.check_ids()
+        return _fitting(repo, remotes, target)
+    if names == {".git"} and (dest / ".git").is_dir() and _is_blank(repo.git_dir):
+        return None
+    raise NotACheckout(str(dest), phrase("no-origin"))
+
+
+def _fitting(repo: GitRepo, remotes: Sequence[Remote], target: Target) -> str:
+    """The remote that is what ``target`` is to be of. Raises OtherCheckout where none is."""
+    if target.origin is None:
+        followed = remote_of(repo, repo.head_branch())
+        return followed.name if followed else repo.remote
+    wanted = {_plain(url) for url in (target.origin, *target.mirrors)}
+    first = remote_of(repo, repo.head_branch()) or remotes[0]
+    ordered = [first, *(remote for remote in remotes if remote != first)]
+    for url_of in (lambda remote: remote.url, lambda remote: address_of(repo, remote.url)):
+        for remote in ordered:
+            if _plain(url_of(remote)) in wanted:
+                return remote.name
+    raise OtherCheckout(str(repo.path), _without_secrets(first.url), str(target.pin.repo))
 
 
 def ready_repo(target: Target, git: Git, *, after_kill: bool) -> GitRepo:
@@ -136,15 +152,16 @@ def ready_repo(target: Target, git: Git, *, after_kill: bool) -> GitRepo:
     Raises:
         NotACheckout, OtherCheckout, CheckoutBusy: it is not ours to change, or not now.
     """
-    found = inspect(target, git)
+    remote = inspect(target, git)
     repo = GitRepo(git, target.dest)
+    repo.remote = remote or repo.remote
     if after_kill:
         repo.clear_stale()
-    if found is Found.FRESH:
+    if remote is None:
         repo.init(target.branch or _DEFAULT_BRANCH, dict(_LOCAL_CONFIG) | _following(target.branch))
     drop_promisor(repo)
     _refuse_unfinished(repo)
-    _configure(repo, target.origin)
+    _configure(repo, target)
     return repo
 
 
@@ -154,19 +171,23 @@ def _following(branch: str | None) -> dict[str, str]:
     return {"remote.origin.fetch": _BRANCHES} | {f"branch.{branch}.{name}": value for name, value in own.items()}
 
 
-def _configure(repo: GitRepo, origin: str) -> None:
-    """See to what a later run relies on; nothing else of a user's configuration is changed.
+def _configure(repo: GitRepo, target: Target) -> None:
+    """Have the remote be the repo's own address; nothing else of a user's configuration is changed.
 
     Raises:
         NotACheckout: the user made it a partial clone: git would fetch behind our back.
     """
     if repo.config.get("extensions.partialclone"):
         raise NotACheckout(str(repo.path), phrase("partial-clone"))
-    if repo.config.get("remote.origin.fetch") is None:
-        repo.config.set("remote.origin.fetch", _BRANCHES)
-    url = repo.config.get("remote.origin.url")
-    if url is None or _plain(url) != _plain(origin):  # last, since it tells the next run that all before is done
-        repo.config.set("remote.origin.url", origin)
+    if target.origin is None:
+        return
+    key = f"remote.{repo.remote}.url"
+    url = repo.config.get(key)
+    if url is None and repo.config.get(f"remote.{repo.remote}.fetch") is None:
+        repo.config.set(f"remote.{repo.remote}.fetch", _BRANCHES)
+    # Last, since it tells the next run that all before is done.
+    if url is None or _plain(url) in {_plain(mirror) for mirror in target.mirrors} - {_plain(target.origin)}:
+        repo.config.set(key, target.origin)
 
 
 def _refuse_unfinished(repo: GitRepo) -> None:
@@ -220,7 +241,7 @@ def refuse_own_commits(repo: GitRepo, branch: str | None, commit: str) -> None:
     """
     if branch is None:
         return
-    refs = repo.refs("refs/hfclone", "refs/remotes/origin", f"refs/heads/{branch}")
+    refs = repo.refs("refs/hfclone", f"refs/remotes/{repo.remote}", f"refs/heads/{branch}")
     tip = refs.get(f"refs/heads/{branch}")
     theirs = {commit} | {oid for ref, oid in refs.items() if not ref.startswith("refs/heads/")}
     if tip is not None and tip not in theirs and not _leads_to(repo, tip, commit):

@@ -30,13 +30,14 @@ class LastRun(Enum):
 
 @contextmanager
 def owned(lock: Path, checkout: Path) -> Iterator[LastRun]:
-    """Hold ``lock`` for ``checkout``; its directory is there.
+    """Hold ``lock`` for ``checkout``; the directory that it is in is made, if need be.
 
     Raises:
         CheckoutBusy: another run holds it.
         CannotWrite: the file cannot be made.
     """
     try:
+        lock.parent.mkdir(mode=0o711, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError as error:
         raise refused(error, lock) from error

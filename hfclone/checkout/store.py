@@ -144,7 +144,7 @@ def open_store(repo: GitRepo, choice: LfsStore, on_event: OnEvent) -> Store:
         NoReflink: that was asked for, and the file system has none.
     """
     configured = repo.config.in_force("lfs.storage").get("lfs.storage", "")
-    folder = repo.git_dir / (configured or "lfs")
+    folder = repo.common_dir / (configured or "lfs")
     parts = repo.git_dir / "hfclone" / "parts"
     if choice is LfsStore.HARDLINK:
         on_event(Warned("lfs-store-hardlink"))

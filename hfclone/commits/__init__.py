@@ -76,7 +76,7 @@ def _bring(remote: Remote, history: History, branch: str | None, blobs: BlobSour
 
 
 def _is_whole(repo: GitRepo, commit: str, history: History) -> bool:
-    if history is History.FULL and (repo.git_dir / "shallow").exists():
+    if history is History.FULL and (repo.common_dir / "shallow").exists():
         return False
     return repo.has_commit(commit) and _has_trees(repo, commit) and not repo.missing_blobs(commit)
 

@@ -38,7 +38,7 @@ class Reaching:
 
     def everything(self) -> None:
         """All branches and tags with all of their past, and the commit if none of them leads to it."""
-        refspecs = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+        refspecs = (f"+refs/heads/*:refs/remotes/{self._repo.remote}/*", "+refs/tags/*:refs/tags/*")
         self._remote.fetch(Fetch(refspecs=refspecs, unshallow=self._is_shallow()))
         if not self._is_here():
             self._remote.fetch(Fetch(refspecs=(self._own_ref,)))
@@ -92,4 +92,4 @@ class Reaching:
         return self._repo.has_commit(self._commit)
 
     def _is_shallow(self) -> bool:
-        return (self._repo.git_dir / "shallow").exists()
+        return (self._repo.common_dir / "shallow").exists()

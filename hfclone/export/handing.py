@@ -9,6 +9,7 @@ from hfclone.events import Event, OnEvent, Planned, Report, Shared, Warned, igno
 from hfclone.existing import find_existing
 from hfclone.export.hf_cache import fill_cache, foretell
 from hfclone.export.local_dir import note_local_dir
+from hfclone.git import state_dir_of
 from hfclone.names import RepoSpec
 from hfclone.revisions import DEFAULT_BRANCH
 from hfclone.settings import Settings
@@ -33,7 +34,7 @@ def clone_and_fill(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnE
     def hear(event: Event) -> None:
         once(event)
         if isinstance(event, Planned):
-            foretell(event.plan, dest / ".git" / "hfclone", spec.repo, settings, once)
+            foretell(event.plan, state_dir_of(dest), spec.repo, settings, once)
 
     report = flows.clone(spec, dest, settings, hear)
     here = find_existing(report.path, offline_git(settings))

@@ -23,7 +23,7 @@ from hfclone.export.halfdone import HalfDone
 from hfclone.export.holdings import Holding, read_holdings, refuse_edits
 from hfclone.export.hub_layout import CACHEDIR_TAG, CacheLayout, tree_text
 from hfclone.export.sharing import Sharer, way_between
-from hfclone.git import in_batches
+from hfclone.git import in_batches, run_lock_of
 from hfclone.hashing import sha256_of
 from hfclone.locked import git_id
 from hfclone.names import CacheLink, Repo, is_revision
@@ -61,7 +61,7 @@ def fill_cache(
     state = state_directory(here.repo)
     _make_folders(state, layout, here.commit)
     with (
-        owned(state / "lock", here.path),
+        owned(run_lock_of(here.path), here.path),
         closing(WorkTree(here.path)) as tree,
         closing(WorkTree(layout.snapshot(here.commit))) as snapshot,
     ):

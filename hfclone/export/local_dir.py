@@ -17,6 +17,7 @@ from hfclone.events import OnEvent, Shared, Warned, Working, ignore
 from hfclone.existing import Existing, state_directory
 from hfclone.export.holdings import Holding, read_holdings, refuse_edits
 from hfclone.export.hub_layout import CACHEDIR_TAG, LOCAL_STATE, metadata_text, tree_text
+from hfclone.git import run_lock_of
 from hfclone.overview import State
 from hfclone.refusals import refused
 from hfclone.treepaths import show_path
@@ -42,7 +43,7 @@ def note_local_dir(here: Existing, on_event: OnEvent = ignore) -> Shared:
         state.mkdir(exist_ok=True)
     except OSError as error:
         raise refused(error, state) from error
-    with owned(state / "lock", here.path), closing(WorkTree(here.path)) as tree:
+    with owned(run_lock_of(here.path), here.path), closing(WorkTree(here.path)) as tree:
         found = read_holdings(here, tree, on_event)
         refuse_edits(here, found)
         present = [one for one in found if one.state is State.PRESENT]

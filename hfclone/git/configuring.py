@@ -31,6 +31,12 @@ class Config:
             self._local = self._list("--local")
         return self._local.get(_as_listed(key))
 
+    def names(self, section: str) -> list[str]:
+        """What stands between ``section`` and the last part of its local keys: the names of remotes, of branches."""
+        self.get(section)
+        parts = (_parts(key) for key in self._local)
+        return list(dict.fromkeys(middle for first, middle, _ in parts if first == section and middle))
+
     def set(self, key: str, value: str) -> None:
         """Set ``key`` in the repo's own configuration, where it is not so already."""
         if self.get(key) != value:

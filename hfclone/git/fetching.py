@@ -59,9 +59,9 @@ def fetch(repo: GitRepo, url: str, what: Fetch, on_progress: OnProgress = lambda
 
 def drop_promisor(repo: GitRepo) -> None:
     """Make the repo an ordinary one again after a fetch with a filter; never touches a user's promisor."""
-    for pack in (repo.git_dir / "objects" / "pack").glob("*.promisor"):
+    for pack in (repo.common_dir / "objects" / "pack").glob("*.promisor"):
         pack.unlink(missing_ok=True)
-    file = repo.git_dir / "config"
+    file = repo.common_dir / "config"
     if _REMOTE.encode() not in (file.read_bytes() if file.exists() else b""):
         return
     repo.config.remove_section(f"remote.{_REMOTE}")

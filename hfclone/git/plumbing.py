@@ -12,12 +12,14 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-from hfclone.errors import GitFailed
+from hfclone.errors import GitFailed, NotACheckout
 from hfclone.git.configuring import Config, as_file
+from hfclone.git.places import common_dir_of, git_dir_of
 from hfclone.git.running import Git, OnProgress
 from hfclone.names import is_full_sha
 from hfclone.refusals import refused
 from hfclone.treepaths import show_path
+from hfclone.wording import phrase
 
 __all__ = ["GitRepo", "IndexFlag", "StagedEntry", "TreeEntry", "in_batches", "scratch_repo"]
 
@@ -88,13 +90,18 @@ def scratch_repo(git: Git) -> Iterator[GitRepo]:
 class GitRepo:
     """The git repo of a work tree at ``path``. Paths of the tree go by stdin, as bytes, NUL behind each.
 
-    Every method raises ``GitFailed`` where git fails and says nothing else.
+    ``git_dir`` has HEAD and index, ``common_dir`` the rest: they differ in a linked work tree. ``remote`` is the name
+    of the remote whose branches the checkout follows. Every method raises ``GitFailed`` where git fails and says
+    nothing else.
     """
 
-    def __init__(self, git: Git, path: Path) -> None:
+    def __init__(self, git: Git, path: Path, git_dir: Path | None = None) -> None:
+        """``git_dir`` where that is not what the work tree says."""
         self.git = git
         self.path = path.absolute()
-        self.git_dir = self.path / ".git"
+        self.git_dir = git_dir or git_dir_of(self.path)
+        self.common_dir = common_dir_of(self.git_dir)
+        self.remote = "origin"
         self.config = Config(self.run)
         self._commits: set[str] = set()
         """Commits that were found here with their root trees; what is here stays."""
@@ -154,6 +161,16 @@ class GitRepo:
         finally:
             rmtree(folder, ignore_errors=True)
 
+    def check_ids(self) -> None:
+        """Refuse a repo whose ids are sha256: nothing here would know a file by them.
+
+        Raises:
+            NotACheckout: they are.
+        """
+        ids = self.config.get("extensions.objectformat")
+        if ids not in (None, "sha1"):
+            raise NotACheckout(str(self.path), phrase("other-ids", ids=ids), phrase("go-with-lfs"))
+
     def with_attribute(self, name: str, value: str, paths: Collection[bytes]) -> set[bytes]:
         """Those of ``paths`` to which the index's attributes (and the user's) give ``value``."""
         fields = self.run("check-attr", "-z", "--stdin", "--cached", name, stdin=_listed(paths)).split(b"\0")[:-1]
@@ -170,7 +187,7 @@ class GitRepo:
     def _has_objects(self) -> bool:
         """Whether anything may be here: in a repo just made nothing is, and git need not be asked."""
         try:
-            folders = list((self.git_dir / "objects").iterdir())
+            folders = list((self.common_dir / "objects").iterdir())
             return any(folder.name not in ("info", "pack") or any(folder.iterdir()) for folder in folders)
         except OSError:
             return True  # git will say
@@ -338,13 +355,15 @@ class GitRepo:
 
     def clear_stale(self) -> None:
         """Remove what a killed git leaves and every later one trips over. Only under our own lock."""
-        for name in ("shallow.lock", "index.lock", "config.lock", "HEAD.lock", "packed-refs.lock"):
+        for name in ("index.lock", "HEAD.lock"):
             (self.git_dir / name).unlink(missing_ok=True)
+        for name in ("shallow.lock", "config.lock", "packed-refs.lock"):
+            (self.common_dir / name).unlink(missing_ok=True)
         for folder, pattern in (("objects/pack", "tmp_*"), ("objects", "tmp_*"), ("refs/hfclone", "*.lock")):
-            for left in (self.git_dir / folder).glob(pattern):
+            for left in (self.common_dir / folder).glob(pattern):
                 if left.is_file():
                     left.unlink(missing_ok=True)
-        for branch_lock in (self.git_dir / "refs").rglob("*.lock"):
+        for branch_lock in (self.common_dir / "refs").rglob("*.lock"):
             branch_lock.unlink(missing_ok=True)
 
     def _extra(self, work_tree: Path | None = None) -> dict[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
+from hfclone.git import state_dir_of
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import Stamps
 
@@ -76,7 +77,7 @@ def _named(place: Path, sizes: dict[Oid, int]) -> Iterator[Path]:
     for store in (place / name for name in _STORES):
         if _is_folder(store):
             yield from (store / oid[:2] / oid[2:4] / oid for oid in sizes)
-    for path, stamp in Stamps(place / ".git" / "hfclone" / "stamps").items():
+    for path, stamp in Stamps(state_dir_of(place) / "stamps").items():
         if sizes.get(stamp.oid) == stamp.size:
             yield place / os.fsdecode(path)
 

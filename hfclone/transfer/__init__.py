@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from hfclone.errors import NotInOrigin
 from hfclone.events import Failed, OnEvent
 from hfclone.names import Pin
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
 
-__all__ = ["Arrived", "Transfer", "Wanted"]
+__all__ = ["Arrived", "NoTransfer", "Transfer", "Wanted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +51,15 @@ class Transfer(Protocol):
             LocalError: this machine cannot, and no waiting will change that.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoTransfer:
+    """For a checkout that comes from a folder of this machine: what was not found there is to be had from nobody."""
+
+    folder: str
+
+    def fetch(self, wanted: Wanted, on_event: OnEvent) -> Iterator[Arrived | Failed]:  # noqa: ARG002  # as Transfer's
+        """As ``Transfer.fetch``; all fail."""
+        for pointer in wanted.objects:
+            yield Failed(pointer, NotInOrigin(pointer.oid, self.folder))

@@ -33,6 +33,8 @@ ERRORS = {
     "repo-not-found hint": ("check the name at {page}; for a private repo log in with 'hf auth login' or set HF_TOKEN"),
     "repo-disabled": "{endpoint} has disabled {repo}",
     "repo-disabled hint": "see {page}; only the hub or the repo's owner can lift this",
+    "repo-empty": "{repo} is empty at {endpoint}: it has no commit yet",
+    "repo-empty hint": "run the same command again when its first commit is there",
     "revision-not-found": "{repo} has no revision {revision!r} at {endpoint}",
     "revision-not-found hint": "its branches and tags are listed at {page}/refs",
     "path-not-found": "{repo} has no {path!r} at commit {commit}",
@@ -47,6 +49,8 @@ ERRORS = {
     "bad-token hint": "log in again with 'hf auth login', or unset HF_TOKEN to go without a token",
     "object-missing": "{endpoint} does not have object {oid}",
     "object-missing hint": "another --mirror may have it",
+    "not-in-origin": "object {oid} is not in {folder}, from which this was cloned",
+    "not-in-origin hint": "complete {folder} first ('hfclone fetch {folder}'), or name another folder with --reuse",
     "not-served": "{endpoint} does not serve {service} (HTTP {status})",
     # the bytes did not arrive
     "unreachable": "cannot reach {endpoint}: {reason}",
@@ -110,9 +114,7 @@ ERRORS = {
     "own-commits": "branch {branch!r} of {path} holds commits that are not the repo's",
     "own-commits hint": "nothing was touched; check out another branch, or name another directory",
     "foreign-origin": "{path} comes from {origin}: {reason}",
-    "foreign-origin hint": (
-        "name its host with --endpoint or --mirror; 'git pull' and 'hfclone fetch' go with any host"
-    ),
+    "foreign-origin hint": "{suggestion}",
     "cannot-write": "cannot write {path}: {reason}",
     "cannot-write hint": "check the directory's owner and rights, or name another one",
     "cannot-read": "cannot read {path}: {reason}",

@@ -11,6 +11,12 @@ PHRASES = {
     "some-file": "FILE",
     # suggestions
     "name-checkout": "name a checkout's directory; 'hfclone REPO DIR' makes one",
+    "first-commit": "'git pull' in it brings the first commit; then run the same command again",
+    "go-with-lfs": "'git lfs pull' fetches the large files of such a repo",
+    "name-its-host": "name its host with --endpoint or --mirror; 'git pull' and 'hfclone fetch' go with any host",
+    "import-or-name": (
+        "'git config lfs.url URL' in it says where its objects are; 'hfclone import' takes them from files"
+    ),
     "name-another": "name an empty or a new directory",
     "put-right": "put the file right, or name another with HFCLONE_CONFIG",
     # work, of which a number stands behind
@@ -180,13 +186,15 @@ PHRASES = {
     # why a directory cannot be the checkout, or be worked on now
     "permission-denied": "permission denied",
     "other-files": "it holds other files",
-    "linked": "its .git is a link, or it is a linked work tree",
     "no-origin": "it is a git repo without an origin",
     "partial-clone": "it is a partial clone (git clone --filter)",
     "no-directory": "it is no directory",
     "no-git": "it holds no .git",
     "no-head": "its HEAD names no commit that is here",
+    "empty-repo": "it has no commit yet: its repo was empty when it was cloned",
+    "other-ids": "its git ids are {ids}, and hfclone knows sha1 alone",
     "no-such-directory": "there is no such directory",
+    "nowhere": "nowhere",
     "no-address-of-objects": "no http(s) address of its objects is known",
     "other-run": "another run of hfclone",
     "process-on": "process {number} on {host}",

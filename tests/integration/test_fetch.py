@@ -78,9 +78,3 @@ def placed_without_edit(dest: Path) -> set[str]:
     assert (dest / "config.json").read_bytes() == b"mine"
     git(dest, "checkout", "-q", "config.json")
     return placed(dest)
-
-
-def test_no_address(hfclone: Command, tmp_path: Path, tiny_repo: LivingRepo) -> None:
-    hfclone.git(tmp_path, "clone", "-q", str(tiny_repo.git_dir), "plain", env=SKIP)
-    outcome = hfclone("fetch", tmp_path / "plain")
-    assert (outcome.code, "no http(s) address" in outcome.error) == (6, True)
