@@ -174,13 +174,15 @@ class Report:
     pin: Pin
     path: Path
     objects: int
-    """Objects in place, verified."""
+    """Objects in place, verified now or earlier."""
     fetched_bytes: int
     reused_bytes: int
     unselected: int
     """Objects that stay as pointers because they were not asked for."""
     seconds: float
     endpoints: tuple[EndpointTally, ...]
+    unread: int = 0
+    """Objects among them that were not read now: their files look as they did when they were verified."""
     kept: tuple[bytes, ...] = ()
     """Paths at which the user's own stands (an edited file, say), and not what the commit has."""
 

@@ -126,6 +126,7 @@ def _finished(checkout: Checkout, todo: Plan, tools: Tools, on_event: OnEvent) -
         unselected=todo.unselected,
         seconds=tools.clock.now() - tools.began,
         endpoints=tallies,
+        unread=sum(pointer.oid in checkout.unread() for pointer in (*todo.present, *todo.copies)),
         kept=checkout.kept(),
     )
     on_event(Finished(report))

@@ -65,15 +65,17 @@ def as_git_has_it(
         return set()
     stored = repo.hash_files([entry.path for entry in doubtful])
     right = {entry.path for entry in doubtful if stored.get(entry.path) == entry.oid}
-    others = [entry.path for entry in doubtful if entry.path not in right]
-    if others:
+    others = [entry for entry in doubtful if entry.path not in right]
+    sizes = repo.blob_sizes(entry.oid for entry in others)
+    here = [entry.path for entry in others if sizes[entry.oid] is not None]
+    if here:
         index, written = scratch / "compare.index", scratch / "compare"
         index.unlink(missing_ok=True)
         shutil.rmtree(written, ignore_errors=True)
         written.mkdir()
         repo.update_index(index, commit, ())
-        repo.checkout_files(index, written, others)
-        right |= {path for path in others if digest_of(tree, path) == _sha256_at(written / os.fsdecode(path))}
+        repo.checkout_files(index, written, here)
+        right |= {path for path in here if digest_of(tree, path) == _sha256_at(written / os.fsdecode(path))}
         shutil.rmtree(written, ignore_errors=True)
         index.unlink(missing_ok=True)
     return right

@@ -37,9 +37,11 @@ def take_inventory(ground: Ground, on_event: OnEvent) -> Mapping[bytes, Presence
             found[path] = Presence.CONTENT
         else:
             others[path] = standing
+    stamped = {ground.files[path].oid for path in found}
     to_hash = sum(_to_hash(ground, path, others[path]) for path in others)
     progress = ByteCount(phrase("verifying"), to_hash, on_event)
     found.update((path, _presence(ground, path, others[path], progress)) for path in others)
+    ground.unread = frozenset(stamped - {ground.files[p].oid for p in others if found[p] is Presence.CONTENT})
     ground.foreign = tuple(path for path, what in found.items() if what is Presence.FOREIGN)
     lacking = [path for path, what in found.items() if what in (Presence.ABSENT, Presence.POINTER)]
     return found | dict.fromkeys(_in_store(ground, lacking, on_event), Presence.STORED)

@@ -70,6 +70,10 @@ class Checkout:
         """Files that claim to be pointers and are not; they stay as git has them."""
         return self._bad
 
+    def unread(self) -> AbstractSet[Oid]:
+        """Objects that were found in place unread: their files look as they did when they were verified."""
+        return self._ground.unread
+
     def left_alone(self) -> AbstractSet[bytes]:
         """Paths that nothing is fetched for: outside of a sparse checkout, or removed by the user (``git rm``)."""
         return self._ground.skipped | self._ground.removed

@@ -143,6 +143,7 @@ def _report(report: Report) -> dict[str, Any]:
         "fetched_bytes": report.fetched_bytes,
         "reused_bytes": report.reused_bytes,
         "unselected": report.unselected,
+        "unread": report.unread,
         "kept": [path.decode("utf-8", "surrogateescape") for path in report.kept],
         "seconds": round(report.seconds, 3),
         "endpoints": [

@@ -171,16 +171,25 @@ def shared_line(event: Shared) -> str:
 
 def report_lines(report: Report) -> tuple[str, ...]:
     """How the run ended."""
-    objects, left = counted("object", report.objects), report.unselected
     fetched, reused = show_size(report.fetched_bytes), show_size(report.reused_bytes)
     return (
         line("done", repo=report.pin.repo, commit=report.pin.commit),
-        line("done objects partly" if left else "done objects", objects=objects, unselected=left),
+        _objects_line(report),
         line("done bytes", fetched=fetched, reused=reused, time=show_duration(report.seconds)),
         *_kept_lines(report),
         *(_tally_line(tally) for tally in report.endpoints if tally.sent or tally.failures),
         line("done checkout", path=show_text(str(report.path))),
     )
+
+
+def _objects_line(report: Report) -> str:
+    """What is in place; of what was not read now it is not said that it is right."""
+    objects, verified, unread = counted("object", report.objects), report.objects - report.unread, report.unread
+    if verified and unread:
+        said = line("done objects some unread", objects=objects, verified=verified, unread=unread)
+    else:
+        said = line("done objects unread" if unread else "done objects", objects=objects)
+    return line("done objects partly", objects=said, unselected=report.unselected) if report.unselected else said
 
 
 def _kept_lines(report: Report) -> Iterator[str]:

@@ -39,7 +39,9 @@ LINES = {
     # how it ended
     "done": "done: {repo} at commit {commit}",
     "done objects": "{objects} verified and in place",
-    "done objects partly": "{objects} verified and in place; {unselected:,} stay as pointers",
+    "done objects unread": "{objects} in place, unchanged since verified",
+    "done objects some unread": "{objects} in place: {verified:,} verified now, {unread:,} unchanged since verified",
+    "done objects partly": "{objects}; {unselected:,} stay as pointers",
     "done kept": "kept your changes to {files}: {paths}",
     "done kept many": "kept your changes to {files}: {paths} and {more:,} more",
     "done bytes": "fetched {fetched}, reused {reused}, in {time}",

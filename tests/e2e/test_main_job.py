@@ -548,6 +548,12 @@ def test_plain_lines(hub: Hub, tiny_repo: LivingRepo, hfclone: Command) -> None:
     again = hfclone("acme/tiny").stderr
     assert "to fetch: 0 B in 0 objects; here: 370 kB" in again
     assert "fetched 0 B, reused 370 kB" in again
+    assert "\n2 objects in place, unchanged since verified\n" in again
+    (hfclone.cwd / "tiny/model.safetensors").unlink()
+    mixed = hfclone("acme/tiny", "--exclude", "sub/*").stderr
+    assert "\n1 object verified and in place; 1 stay as pointers\n" in mixed
+    (hfclone.cwd / "tiny/model.safetensors").touch()
+    assert "\n2 objects in place: 1 verified now, 1 unchanged since verified\n" in hfclone("acme/tiny").stderr
 
 
 def on_terminal(hfclone: Command, *args: str, columns: int = 100, env: dict[str, str] | None = None) -> tuple[int, str]:
