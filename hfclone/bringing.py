@@ -12,11 +12,13 @@ from hfclone import hub
 from hfclone.blobs import HttpBlobs
 from hfclone.checkout import Checkout, Target, open_checkout
 from hfclone.commits import bring_commit
+from hfclone.endpoints import EndpointKind
 from hfclone.errors import AccessDenied, HfcloneError, NotServed, PathNotFound, RepoNotFound, ServerFault
-from hfclone.events import OnEvent
-from hfclone.git import GitRepo, scratch_repo
+from hfclone.events import OnEvent, Warned
+from hfclone.git import GitRepo, remote_of, scratch_repo
 from hfclone.http import Web
-from hfclone.names import Pin, RepoSpec
+from hfclone.names import Pin, Repo, RepoSpec
+from hfclone.origins import hub_repo_of
 from hfclone.revisions import find_pin, head_branch, waiting
 from hfclone.selection import check_quants
 from hfclone.tools import Tools
@@ -36,9 +38,13 @@ def opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Itera
         pin = find_pin(spec, tools, web, on_event)
         branch = head_branch(spec, pin, tools, web)
         made = not os.path.lexists(dest)  # of a name that cannot be, too
+        pin, former = _under_one_name(spec, pin, dest, tools, web)
         bring = Bringer(spec, pin, tools, web, on_event)
         try:
-            with held(hub_checkout(pin, dest, branch, tools), tools, bring, on_event) as checkout:
+            with held(hub_checkout(pin, dest, branch, tools, former), tools, bring, on_event) as checkout:
+                if former is not None:
+                    url = tools.hub.git_url(pin.repo)
+                    on_event(Warned("origin-moved", {"path": dest, "before": former, "after": url}))
                 yield checkout
         except HfcloneError:
             if made:
@@ -55,10 +61,38 @@ def looked_at(spec: RepoSpec, tools: Tools, on_event: OnEvent) -> Iterator[tuple
         yield pin, repo
 
 
-def hub_checkout(pin: Pin, dest: Path, branch: str | None, tools: Tools) -> Target:
-    """A checkout whose origin is the hub; made by git, it may have come from a mirror."""
-    mirrors = tuple(endpoint.git_url(pin.repo) for endpoint in tools.endpoints)
+def hub_checkout(pin: Pin, dest: Path, branch: str | None, tools: Tools, former: Repo | None = None) -> Target:
+    """A checkout whose origin is the hub; made by git, it may have come from a mirror, or by a ``former`` name."""
+    names = (pin.repo,) if former is None else (pin.repo, former)
+    mirrors = tuple(endpoint.git_url(repo) for endpoint in (*tools.endpoints, tools.hub) for repo in names)
     return Target(pin, dest, branch, tools.hub.git_url(pin.repo), mirrors)
+
+
+def _under_one_name(spec: RepoSpec, pin: Pin, dest: Path, tools: Tools, web: Web) -> tuple[Pin, Repo | None]:
+    """``pin`` under its repo's present name, and the former one, if that is the origin of what is at ``dest``."""
+    origin = _origin_of(dest, tools)
+    if origin is None or origin == pin.repo:
+        return pin, None
+    known = {} if spec.repo == pin.repo else {spec.repo: pin.repo}
+    now, wanted = (known.get(repo) or _name_now(repo, tools, web) for repo in (origin, pin.repo))
+    if now != wanted:
+        return pin, None
+    return Pin(now, pin.commit), None if origin == now else origin
+
+
+def _origin_of(dest: Path, tools: Tools) -> Repo | None:
+    """The repo of the hub that the checkout at ``dest`` comes from, if there is one."""
+    repo = GitRepo(tools.git(), dest)
+    remote = remote_of(repo, repo.head_branch()) if repo.git_dir.is_dir() else None
+    return hub_repo_of(remote.url, [endpoint.url for endpoint in (*tools.endpoints, tools.hub)]) if remote else None
+
+
+def _name_now(repo: Repo, tools: Tools, web: Web) -> Repo:
+    """What the hub itself calls ``repo``: a mirror's word decides nothing. Its own name where the hub is silent."""
+    hubs = [endpoint for endpoint in tools.endpoints if endpoint.kind is EndpointKind.HUB]
+    with suppress(HfcloneError):
+        return hub.resolve(RepoSpec(repo), hubs, web, tools.authorities)[0].repo if hubs else repo
+    return repo
 
 
 def held(

@@ -105,7 +105,8 @@ def _ask_revision(spec: RepoSpec, endpoint: Endpoint, web: Web, authority: Autho
     commit = info.get("sha") if isinstance(info, dict) else None
     if not isinstance(commit, str) or not is_full_sha(commit):
         raise errors.NotTheObject(str(endpoint), phrase("no-commit-named"))
-    return Pin(_name_now(spec.repo, info.get("id")), commit)
+    is_hub = endpoint.kind is EndpointKind.HUB  # what a mirror calls it decides nothing
+    return Pin(_name_now(spec.repo, info.get("id")) if is_hub else spec.repo, commit)
 
 
 def _name_now(repo: Repo, repo_id: object) -> Repo:

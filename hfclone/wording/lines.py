@@ -134,6 +134,7 @@ WARNINGS = {
     "no-aria2c": "aria2c: {reason}; the built-in fetcher does the work",
     "not-reused": "{path} was not used: {reason}",
     "nothing-selected": "no large file matches {patterns}",
+    "origin-moved": "the origin of {path} was {before}, which is called otherwise now: it is {after} from here on",
     "set-aside": "{path} was moved to {aside}",
 }
 """By the code of the event ``Warned``."""
