@@ -1,5 +1,6 @@
 #!/bin/sh
-# Git's filter for large files where git-lfs is not at hand: `filter.sh clean|smudge PATH`.
+# Git's filter for large files where git-lfs is not at hand: `filter.sh clean|smudge PATH`; with `-empty` behind
+# either, for pointers of no bytes, also where it is: git-lfs makes nothing of an empty file, which git calls changed.
 #
 # Written by hfclone, of which it needs nothing. clean makes a file's content its pointer, so that git
 # takes an untouched file for clean and a new version is committed as a pointer, never as content.
@@ -7,12 +8,13 @@
 set -fu
 LC_ALL=C
 export LC_ALL
-verb=$1 path=${2-} here=$(dirname -- "$0")
+verb=${1%-empty} of_empty=${1#"${1%-empty}"} path=${2-} here=$(dirname -- "$0")
 
 # Installed and set up since: git-lfs also stores what it cleans.
-if [ -n "$(git config --get filter.lfs.process)" ] && command -v git-lfs >/dev/null 2>&1; then
-    exec git-lfs "$verb" -- "$path"
-fi
+has_lfs() {
+    [ -n "$(git config --get filter.lfs.process)" ] && command -v git-lfs >/dev/null 2>&1
+}
+[ -n "$of_empty" ] || ! has_lfs || exec git-lfs "$verb" -- "$path"
 
 # The first 1,024 bytes as octal words: a shell cannot hold NULs. A byte at a time, as dd alone
 # never reads more of a pipe than it was asked for.
@@ -69,6 +71,19 @@ stored() {
     object=$here/../lfs/objects/${oid%"$rest"}/${rest%"${rest#??}"}/$oid
     [ -f "$object" ] && [ "$(($(wc -c <"$object")))" = "$size" ]
 }
+
+if [ -n "$of_empty" ]; then
+    # What is staged tells which pointer of no bytes it is: they have more forms than one.
+    if [ "$verb" = clean ] && [ $# -eq 0 ]; then
+        ! git cat-file blob ":0:$path" 2>/dev/null | grep -qx "size 0" || exec git cat-file blob ":0:$path"
+    elif [ "$verb" = smudge ] && is_pointer "$@" && replay "$@" | grep -qx "size 0"; then
+        exit 0
+    fi
+    if has_lfs; then
+        { replay "$@" && cat; } | git-lfs "$verb" -- "$path"
+        exit
+    fi
+fi
 
 case $verb in
 clean)

@@ -25,6 +25,8 @@ _SCRIPT = Path(__file__).with_name("filter.sh")
 _COMMAND = 'sh "$(git rev-parse --git-common-dir)/hfclone/filter.sh" {verb} %f'
 """Found through the common directory: a linked work tree has a ``.git`` of its own."""
 _OWN_DRIVER = "hfclone"
+_EMPTY_DRIVER = "hfclone-empty"
+"""For pointers of no bytes: git-lfs makes no pointer of an empty file, so git would call the object changed."""
 _BEGIN = b"# hfclone: pointers that no .gitattributes names. Made anew by each run; write below, not in here.\n"
 _END = b"# hfclone: end\n"
 _EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
@@ -53,26 +55,33 @@ def install_filter(repo: GitRepo, side: Side, *, has_store: bool) -> None:
     """
     said = repo.config.in_force("filter.")
     lfs = _lfs_of(repo, said)
-    if lfs is not _Lfs.WORKS:
+    no_bytes = {path for path, pointer in side.pointers.items() if not pointer.size}
+    if lfs is not _Lfs.WORKS or no_bytes:
         _write_script(repo.common_dir / "hfclone" / _SCRIPT.name)
     ours = {_Lfs.NONE: "lfs", _Lfs.BROKEN: _OWN_DRIVER}.get(lfs)
     for driver in ("lfs", _OWN_DRIVER):
         _configure(repo, said, driver, _driver(has_store=has_store) if driver == ours else {})
-    paths = set(side.pointers)
+    _configure(repo, said, _EMPTY_DRIVER, _driver(has_store=True, of="-empty") if no_bytes else {})
+    empty = {path: _line(path, _EMPTY_DRIVER.encode()) for path in sorted(no_bytes)}
+    paths = side.pointers.keys() - no_bytes
     if lfs is _Lfs.BROKEN:
         # It has a process, which no other key outdoes: whatever names it needs another driver.
-        empty = [path for path, entry in side.entries.items() if entry.oid == _EMPTY_BLOB and entry.is_file]
-        paths |= repo.with_attribute("filter", "lfs", empty)
-        _write_attributes(repo, _lines(paths, side, _OWN_DRIVER), lambda _asked: set())
+        blank = [path for path, entry in side.entries.items() if entry.oid == _EMPTY_BLOB and entry.is_file]
+        paths |= repo.with_attribute("filter", "lfs", blank)
+        _write_attributes(repo, _lines(paths, side, _OWN_DRIVER) | empty, lambda _asked: set())
     else:
-        _write_attributes(repo, _lines(paths, side, "lfs"), lambda asked: repo.with_attribute("filter", "lfs", asked))
+
+        def named(asked: Collection[bytes]) -> set[bytes]:
+            return repo.with_attribute("filter", "lfs", asked) - no_bytes
+
+        _write_attributes(repo, _lines(paths, side, "lfs") | empty, named)
 
 
-def _driver(*, has_store: bool) -> dict[str, str]:
+def _driver(*, has_store: bool, of: str = "") -> dict[str, str]:
     # Required, or git would take the content where the script fails; and then there must be a smudge:
     # without one git removes the file and only then finds out.
-    smudge = _COMMAND.format(verb="smudge") if has_store else "cat"
-    return {"clean": _COMMAND.format(verb="clean"), "smudge": smudge, "required": "true"}
+    smudge = _COMMAND.format(verb=f"smudge{of}") if has_store else "cat"
+    return {"clean": _COMMAND.format(verb=f"clean{of}"), "smudge": smudge, "required": "true"}
 
 
 def _lfs_of(repo: GitRepo, said: Mapping[str, str]) -> _Lfs:

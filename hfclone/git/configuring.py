@@ -67,7 +67,7 @@ class Config:
     def no_filters(self) -> tuple[tuple[str, str], ...]:
         """Configuration that takes every filter driver the user has out of force."""
         drivers = {name[len("filter.") :].rpartition(".")[0] for name in self.in_force("filter.")}
-        drivers |= {"lfs", "hfclone"}
+        drivers |= {"lfs", "hfclone", "hfclone-empty"}
         values = (("process", ""), ("smudge", ""), ("clean", ""), ("required", "false"))
         return tuple((f"filter.{driver}.{key}", value) for driver in sorted(drivers) for key, value in values)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.command import Command, git, placed
-from tests.hub import Hub, Lfs, LivingRepo
+from tests.hub import Hub, Lfs, LivingRepo, pointer_text
 
 OBJECTS = {"model.safetensors", "sub/dir/w.bin", "sub/same.bin"}
 SKIP = {"GIT_LFS_SKIP_SMUDGE": "1"}
@@ -78,3 +79,19 @@ def placed_without_edit(dest: Path) -> set[str]:
     assert (dest / "config.json").read_bytes() == b"mine"
     git(dest, "checkout", "-q", "config.json")
     return placed(dest)
+
+
+def test_an_object_of_no_bytes(hub: Hub, hfclone: Command, tmp_path: Path) -> None:
+    """Nobody is asked for it, and the checkout is clean: one of ours, and one that git made with git-lfs set up."""
+    nothing = hashlib.sha256(b"").hexdigest()
+    hub.repo("acme/zero", {"zero.bin": pointer_text(nothing, 0), "m.bin": Lfs(9_000)})
+    hfclone.git(tmp_path, "lfs", "install", "--skip-repo")
+    plain = clone(hfclone, f"{hub.url}/acme/zero", tmp_path)
+    for words in (("acme/zero", tmp_path / "ours"), ("fetch", plain)):
+        assert hfclone(*words).code == 0
+        dest = Path(words[1])
+        assert (dest / "zero.bin").read_bytes() == b""
+        (dest / "zero.bin").touch()
+        assert hfclone.git(dest, "status", "--porcelain") == ""
+        assert hfclone("verify", dest).code == 0
+    assert not any(entry.oid == nothing for entry in hub.log.entries)

@@ -322,3 +322,33 @@ def test_script_says_what_git_lfs_says(tmp_path: Path, shell: str, program: str)
 def test_what_git_lfs_installs() -> None:
     """The worlds are those of git-lfs."""
     assert set(LFS_CONFIG) == {"clean", "smudge", "process", "required"}
+
+
+NOTHING = hashlib.sha256(b"").hexdigest()
+
+
+def test_an_object_of_no_bytes(hub: Hub, world: World, tmp_path: Path) -> None:
+    """Its pointer is one that git-lfs never makes, and makes nothing of; the empty file is clean all the same."""
+    unusual = pointer_text(NOTHING, 0).removesuffix(b"\n")
+    files = {"zero.bin": pointer_text(NOTHING, 0), "sub/zero.dat": unusual, "m.bin": Lfs(9_000), "empty.bin": b""}
+    repo = hub.repo("acme/tiny", files)
+    dest = tmp_path / "t"
+    with opened(hub, pin_of(repo), dest, world.git) as checkout:
+        for path, pointer in checkout.files().items():
+            part = checkout.parts_dir / f"{pointer.oid}.part"
+            part.write_bytes(repo.object_path(pointer.oid).read_bytes() if pointer.size else b"")
+            checkout.place(pointer, part, [path])
+    for way in ("touched", "checked out again", "switched"):
+        if way == "checked out again":
+            (dest / "zero.bin").unlink()
+            world.command("checkout", "-q", "--", "zero.bin", cwd=dest)
+        if way == "switched":
+            world.command("checkout", "-q", "-b", "other", cwd=dest)
+        touch_all(dest)
+        assert status(world, dest) == "", way
+        assert (dest / "zero.bin").read_bytes() == (dest / "sub/zero.dat").read_bytes() == b""
+    (dest / "zero.bin").write_bytes(b"something")
+    world.command("add", "zero.bin", cwd=dest)
+    assert committed(world, dest, "zero.bin", "") == pointer_of(b"something")
+    (dest / "m.bin").write_bytes(b"")
+    assert " M m.bin" in status(world, dest)
