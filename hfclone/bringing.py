@@ -11,11 +11,20 @@ from shutil import rmtree
 from hfclone import hub
 from hfclone.blobs import HttpBlobs
 from hfclone.checkout import Checkout, Target, open_checkout
-from hfclone.commits import bring_commit
+from hfclone.commits import Conduct, bring_commit
 from hfclone.endpoints import EndpointKind
-from hfclone.errors import AccessDenied, HfcloneError, NotServed, PathNotFound, RepoNotFound, ServerFault
+from hfclone.errors import (
+    AccessDenied,
+    DiskFull,
+    HfcloneError,
+    NotServed,
+    PackTooLarge,
+    PathNotFound,
+    RepoNotFound,
+    ServerFault,
+)
 from hfclone.events import OnEvent, Warned
-from hfclone.git import GitRepo, remote_of, scratch_repo
+from hfclone.git import MOST_BYTES, GitRepo, remote_of, scratch_repo
 from hfclone.http import Web
 from hfclone.names import Pin, Repo, RepoSpec
 from hfclone.origins import hub_repo_of
@@ -28,6 +37,8 @@ __all__ = ["Bringer", "held", "hub_checkout", "looked_at", "opened"]
 
 GIT_REFUSALS = 5
 """So often git may be said not to be there; then it is not, and waiting for it would be in vain."""
+GIT_SILENCES = 3
+"""So many times ``--stall-after`` git may bring nothing: its far side has a pack to put together first."""
 _REFUSED = {RepoNotFound: 401, AccessDenied: 403}
 
 
@@ -115,11 +126,17 @@ class Bringer:
         self._on_event = on_event
         self._blobs = HttpBlobs(pin, tools.board.endpoints, web, tools.authorities)
         self._refusals = 0
+        self._conduct = Conduct(GIT_SILENCES * tools.settings.stall_after)
 
     def __call__(self, repo: GitRepo) -> None:
         """Raise what patience ends with; what has arrived by then is kept."""
         tools = self._tools
-        tools.patience.persist(lambda: self._once(repo), rng=tools.rng, on_wait=waiting(tools, self._on_event))
+        try:
+            tools.patience.persist(lambda: self._once(repo), rng=tools.rng, on_wait=waiting(tools, self._on_event))
+        except PackTooLarge as error:
+            if error.size < MOST_BYTES:
+                raise DiskFull(str(repo.path), 0, error.free) from error
+            raise
         self._check_file(repo)
         if tools.settings.quants:
             check_quants((entry.path for entry in repo.tree_entries(self._pin.commit)), tools.settings)
@@ -163,6 +180,7 @@ class Bringer:
             blob_source=self._blobs,
             probe=self._final_url,
             on_event=self._on_event,
+            conduct=self._conduct,
         )
 
     def _final_url(self, url: str) -> str:

@@ -12,8 +12,8 @@
     │   └── Unreachable · BadRedirect · Truncated · Stalled · RangeRefused · RateLimited
     │       · ServerFault · NotTheObject (OtherFile) · UrlExpired
     ├── IntegrityError    the bytes arrived and are wrong             exit 5
-    │   └── HashMismatch · WrongBytes · BadPointer · UnsafePath · BadTree · NotAsLocked
-    │       · NotAsCommitted
+    │   └── HashMismatch · WrongBytes · BadPointer · UnsafePath · BadTree · PackTooLarge
+    │       · NotAsLocked · NotAsCommitted
     ├── LocalError        this machine cannot                         exit 6
     │   └── DiskFull · CheckoutBusy · NotACheckout · OtherCheckout · Conflicts
     │       · OwnCommits · ForeignOrigin · NoReflink · CannotRead · CannotWrite · GitFailed · ToolMissing
@@ -48,6 +48,7 @@ __all__ = [
     "Conflicts",
     "DiskFull",
     "ForeignOrigin",
+    "GitEnded",
     "GitFailed",
     "HashMismatch",
     "HfcloneError",
@@ -66,6 +67,7 @@ __all__ = [
     "OtherCheckout",
     "OtherFile",
     "OwnCommits",
+    "PackTooLarge",
     "PathNotFound",
     "QuantNotFound",
     "RangeRefused",
@@ -467,6 +469,18 @@ class BadTree(IntegrityError):
 
 
 @dataclass(eq=False)
+class PackTooLarge(IntegrityError):
+    """A pack without end, or one that this disk has no room for: git was stopped, and what had come is removed."""
+
+    endpoint: str
+    size: int
+    """Bytes that had come."""
+    free: int
+    """Bytes that were free before."""
+    code = "pack-too-large"
+
+
+@dataclass(eq=False)
 class NotAsLocked(IntegrityError):
     path: str
     endpoint: str
@@ -605,6 +619,18 @@ class GitFailed(LocalError):
     @property
     def variant(self) -> str:
         return "proxy" if self.proxy else ""
+
+
+@dataclass(eq=False)
+class GitEnded(GitFailed):
+    """A git that was ended since its far side brought nothing, or too much: nobody sees this, it is translated."""
+
+    why: str = ""
+    """``stalled`` or ``too-large``."""
+    amount: float = 0.0
+    """Seconds, or bytes."""
+    free: int = 0
+    """Bytes of disk that were free before."""
 
 
 @dataclass(eq=False)

@@ -50,6 +50,7 @@ _VERDICTS: tuple[tuple[type[HfcloneError], Verdict], ...] = (
     (errors.RemoteError, Verdict.ELSEWHERE),
     (errors.TransferError, Verdict.AGAIN),
     (errors.BadTree, Verdict.ELSEWHERE),
+    (errors.PackTooLarge, Verdict.ELSEWHERE),
     (errors.IntegrityError, Verdict.STOP),
     (errors.HfcloneError, Verdict.STOP),
 )

@@ -27,7 +27,7 @@ from hfclone.errors import (
     TransferError,
 )
 from hfclone.events import Faulted, OnEvent, Working
-from hfclone.git import Fetch, GitRepo, fetch
+from hfclone.git import Fetch, GitRepo, fetch, translate
 from hfclone.http import Web
 from hfclone.listing import digests_of
 from hfclone.locked import LockedFile, LockedRepo, trees_of
@@ -92,9 +92,9 @@ class Rebuilder:
                 for start in range(0, len(oids), _GIT_BATCH):
                     batch = tuple(oids[start : start + _GIT_BATCH])
                     fetch(repo, endpoint.git_url(self._locked.pin.repo), Fetch(oids=batch, filter_spec="blob:none"))
-                    self._on_event(Working(phrase("git"), start + len(batch), len(oids)))
+                    self._on_event(Working(phrase("git", endpoint=endpoint), start + len(batch), len(oids)))
             except GitFailed as error:
-                self._on_event(Faulted(str(endpoint), error))
+                self._on_event(Faulted(str(endpoint), translate(error, endpoint, self._locked.pin)))
 
     def _by_http(self, repo: GitRepo) -> None:
         """One by one; all are tried before a failure is raised, first one that may pass."""

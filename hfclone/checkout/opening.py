@@ -160,6 +160,7 @@ def ready_repo(target: Target, git: Git, *, after_kill: bool) -> GitRepo:
     if remote is None:
         repo.init(target.branch or _DEFAULT_BRANCH, dict(_LOCAL_CONFIG) | _following(target.branch))
     drop_promisor(repo)
+    repo.clear_abandoned()
     _refuse_unfinished(repo)
     _configure(repo, target)
     return repo

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from hfclone.commits.filling import BlobSource, Filling
 from hfclone.commits.reaching import Reaching
-from hfclone.commits.remote import Remote, is_theirs
+from hfclone.commits.remote import Conduct, Remote, is_theirs
 from hfclone.endpoints import Endpoint
 from hfclone.errors import GitFailed, HfcloneError, NotServed
 from hfclone.events import Faulted, OnEvent
@@ -21,10 +21,10 @@ from hfclone.git import GitRepo
 from hfclone.names import History, Pin
 from hfclone.patience import Verdict, judge
 
-__all__ = ["BlobSource", "bring_commit"]
+__all__ = ["BlobSource", "Conduct", "bring_commit"]
 
 
-def bring_commit(
+def bring_commit(  # noqa: PLR0913  # what the run knows, and what it was asked for
     repo: GitRepo,
     pin: Pin,
     sources: Sequence[Endpoint],
@@ -34,12 +34,13 @@ def bring_commit(
     blob_source: BlobSource,
     probe: Callable[[str], str],
     on_event: OnEvent,
+    conduct: Conduct | None = None,
 ) -> str:
     """Get ``pin``'s commit and all its blobs into ``repo``; who served it is returned (empty: it was here).
 
     ``branch`` is the name that the commit was resolved from (branch, tag or ``refs/...``), asked for
     where an endpoint serves no bare commit. ``probe`` tells where a URL redirects to, since git is
-    not let follow. What has arrived is kept, also when this raises: call it again to go on.
+    not let follow. What has arrived is kept, also when this raises: call it again to go on, with the same ``conduct``.
 
     Raises:
         RemoteError, TransferError, IntegrityError: the last endpoint's failure, all others' being
@@ -48,9 +49,10 @@ def bring_commit(
     if _is_whole(repo, pin.commit, history):
         return ""
     failure: HfcloneError = NotServed("git", "nobody", 0)
-    for endpoint in sources:
+    conduct = conduct or Conduct()
+    for endpoint in [one for one in sources if one not in conduct.spoilers] or sources:
         try:
-            _bring(Remote(repo, pin, endpoint, probe, on_event), history, branch, blob_source)
+            _bring(Remote(repo, pin, endpoint, probe, on_event, conduct), history, branch, blob_source)
         except HfcloneError as error:
             if not is_theirs(error):
                 raise

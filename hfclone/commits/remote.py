@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from hfclone.endpoints import Endpoint
-from hfclone.errors import GitFailed, HfcloneError, IntegrityError, RemoteError, TransferError
+from hfclone.errors import GitEnded, GitFailed, HfcloneError, IntegrityError, RemoteError, TransferError
 from hfclone.events import OnEvent, Working
-from hfclone.git import Fetch, GitRepo, fetch, ls_remote, redirects, translate
+from hfclone.git import QUIET_SECONDS, Ending, Fetch, GitRepo, fetch, ls_remote, redirects, translate
 from hfclone.names import Pin
 from hfclone.wording import phrase
 
-__all__ = ["ALL_BUT_LARGE", "NO_BLOBS", "Remote", "is_theirs"]
+__all__ = ["ALL_BUT_LARGE", "NO_BLOBS", "Conduct", "Remote", "is_theirs"]
 
 ALL_BUT_LARGE = "blob:limit=1m"
 """Filter of a fetch. Blobs above this come by ranged HTTP: a cut costs a range of theirs, not all."""
 NO_BLOBS = "blob:none"
+
+
+@dataclass(slots=True)
+class Conduct:
+    """How the git of each endpoint has behaved in this run; for one thread."""
+
+    quiet: float = QUIET_SECONDS
+    """Seconds for which a fetch may bring next to nothing, at first."""
+    stalls: Counter[Endpoint] = field(default_factory=Counter)
+    """So often one was given up since it brought nothing: it may be slow, and is given twice the time each time."""
+    spoilers: set[Endpoint] = field(default_factory=set)
+    """Those that sent packs without end: they are not asked again while there are others."""
+
+    def note(self, endpoint: Endpoint, error: GitEnded) -> None:
+        """One of its fetches was ended."""
+        if error.why == Ending.STALLED.value:
+            self.stalls[endpoint] += 1
+        else:
+            self.spoilers.add(endpoint)
 
 
 @dataclass
@@ -29,6 +50,7 @@ class Remote:
     probe: Callable[[str], str]
     """Where a URL redirects to: git is not let follow."""
     on_event: OnEvent
+    conduct: Conduct
     url: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,12 +76,31 @@ class Remote:
     def refs(self) -> dict[str, str]:
         """What it advertises, as ``ls_remote``; raises as ``fetch``."""
         try:
-            return ls_remote(self.repo, self.url)
+            with self._noted():
+                return ls_remote(self.repo, self.url, quiet=self._quiet)
         except GitFailed as error:
             raise translate(error, self.endpoint, self.pin) from error
 
     def _fetch(self, what: Fetch) -> None:
-        fetch(self.repo, self.url, what, lambda done, total: self.on_event(Working(phrase("git"), done, total)))
+        label = phrase("git", endpoint=self.endpoint)
+        with self._noted():
+            fetch(
+                self.repo, self.url, what, lambda done, total: self.on_event(Working(label, done, total)),
+                quiet=self._quiet,
+            )  # fmt: skip
+
+    @property
+    def _quiet(self) -> float:
+        """Seconds for which it may bring next to nothing."""
+        return self.conduct.quiet * 2.0 ** self.conduct.stalls[self.endpoint]
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except GitEnded as error:
+            self.conduct.note(self.endpoint, error)
+            raise
 
 
 def is_theirs(error: HfcloneError) -> bool:

@@ -1,6 +1,6 @@
 """Git itself: the runner, and every command that hfclone runs with it."""
 
-from hfclone.git.fetching import Fetch, drop_promisor, fetch, ls_remote
+from hfclone.git.fetching import MOST_BYTES, QUIET_SECONDS, Fetch, drop_promisor, fetch, ls_remote
 from hfclone.git.places import git_dir_of, run_lock_of, state_dir_of
 from hfclone.git.plumbing import GitRepo, IndexFlag, StagedEntry, TreeEntry, in_batches, scratch_repo
 from hfclone.git.pointers import pointers_among
@@ -8,8 +8,12 @@ from hfclone.git.remotes import Remote, address_of, remote_of, remotes_of
 from hfclone.git.running import Git, GitCredential, OnProgress, load_git
 from hfclone.git.staged import Staged
 from hfclone.git.translating import redirects, translate
+from hfclone.git.watching import Ending
 
 __all__ = [
+    "MOST_BYTES",
+    "QUIET_SECONDS",
+    "Ending",
     "Fetch",
     "Git",
     "GitCredential",

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from shutil import disk_usage
 
+from hfclone.errors import GitEnded, GitFailed
 from hfclone.git.plumbing import GitRepo
 from hfclone.git.running import OnProgress
+from hfclone.git.translating import is_of_full_disk
+from hfclone.git.watching import Ending, Limits, Watch
+from hfclone.plan import SPARE_BYTES
 
-__all__ = ["Fetch", "drop_promisor", "fetch", "ls_remote"]
+__all__ = ["MOST_BYTES", "QUIET_SECONDS", "Fetch", "drop_promisor", "fetch", "ls_remote"]
 
+QUIET_SECONDS = 60.0
+MOST_BYTES = 16 * 1024**3
+"""Of a commit without its past: more than any repo's files beside its large ones, and less than a night's."""
 _REMOTE = "hfclone-fetch"
 """A remote that exists in the environment of one command: no URL of a mirror gets into a file."""
 
@@ -24,6 +34,11 @@ class Fetch:
     unshallow: bool = False
     filter_spec: str | None = None
 
+    @property
+    def brings_history(self) -> bool:
+        """Whether all of the past is asked for: nobody knows how much that is."""
+        return not self.oids and self.depth is None and self.deepen is None
+
     def options(self) -> list[str]:
         """The command's options for it."""
         named = [("depth", self.depth), ("deepen", self.deepen), ("filter", self.filter_spec)]
@@ -31,8 +46,17 @@ class Fetch:
         return words + ["--unshallow"] * self.unshallow + ["--stdin"] * bool(self.oids)
 
 
-def fetch(repo: GitRepo, url: str, what: Fetch, on_progress: OnProgress = lambda _done, _total: None) -> None:
+def fetch(
+    repo: GitRepo,
+    url: str,
+    what: Fetch,
+    on_progress: OnProgress = lambda _done, _total: None,
+    *,
+    quiet: float = QUIET_SECONDS,
+) -> None:
     """Ask ``url`` for ``what``. Leaves no trace of it but objects and refs, and no promisor.
+
+    It is ended where it brings next to nothing for ``quiet`` seconds, or more than this disk or any commit takes.
 
     Raises:
         GitFailed: in git's words, which ``translate`` understands.
@@ -45,16 +69,41 @@ def fetch(repo: GitRepo, url: str, what: Fetch, on_progress: OnProgress = lambda
     if what.oids:
         # As git's own lazy fetch has it: what we have says nothing about single blobs.
         config.append(("fetch.negotiationAlgorithm", "noop"))
-    quiet = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--force")
+    plain = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--force")
     stdin = "".join(f"{oid}\n" for oid in what.oids).encode()
     try:
-        with repo.git.way_to(url) as way:
+        with repo.git.way_to(url) as way, _bounded(repo, what, quiet) as watch:
             repo.speak(
-                "fetch", "--progress", *quiet, *what.options(), _REMOTE, *what.refspecs,
-                stdin=stdin, config=[*config, *way], on_progress=on_progress,
+                "fetch", "--progress", *plain, *what.options(), _REMOTE, *what.refspecs,
+                stdin=stdin, config=[*config, *way], on_progress=on_progress, watch=watch,
             )  # fmt: skip
     finally:
         drop_promisor(repo)
+
+
+@contextmanager
+def _bounded(repo: GitRepo, what: Fetch, quiet: float) -> Iterator[Watch]:
+    """What ends a fetch that goes too far, and removes what one that fails has left: git does not.
+
+    Raises:
+        GitEnded: the pack itself has filled the disk.
+    """
+    objects = repo.common_dir / "objects"
+    free = disk_usage(objects).free
+    most = free - SPARE_BYTES if what.brings_history else min(free - SPARE_BYTES, MOST_BYTES)
+    watch = Watch(Limits(max(0, most), quiet), objects)
+    try:
+        yield watch
+    except GitFailed as error:
+        cleared = watch.clear()
+        if isinstance(error, GitEnded):
+            raise replace(error, free=free) from error
+        if is_of_full_disk(error) and cleared > free // 2:
+            raise GitEnded("fetch", error.status, error.stderr, "", Ending.TOO_LARGE.value, cleared, free) from error
+        raise
+    except BaseException:
+        watch.clear()
+        raise
 
 
 def drop_promisor(repo: GitRepo) -> None:
@@ -72,10 +121,10 @@ def drop_promisor(repo: GitRepo) -> None:
         repo.config.set("core.repositoryformatversion", "0")
 
 
-def ls_remote(repo: GitRepo, url: str) -> dict[str, str]:
-    """What ``url`` advertises: ref to id; a peeled tag's commit under ``<ref>^{}``. Raises ``GitFailed``."""
+def ls_remote(repo: GitRepo, url: str, *, quiet: float = QUIET_SECONDS) -> dict[str, str]:
+    """What ``url`` advertises: ref to id; a peeled tag's commit under ``<ref>^{}``. Raises as ``fetch``."""
     with repo.git.way_to(url) as way:
         config = [(f"remote.{_REMOTE}.url", url), *way]
-        lines = repo.speak("ls-remote", "--quiet", _REMOTE, config=config).split(b"\n")
+        lines = repo.speak("ls-remote", "--quiet", _REMOTE, config=config, timeout=quiet).split(b"\n")
     pairs = (line.decode("utf-8", "replace").split("\t", 1) for line in lines if b"\t" in line)
     return {name: oid for oid, name in pairs}

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
+from time import time
 from types import MappingProxyType
 
 from hfclone.errors import GitFailed, NotACheckout
 from hfclone.git.configuring import Config, as_file
 from hfclone.git.places import common_dir_of, git_dir_of
 from hfclone.git.running import Git, OnProgress
+from hfclone.git.watching import Watch
 from hfclone.names import is_full_sha
 from hfclone.refusals import refused
 from hfclone.treepaths import show_path
@@ -26,6 +28,7 @@ __all__ = ["GitRepo", "IndexFlag", "StagedEntry", "TreeEntry", "in_batches", "sc
 _KNOWN_MODES = {mode: mode for mode in ("100644", "100755", "120000", "160000")}
 _BATCH = 20_000
 """Blobs read at once: of fewer than 1,024 bytes each, so 20 MB of memory at most."""
+_ABANDONED_SECONDS = 3600.0
 _BATCH_BYTES = 32 * 1024 * 1024
 """Small files read at once."""
 
@@ -129,10 +132,14 @@ class GitRepo:
         stdin: bytes = b"",
         config: Sequence[tuple[str, str]] = (),
         on_progress: OnProgress | None = None,
+        watch: Watch | None = None,
+        timeout: float | None = None,
     ) -> bytes:
         """Run a command that speaks to a far side."""
-        args = ("-C", str(self.path), *args)
-        return self.git.run(args, stdin=stdin, extra=self._extra(), config=config, on_progress=on_progress)
+        args, extra = ("-C", str(self.path), *args), self._extra()
+        return self.git.run(
+            args, stdin=stdin, extra=extra, config=config, on_progress=on_progress, watch=watch, timeout=timeout
+        )
 
     def init(self, branch: str, values: Mapping[str, str] = MappingProxyType({})) -> None:
         """Make the repo, or complete what a killed run left of it; ``HEAD`` on ``branch``, no template of a user's.
@@ -365,6 +372,13 @@ class GitRepo:
                     left.unlink(missing_ok=True)
         for branch_lock in (self.common_dir / "refs").rglob("*.lock"):
             branch_lock.unlink(missing_ok=True)
+
+    def clear_abandoned(self) -> None:
+        """Remove packs that nobody has written to for an hour, and nobody has ended: they may fill the disk."""
+        for left in (self.common_dir / "objects" / "pack").glob("tmp_*"):
+            with suppress(OSError):
+                if left.stat().st_mtime < time() - _ABANDONED_SECONDS:
+                    left.unlink()
 
     def _extra(self, work_tree: Path | None = None) -> dict[str, str]:
         # Named, not found: a broken .git must not let git go up to a repo around it.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import selectors
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,8 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hfclone.errors import GitFailed, ToolMissing
+from hfclone.errors import GitEnded, GitFailed, ToolMissing
+from hfclone.git.watching import Ending, Watch
 from hfclone.names import Token
 from hfclone.settings import inherited_names
 from hfclone.treepaths import show_path
@@ -74,7 +76,10 @@ _HELPER = (
 )
 """A credential helper. ``printf`` is the shell's own: the token is in no process's arguments."""
 _PROGRESS = re.compile(rb"Receiving objects:\s+\d+% \((\d+)/(\d+)\)")
+_Selector: type[selectors.BaseSelector] | None = getattr(selectors, "PollSelector", None)
+"""One that opens no file of its own; Windows, which has none, waits for no pipe."""
 _STDERR_LINES = 6
+TELL_SECONDS = 5.0
 _GRACE_SECONDS = 3.0
 
 
@@ -120,26 +125,37 @@ class Git:
         extra: Mapping[str, str] | None = None,
         config: Sequence[tuple[str, str]] = (),
         on_progress: OnProgress | None = None,
+        watch: Watch | None = None,
+        timeout: float | None = None,
     ) -> bytes:
         """Run git to its end and return its stdout; its processes end with us, whatever happens here.
 
         ``extra`` adds to the environment, ``config`` to the configuration, for this call alone. With
-        ``on_progress``, which is called on this thread, stdout is dropped.
+        ``on_progress``, which is called on this thread, stdout is dropped, and ``watch`` may end git; without, it is
+        ended after ``timeout`` seconds.
 
         Raises:
             ToolMissing: there is no git.
-            GitFailed: it ended with another status than 0.
+            GitEnded: it was ended. GitFailed: it ended with another status than 0.
         """
         process = self._start(args, self._environment(extra or {}, config), with_stdout=on_progress is None)
         try:
             if on_progress is None:
-                stdout, stderr = process.communicate(stdin)
+                stdout, stderr = process.communicate(stdin, timeout)
             else:
-                stdout, stderr = b"", _follow(process, stdin, on_progress)
+                with watch.over(process.pid) if watch else nullcontext():
+                    stdout, stderr = b"", _follow(process, stdin, on_progress, watch)
+                    process.wait()
             status = process.wait()
+        except subprocess.TimeoutExpired as error:
+            _end(process)
+            raise GitEnded(_command_name(args), 0, "", "", Ending.STALLED.value, timeout or 0.0) from error
         except BaseException:
             _end(process)
             raise
+        if watch and watch.ending:
+            ending, amount = watch.ending
+            raise GitEnded(_command_name(args), status, self._last_lines(stderr), "", ending.value, amount)
         if status:
             raise GitFailed(_command_name(args), status, self._last_lines(stderr))
         return stdout or b""
@@ -261,19 +277,42 @@ def _command_name(args: Sequence[str]) -> str:
     return args[2] if args[0] == "-C" else args[0]
 
 
-def _follow(process: subprocess.Popen[bytes], stdin: bytes, on_progress: OnProgress) -> bytes:
-    """Feed ``stdin``, then read stderr to its end, telling of progress; the last 64 KiB of it are returned."""
+def _follow(
+    process: subprocess.Popen[bytes], stdin: bytes, on_progress: OnProgress, watch: Watch | None = None
+) -> bytes:
+    """Feed ``stdin``, then read stderr to its end, telling of progress; the last 64 KiB of it are returned.
+
+    Where git says nothing for ``TELL_SECONDS``, what it said last is told again.
+    """
     writer, reader = process.stdin, process.stderr
     assert writer is not None  # both are pipes: _start asks for them
     assert reader is not None
     _feed(writer, stdin)
-    tail = b""
-    while block := os.read(reader.fileno(), 65536):
+    tail, seen = b"", (0, 0)
+    while True:
+        if not _comes(reader, TELL_SECONDS):
+            on_progress(*seen)
+            continue
+        block = os.read(reader.fileno(), 65536)
+        if not block:
+            break
         tail = (tail + block)[-65536:]
+        if watch is not None:
+            watch.hear(block)
         for done, total in _PROGRESS.findall(block)[-1:]:
-            on_progress(int(done), int(total))
+            seen = int(done), int(total)
+            on_progress(*seen)
     reader.close()
     return tail
+
+
+def _comes(reader: IO[bytes], seconds: float) -> bool:
+    """Whether there is something to read, or an end, within ``seconds``; always where pipes cannot be waited for."""
+    if _Selector is None:
+        return True
+    with _Selector() as selector:
+        selector.register(reader, selectors.EVENT_READ)
+        return bool(selector.select(seconds))
 
 
 def _feed(writer: IO[bytes], data: bytes) -> None:

@@ -8,20 +8,24 @@ from hfclone.endpoints import Endpoint, TokenRule
 from hfclone.errors import (
     AccessDenied,
     BadTree,
+    GitEnded,
     GitFailed,
     HfcloneError,
     NotServed,
     NotTheObject,
+    PackTooLarge,
     RateLimited,
     RepoNotFound,
     RevisionNotFound,
     ServerFault,
+    Stalled,
     Unreachable,
 )
+from hfclone.git.watching import Ending
 from hfclone.names import Pin
 from hfclone.wording import phrase
 
-__all__ = ["redirects", "translate"]
+__all__ = ["is_of_full_disk", "redirects", "translate"]
 
 _UNREACHABLE = re.compile(
     r"Could not resolve|Failed to connect|Couldn't connect|[Cc]onnection (?:timed out|refused|reset|was reset)"
@@ -54,15 +58,23 @@ def redirects(error: GitFailed) -> bool:
     return _REDIRECT.search(error.stderr) is not None
 
 
+def is_of_full_disk(error: GitFailed) -> bool:
+    """Whether it failed for want of room here."""
+    return _NO_ROOM.search(error.stderr) is not None
+
+
 def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
     """What git's words to the far side mean, as one of our errors; ``error`` itself if this machine cannot.
 
     What is not known is the far side's: its own words (``remote error:``) are without number.
     """
     said, name = error.stderr, str(endpoint)
+    if isinstance(error, GitEnded):
+        is_stalled = error.why == Ending.STALLED.value
+        return Stalled(name, error.amount) if is_stalled else PackTooLarge(name, int(error.amount), error.free)
     if error.proxy:
         return Unreachable(name, said, error.proxy)
-    if _NO_ROOM.search(said):  # before all that follows from it: index-pack fails, the far side hangs up
+    if is_of_full_disk(error):  # before all that follows from it: index-pack fails, the far side hangs up
         return error
     status = _STATUS.search(said)
     if _BAD_TREE.search(said):

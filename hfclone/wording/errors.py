@@ -84,6 +84,8 @@ ERRORS = {
     "unsafe-path hint": "nothing was written; tell the repo's owner",
     "bad-tree": "git refuses what {endpoint} sent for commit {commit}: {reason}",
     "bad-tree hint": ("leave this endpoint out; if others send the same, the repo itself is unsafe: tell its owner"),
+    "pack-too-large": "git was stopped after {size:,} bytes from {endpoint}: no commit takes up so much",
+    "pack-too-large hint": "what had come was removed; leave this endpoint out",
     "not-as-locked": "{path} is not what the lockfile pins: {endpoint} {reason}",
     "not-as-locked hint": "it was not kept; leave this endpoint out, or name another --mirror",
     "not-as-committed": "{wrong} file(s) of {path} are not those of commit {commit}",

@@ -26,7 +26,7 @@ PHRASES = {
     "copying": "copying",
     "copying-for-lfs": "copying for git-lfs",
     "files": "files",
-    "git": "git",
+    "git": "git of {endpoint}",
     "keeping": "keeping what is begun",
     "lfs-objects": "objects for git-lfs",
     "looking": "looking through {place}: files",
