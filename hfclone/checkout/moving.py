@@ -104,6 +104,8 @@ class Move:
     """Paths that hold an object of the old commit."""
     _bits: list[bytes] = field(default_factory=list)
     """Paths that are right but for the executable bit."""
+    _held: set[Oid] = field(default_factory=set)
+    """Objects of the old commit that wait for another path."""
     _outside: Collection[bytes] = ()
     """Paths that are new with this commit and outside of the user's sparse checkout."""
     fresh: dict[bytes, Fresh] = field(default_factory=dict)
@@ -301,7 +303,7 @@ class Move:
         objects = {path: self._contents[path] for path in self._standing if path in self._contents}
         held = {p for p, one in objects.items() if one.oid in needed and self.before.pointers.get(p) == one}
         for path in held:
-            replacement.take(path, self._standing[path], self._hold(objects[path]))
+            replacement.take(path, self._standing[path], self._holding_place(objects[path]))
         for path in removed:
             if path in held:
                 self.tree.prune(path)
@@ -313,8 +315,8 @@ class Move:
             replacement.take(path, self.tree.look(path) if seen.kind in (Kind.DIRECTORY, Kind.BLOCKED) else seen)
 
     def _put_in(self, replacement: Replacement, entries: Sequence[TreeEntry]) -> None:
-        """Rename the new files to their places."""
-        standing = {entry.path: self.tree.look(entry.path) for entry in entries}
+        """Rename the new files to their places, where nothing stands any more: what does is a user's, and new."""
+        standing = {entry.path: Standing(Kind.ABSENT) for entry in entries}
         self.fresh.update(place_staged(replacement, self._staging, entries, standing))
         for path in self._bits:
             replacement.set_executable(path, FileMode(self.after.entries[path].mode))
@@ -324,19 +326,24 @@ class Move:
         if not self.before.entries or self.before.entries == self.after.entries or self.repo.resolve("HEAD") == commit:
             return  # there was nothing before, or it is only to be finished
         with contextlib.suppress(OSError, HfcloneError):
-            if index is not None:
+            if index is None:
+                lock.index.unlink(missing_ok=True)
+            else:
                 (self.state / "index").write_bytes(index)
                 lock.replace(self.state / "index")
-            self.is_reverted = replacement.revert() and index is not None
+            self.is_reverted = replacement.revert()
 
-    def _hold(self, pointer: Pointer) -> Path | None:
+    def _holding_place(self, pointer: Pointer) -> Path | None:
         """Where an object waits for its new path; ``None`` if one like it does already."""
+        if pointer.oid in self._held:
+            return None
+        self._held.add(pointer.oid)
         held = self.state / "held"
         try:
             held.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise refused(error, held) from error
-        return None if (held / pointer.oid).exists() else held / pointer.oid
+        return held / pointer.oid
 
 
 def _content(file: Path) -> bytes | None:

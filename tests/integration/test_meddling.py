@@ -155,6 +155,37 @@ def test_what_is_staged_after_a_move_was_judged_is_in_its_way(
     assert not (dest / ".git/index.lock").exists()
 
 
+def test_a_file_that_comes_while_others_are_placed_stays(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path
+) -> None:
+    """It ends the move, and all else is as before."""
+    dest = tmp_path / "tiny"
+    with opened(hub, pin_of(tiny_repo), dest, home.git) as checkout:
+        fill(checkout, tiny_repo)
+    old = pin_of(tiny_repo)
+    tiny_repo.add_commit({"a.txt": "theirs", "config.json": "theirs", "z.txt": "theirs"}, branch="main", message="n")
+    new = pin_of(tiny_repo)
+
+    class Meddled(WorkTree):
+        def place(self, source: Path | str, path: bytes, expected: Standing) -> os.stat_result:
+            (dest / "z.txt").write_text("mine")
+            return super().place(source, path, expected)
+
+    repo, state = GitRepo(home.git, dest), dest / ".git/hfclone"
+    bring_from(hub, new)(repo)
+    sides = read_side(repo, old.commit), read_side(repo, new.commit)
+    before = (dest / "config.json").read_text(), home.command("ls-files", "-s", cwd=dest)
+    move = Move(repo, Meddled(dest), Stamps(state / "stamps"), state, *sides, Staged.read(repo), lambda _count: None)
+    assert not move.judge()
+    with pytest.raises(CannotWrite, match=r"z\.txt"):
+        move.apply(new.commit, no_refs)
+    assert move.is_reverted
+    assert (dest / "z.txt").read_text() == "mine"
+    assert not (dest / "a.txt").exists()
+    assert ((dest / "config.json").read_text(), home.command("ls-files", "-s", cwd=dest)) == before
+    assert status(home, dest) == "?? z.txt\n"
+
+
 def test_a_git_command_that_runs_is_in_the_way_of_a_move(
     hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path
 ) -> None:
