@@ -107,7 +107,7 @@ class Sources:
         if known is None:
             with self._asking[endpoint]:  # one request brings what all who wait here need
                 known = self._usable(pointer, endpoint)
-                if known is None and not self._board.lacks(endpoint, BATCH):
+                while known is None and not self._board.lacks(endpoint, BATCH):  # again where it was too large
                     if self._broke_at.get(endpoint, began - 1) >= began or not self._board.spend(endpoint):
                         return None
                     self._ask_batch(endpoint, self._group(pointer, endpoint, next_up))
@@ -215,8 +215,8 @@ class Sources:
     def _read_batch(
         self, endpoint: Endpoint, group: list[Pointer], answer: Answer, authority: Authority | None
     ) -> None:
-        if answer.status == 413 and len(group) > 1:  # this object by its own URL, the next ones in a smaller request
-            self._batch_sizes[endpoint] = max(1, len(group) // 2)
+        if answer.status == 413 and len(group) > 1:
+            self._batch_sizes[endpoint] = (len(group) + 1) // 2
         elif answer.status != 200:
             self._refused(endpoint, answer, authority)
         elif not answer.content_type.endswith("json"):

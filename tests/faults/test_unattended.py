@@ -377,7 +377,8 @@ def test_a_hub_that_takes_small_batches_alone_gets_them(rig: Rig) -> None:
     ran = rig.fetch()
     assert not ran.failed
     assert not ran.faults
-    assert len(rig.hub.log.of(kind="resolve")) <= 4  # while the right size is looked for
+    assert not rig.hub.log.of(kind="resolve")
+    assert len(rig.hub.log.of(kind="batch", status=413)) <= 3  # while the right size is looked for
 
 
 # --- wrong bytes ---------------------------------------------------------------------------------
