@@ -40,7 +40,7 @@ class HttpBlobs:
             HfcloneError: the last endpoint's failure.
         """
         failure: HfcloneError = errors.ObjectMissing(oid, "nobody")
-        for endpoint in self._endpoints:
+        for endpoint in (each for each in self._endpoints if each.has_hub_paths):
             # /raw/ is what git stores, also for a pointer; not every mirror has it.
             for url in (endpoint.blob_url(self._pin, path), endpoint.file_url(self._pin, path)):
                 try:

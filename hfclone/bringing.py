@@ -161,6 +161,8 @@ class Bringer:
             self._bring(repo)
         except (RepoNotFound, AccessDenied) as error:
             asked = self._tools.board.endpoints[-1]
+            if not asked.has_hub_paths:
+                raise
             why = hub.why(self._pin, asked, self._web, self._tools.authorities)
             # It hands out files of this commit, so its git's refusal is a mood on the way, and may pass.
             raise why or ServerFault(str(asked), _REFUSED[type(error)]) from error

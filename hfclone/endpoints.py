@@ -56,6 +56,11 @@ class Endpoint:
     def __str__(self) -> str:
         return _label_of(self.url)
 
+    @property
+    def has_hub_paths(self) -> bool:
+        """Whether it is asked for ``file_url``, ``blob_url``, ``revision_url`` and ``refs_url``."""
+        return True
+
     def git_url(self, repo: Repo) -> str:
         """What git clones."""
         return f"{self.url}/{repo.path}"

@@ -14,7 +14,6 @@ from hfclone.existing import Existing, find_existing
 from hfclone.export import Item, Listing
 from hfclone.http import Web, wall_clock
 from hfclone.names import Pin, Repo
-from hfclone.origins import GitHost
 from hfclone.overview import lacking_objects
 from hfclone.patience import Verdict, judge
 from hfclone.pointer import Oid, Pointer
@@ -51,7 +50,7 @@ def list_missing(directory: Path | None, settings: Settings, _on_event: OnEvent 
         NotACheckout, ForeignOrigin: there is nothing to be fetched for.
     """
     here, tools, repo = _found(directory, settings)
-    if any(isinstance(endpoint, GitHost) for endpoint in tools.endpoints):
+    if not all(endpoint.has_hub_paths for endpoint in tools.endpoints):
         raise BadOption("--signed", "", phrase("no-lasting-addresses", endpoint=tools.endpoints[0]))
     pin = Pin(repo, here.commit)
     items = tuple(

@@ -21,9 +21,16 @@ _HUBS_OWN = (HUB_URL, "https://hf.co", "https://hf-mirror.com")
 
 @dataclass(frozen=True, slots=True)
 class GitHost(Endpoint):
-    """A git host with LFS that need not know the hub's paths; ``lfs_url`` is its LFS API for one repo."""
+    """Who has a git repo's LFS objects, and need not know the hub's paths; ``lfs_url`` is its API for that repo."""
 
     lfs_url: str = ""
+    origin: str = ""
+    """The repo's git, perhaps on another host, without user and password; empty where it is not reached by http(s)."""
+
+    @property
+    def has_hub_paths(self) -> bool:
+        """Nothing but git and LFS is asked of it."""
+        return False
 
     def batch_url(self, repo: Repo) -> str:  # noqa: ARG002  # the LFS API is the repo's own
         """The LFS batch API."""
@@ -48,15 +55,16 @@ def hub_repo_of(origin: str, endpoints: Iterable[str]) -> Repo | None:
 def git_host_of(origin: str, lfs_url: str | None) -> tuple[GitHost, Repo] | None:
     """Where the objects of ``origin`` are by git-lfs's rules; ``None`` for what no http(s) URL is known for.
 
-    ``lfs_url`` is what the user's own configuration says. A repo's ``.lfsconfig`` is not heard: it
+    ``lfs_url`` is what the user's own configuration says, an http(s) URL. A repo's ``.lfsconfig`` is not heard: it
     would send us wherever a stranger likes.
     """
     found = _split(origin)
-    if found is None:
+    if found is None and not (lfs_url and folder_of(origin, Path())):
         return None
-    base, path = found
-    repo = Repo(path)
-    return GitHost(base, lfs_url=(lfs_url or f"{base}/{path}.git/info/lfs").rstrip("/")), repo
+    base, path = found or ("", origin.removeprefix("file://").strip("/"))
+    lfs_url = (lfs_url or f"{base}/{path}.git/info/lfs").rstrip("/")
+    over_http = origin.startswith(("http://", "https://"))
+    return GitHost(_host_of(lfs_url), lfs_url=lfs_url, origin=_without_user(origin) if over_http else ""), Repo(path)
 
 
 def folder_of(origin: str, base: Path) -> Path | None:
@@ -74,17 +82,31 @@ def _split(origin: str) -> tuple[str, str] | None:
     if scp:
         base, path = f"https://{scp[1]}", scp[2]
     else:
-        url = urlsplit(origin)
-        host = url.netloc.rpartition("@")[2]
+        try:
+            url = urlsplit(origin)
+            _ = url.port
+        except ValueError:  # brackets that hold no IPv6 address, a port that is no number
+            return None
         if url.scheme in ("ssh", "git+ssh", "git"):
-            base = f"https://{url.hostname}"
+            base = f"https://{url.hostname or ''}"
         elif url.scheme in ("http", "https"):
-            base = f"{url.scheme}://{host}"
+            base = _host_of(origin)
         else:
             return None
         path = unquote(url.path)
     path = path.strip("/").removesuffix(".git")
     return (base, path) if path and base.partition("://")[2] else None
+
+
+def _host_of(url: str) -> str:
+    """Scheme and host of a URL."""
+    parts = urlsplit(_without_user(url))
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _without_user(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _below(origin: str, base: str) -> str:

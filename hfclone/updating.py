@@ -11,6 +11,7 @@ from hfclone import flows
 from hfclone.bringing import Bringer, held
 from hfclone.checkout import Checkout, Target
 from hfclone.choices import chosen, remember
+from hfclone.endpoints import parse_endpoint
 from hfclone.errors import BadOption, ForeignOrigin
 from hfclone.events import OnEvent, Report, ignore
 from hfclone.existing import Existing, find_existing
@@ -56,6 +57,7 @@ def fetch(directory: Path | None, settings: Settings, on_event: OnEvent = ignore
 
     Raises:
         ForeignOrigin: its origin is nothing that has objects over http(s).
+        BadOption: ``lfs.url`` is no URL.
         HfcloneError: as ``flows.complete``.
     """
     with opened_where_it_is(find_existing(directory, offline_git(settings)), settings, on_event) as (checkout, tools):
@@ -74,7 +76,7 @@ def opened_where_it_is(
     tools, repo = asked_of(here, settings, needs_host=needs_host)
     pin = Pin(repo, here.commit)
     with tools.web() as web:
-        bring = Bringer(RepoSpec(repo, here.commit), pin, tools, web, on_event)
+        bring = Bringer(RepoSpec(repo, here.commit), pin, _asked_for_git(here, tools), web, on_event)
         # On no branch: HEAD is at the commit, and stays on whatever it is on.
         target = Target(pin, here.path, branch=None, origin=None)
         with held(target, tools, bring, on_event) as checkout:
@@ -108,6 +110,14 @@ def asked_of(here: Existing, settings: Settings, *, needs_host: bool = True) -> 
     return Tools(settings, ()), Repo(origin or here.path.name)
 
 
+def _asked_for_git(here: Existing, tools: Tools) -> Tools:
+    """Who is asked for what git lacks of the commit: ``lfs.url`` leads to another host for the objects alone."""
+    if all(endpoint.has_hub_paths for endpoint in tools.endpoints):
+        return tools
+    found = git_host_of(here.origin or "", None)
+    return replace(tools, endpoints=(found[0],) if found else ())
+
+
 def _hub_repo(origin: str | None, settings: Settings) -> Repo | None:
     """The repo of the hub (or of a mirror that the settings name) that ``origin`` is."""
     if origin is None:
@@ -134,12 +144,20 @@ def expect_hub_repo(here: Existing, settings: Settings) -> Repo:
 
 
 def _lfs_url(here: Existing) -> str | None:
-    """Where the user's own configuration says that the objects are; git-lfs's order."""
+    """Where the user's own configuration says that the objects are; git-lfs's order.
+
+    Raises:
+        BadOption: it says so in a URL that is none.
+    """
     for key in ("lfs.url", f"remote.{here.repo.remote}.lfsurl"):
         configured = here.repo.config.in_force(key).get(key)
-        url = address_of(here.repo, configured) if configured else ""
-        if url.startswith(("http://", "https://")):
-            return url
+        scheme, _, rest = (address_of(here.repo, configured) if configured else "").partition("://")
+        if scheme.lower() not in ("http", "https"):
+            continue
+        host, slash, path = rest.partition("/")
+        user, at, host = host.rpartition("@")
+        plain = parse_endpoint(f"{scheme}://{host}{slash}{path}", key)
+        return plain.replace("://", f"://{user}{at}", 1)
     return None
 
 

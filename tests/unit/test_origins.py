@@ -44,6 +44,10 @@ def test_of_the_hub(origin: str, repo: Repo | None) -> None:
         ("/srv/name", None),
         ("file:///srv/name", None),
         ("https://host", None),
+        ("https://", None),
+        ("ssh:///name", None),
+        ("http://[::1", None),
+        ("http://host:x/y", None),
     ],
 )
 def test_of_any_host(origin: str, batch: str | None) -> None:
@@ -51,7 +55,35 @@ def test_of_any_host(origin: str, batch: str | None) -> None:
     assert (found and found[0].batch_url(found[1])) == batch
 
 
-def test_the_users_own_address() -> None:
-    found = git_host_of("https://github.com/org/name", "https://lfs.corp/x/")
+@pytest.mark.parametrize(
+    ("origin", "lfs_url", "batch", "label", "git"),
+    [
+        ("https://github.com/o/n", "https://lfs.corp/x/", "https://lfs.corp/x/objects/batch", "lfs.corp", True),
+        ("https://u:p@git.corp/o/n", None, "https://git.corp/o/n.git/info/lfs/objects/batch", "git.corp", True),
+        (
+            "https://git.corp/n",
+            "http://u:p@lfs.corp:81/x",
+            "http://u:p@lfs.corp:81/x/objects/batch",
+            "lfs.corp:81",
+            True,
+        ),
+        ("git@github.com:o/n", "https://lfs.corp/x", "https://lfs.corp/x/objects/batch", "lfs.corp", False),
+        ("/srv/o/n", "https://lfs.corp/x", "https://lfs.corp/x/objects/batch", "lfs.corp", False),
+        ("../n", "https://lfs.corp/x", "https://lfs.corp/x/objects/batch", "lfs.corp", False),
+        ("file:///srv/n", "https://lfs.corp/x", "https://lfs.corp/x/objects/batch", "lfs.corp", False),
+    ],
+)
+def test_the_users_own_address(origin: str, lfs_url: str | None, batch: str, label: str, git: bool) -> None:
+    """It names who is asked, and errors name the same; a secret in it or in the origin is not shown."""
+    found = git_host_of(origin, lfs_url)
     assert found is not None
-    assert found[0].batch_url(found[1]) == "https://lfs.corp/x/objects/batch"
+    host, repo = found
+    assert host.batch_url(repo) == batch
+    assert str(host) == label
+    assert host.origin == (origin.replace("u:p@", "") if git else "")
+    assert not host.has_hub_paths
+
+
+@pytest.mark.parametrize("origin", ["http://[::1", "ftp://host/x"])
+def test_an_origin_that_is_none_has_no_objects(origin: str) -> None:
+    assert git_host_of(origin, "https://lfs.corp/x") is None
