@@ -7,7 +7,7 @@
     │   └── BadRepoSpec · BadOption · BadSettings · BadLockfile · QuantNotFound · NotImported
     ├── RemoteError       the far side answered, and the answer is no exit 3
     │   └── RepoNotFound · RepoDisabled · RepoEmpty · RevisionNotFound · PathNotFound · RevisionAmbiguous
-    │       · AccessDenied · BadToken · ObjectMissing · NotInOrigin · NotServed
+    │       · AccessDenied · BadToken · ObjectRefused (ObjectMissing) · NotInOrigin · NotServed
     ├── TransferError     the bytes did not arrive                    exit 4
     │   └── Unreachable · BadRedirect · Truncated · Stalled · RangeRefused · RateLimited
     │       · ServerFault · NotTheObject (OtherFile) · UrlExpired
@@ -64,6 +64,7 @@ __all__ = [
     "NotServed",
     "NotTheObject",
     "ObjectMissing",
+    "ObjectRefused",
     "OtherCheckout",
     "OtherFile",
     "OwnCommits",
@@ -97,6 +98,8 @@ class HfcloneError(Exception):
 
     code: ClassVar[str] = "hfclone-error"
     """Stable, kebab-case name of the kind; what scripts and ``--progress json`` see."""
+    said = ""
+    """The far side's own words on it, in one short line; kinds that have them make it a field."""
 
     def __post_init__(self) -> None:
         # Exception pickles by its args, and these errors cross process borders.
@@ -116,7 +119,8 @@ class HfcloneError(Exception):
         return {k: ", ".join(map(str, v)) if isinstance(v, tuple) else v for k, v in self.fields().items()}
 
     def __str__(self) -> str:
-        return error_text(self.code, self.variant, self.words())
+        text = error_text(self.code, self.variant, self.words())
+        return phrase("with-words", text=text, words=self.said) if self.said else text
 
     @property
     def hint(self) -> str:
@@ -284,11 +288,27 @@ class BadToken(RemoteError):
 
 
 @dataclass(eq=False)
-class ObjectMissing(RemoteError):
-    """404 or 410 for one object; says nothing against the endpoint."""
+class ObjectRefused(RemoteError):
+    """A no for one object; says nothing against the endpoint."""
 
     oid: str
     endpoint: str
+    status: int = 0
+    said: str = ""
+    of_hub: bool = True
+    """Whether mirrors of the endpoint are asked, too; a git host has none."""
+    code = "object-refused"
+
+    @property
+    def variant(self) -> str:
+        return "" if self.of_hub else "host"
+
+
+@dataclass(eq=False)
+class ObjectMissing(ObjectRefused):
+    """404 or 410 for one object, or no address of it."""
+
+    status: int = 404
     code = "object-missing"
 
 
@@ -343,10 +363,18 @@ class Unreachable(TransferError):
 
 @dataclass(eq=False)
 class BadRedirect(TransferError):
+    """An endpoint leads to where we do not follow, by a redirect or by the address it names for an object."""
+
     endpoint: str
     target: str
     reason: str
+    oid: str = ""
+    """The object whose address it is."""
     code = "bad-redirect"
+
+    @property
+    def variant(self) -> str:
+        return "address" if self.oid else ""
 
 
 @dataclass(eq=False)
@@ -387,6 +415,7 @@ class ServerFault(TransferError):
     endpoint: str
     status: int
     retry_after: float | None = None
+    said: str = ""
     code = "server-fault"
 
     @property

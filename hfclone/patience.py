@@ -17,7 +17,7 @@ from typing import TypeVar
 from hfclone import errors
 from hfclone.errors import HfcloneError
 
-__all__ = ["SAY_SECONDS", "Backoff", "Clock", "Patience", "Verdict", "judge", "wait_asked"]
+__all__ = ["SAY_SECONDS", "Backoff", "Clock", "Patience", "Verdict", "is_final", "judge", "wait_asked"]
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Verdict(Enum):
 
 _VERDICTS: tuple[tuple[type[HfcloneError], Verdict], ...] = (
     (errors.UrlExpired, Verdict.REFRESH),
-    (errors.ObjectMissing, Verdict.ELSEWHERE),
+    (errors.ObjectRefused, Verdict.ELSEWHERE),
     (errors.HashMismatch, Verdict.ELSEWHERE),
     (errors.DiskFull, Verdict.AGAIN),
     (errors.RemoteError, Verdict.ELSEWHERE),
@@ -59,6 +59,14 @@ _VERDICTS: tuple[tuple[type[HfcloneError], Verdict], ...] = (
 def judge(error: HfcloneError) -> Verdict:
     """The rule for ``error``; total, since every error is an HfcloneError."""
     return next(verdict for kind, verdict in _VERDICTS if isinstance(error, kind))
+
+
+def is_final(status: int) -> bool:
+    """Whether an HTTP status is a no that stays: 4xx, but for those that ask for patience, and 501.
+
+    A 407 is no word of the server's, but of a proxy's on the way.
+    """
+    return (400 <= status < 500 and status not in (407, 408, 425, 429)) or status == 501
 
 
 def wait_asked(error: HfcloneError) -> float | None:

@@ -26,12 +26,12 @@ from hfclone.transfer.sources import Sources
 from hfclone.transfer.tempo import Tempo
 from hfclone.wording import phrase
 
-__all__ = ["Court"]
+__all__ = ["OTHER_FILES", "Court", "names_other_file"]
 
 DISK_WAIT = 10.0
 """Seconds until a full disk is tried again."""
 OTHER_FILES = 3
-"""So often an endpoint may name another length for an object; then it has another file."""
+"""So often an endpoint may name another length for an object, or an address that is none; then it has another file."""
 ABSENCES = 2
 """So often a signed URL may lead to nothing; then the object is not there."""
 QUIET_SECONDS = 2.0
@@ -40,6 +40,11 @@ _SHAKEN = (errors.Truncated, errors.Unreachable, errors.Stalled, errors.RateLimi
 """What says that the line has too many connections."""
 _KEEPS_URL = (errors.Truncated, errors.Stalled, errors.DiskFull)
 """What says nothing against the URL."""
+
+
+def names_other_file(error: HfcloneError) -> bool:
+    """Whether it counts towards ``OTHER_FILES``: the endpoint is reached, and is wrong about one object."""
+    return isinstance(error, errors.OtherFile) or (isinstance(error, errors.BadRedirect) and bool(error.oid))
 
 
 @dataclass(slots=True)
@@ -76,7 +81,7 @@ class Court:
         elif verdict is Verdict.ELSEWHERE:
             self._refused(lease, error)
         elif verdict is Verdict.AGAIN:
-            if isinstance(error, errors.OtherFile):
+            if names_other_file(error):
                 self._count_other_file(task, endpoint, error)
             asked = wait_asked(error)
             if asked is not None and not lease.signed:
@@ -87,7 +92,7 @@ class Court:
             if isinstance(error, _SHAKEN) and not (isinstance(error, errors.Stalled) and lease.gone):
                 self.tempo.lost()
 
-    def _count_other_file(self, task: Task, endpoint: Endpoint, error: errors.OtherFile) -> None:
+    def _count_other_file(self, task: Task, endpoint: Endpoint, error: HfcloneError) -> None:
         """A passing fault may show a wrong length; what stays is another file."""
         task.other_files[endpoint] += 1
         if task.other_files[endpoint] >= OTHER_FILES:
@@ -111,7 +116,7 @@ class Court:
     def _refused(self, lease: Lease, error: HfcloneError) -> None:
         task, endpoint = lease.task, lease.endpoint
         self.board.refused(endpoint, error)
-        if isinstance(error, errors.ObjectMissing):
+        if isinstance(error, errors.ObjectRefused):
             # A signed URL's host may be behind its hub for a moment; a second URL decides.
             task.absences[endpoint] += 1
             if lease.signed and task.absences[endpoint] < ABSENCES:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind
@@ -26,6 +26,7 @@ from hfclone.http import Answer, Authority, Grip, Web, wall_clock
 from hfclone.hub import explain
 from hfclone.names import Pin
 from hfclone.pointer import Oid, Pointer
+from hfclone.transfer.batch_errors import of_object
 from hfclone.wording import phrase
 
 __all__ = ["Source", "Sources"]
@@ -97,7 +98,7 @@ class Sources:
         the endpoint's limit allows no request now. Use the source within ``asking``.
 
         Raises:
-            ObjectMissing, AccessDenied and other RemoteErrors: the endpoint's answer is no.
+            ObjectRefused, AccessDenied and other RemoteErrors: the endpoint's answer is no.
             TransferError: it did not answer properly.
         """
         if self._board.lacks(endpoint, BATCH):
@@ -226,7 +227,7 @@ class Sources:
             listed = answer.json()
             for pointer, row in zip(group, _rows(listed, group), strict=True):
                 self._known[endpoint, pointer.oid] = _read_row(
-                    endpoint, pointer, row, authority, self._now(), answer.date
+                    endpoint, pointer, row, authority, self._now(), answer.date, answer.url
                 )
 
     def _refused(self, endpoint: Endpoint, answer: Answer, authority: Authority | None) -> None:
@@ -256,46 +257,54 @@ def _read_row(
     authority: Authority | None,
     now: float,
     date: float | None,
+    asked: str,
 ) -> Source | HfcloneError:
-    """What a batch answer of ``date`` says about one object."""
+    """What a batch answer of ``date``, which came from the URL ``asked``, says about one object."""
     label = str(endpoint)
+    if row is None and not endpoint.has_hub_paths:
+        return errors.ObjectMissing(pointer.oid, label, said=phrase("batch-incomplete"), of_hub=False)
     if row is None:
         return errors.NotTheObject(label, phrase("batch-incomplete"))
     error = row.get("error")
     if isinstance(error, dict):
-        code = error.get("code")
-        missing = code in (404, 410)
-        status = code if isinstance(code, int) else 500
-        return errors.ObjectMissing(pointer.oid, label) if missing else errors.ServerFault(label, status)
+        return of_object(error, pointer, endpoint)
     action = _dict(_dict(row.get("actions")).get("download"))
     href, headers = action.get("href"), _dict(action.get("header"))
     if not isinstance(href, str):
-        return errors.ObjectMissing(pointer.oid, label)
-    parts = _plain_url(href)
-    if parts is None:
-        return errors.BadRedirect(label, ascii(href[:60]), phrase("target-no-plain-url"))
-    if parts.scheme == "http" and urlsplit(endpoint.url).scheme == "https":
-        return errors.BadRedirect(label, parts.netloc, phrase("down-to-http"))
+        return errors.ObjectMissing(pointer.oid, label, of_hub=endpoint.has_hub_paths)
+    url = _plain_url(href, asked)
+    if url is None:
+        return errors.BadRedirect(label, ascii(href[:60]), phrase("target-no-plain-url"), pointer.oid)
+    if url.startswith("http:") and urlsplit(asked).scheme == "https":
+        return errors.BadRedirect(label, urlsplit(url).netloc, phrase("down-to-http"), pointer.oid)
     # The API's words on authentication go before our own (git-lfs docs/api/batch.md).
     own = None if row.get("authenticated") or headers else authority
     lives = [life for life in (_life_of_action(action, date), _life_of(href, date)) if life is not None]
     sent = {str(name): str(value) for name, value in headers.items()}
-    return Source(endpoint, href, sent, own, now, now + min(lives, default=_UNKNOWN_LIFE), signed=True)
+    return Source(endpoint, url, sent, own, now, now + min(lives, default=_UNKNOWN_LIFE), signed=True)
 
 
 _ODD = re.compile(r"[\x00-\x20\\\x7f]")
 """What parsers of URLs read differently, or drop."""
 
 
-def _plain_url(url: str) -> SplitResult | None:
-    """A URL's parts, if every parser reads the same host out of it: no user, no backslash, no control characters."""
+def _plain_url(href: str, asked: str) -> str | None:
+    """The URL that ``href`` means in an answer from ``asked``, if every parser reads the same host out of it.
+
+    No user, no backslash, no control characters.
+    """
+    if not href or _ODD.search(href):  # before parsers drop what is odd
+        return None
     try:
+        base = urlsplit(asked)
+        own = base._replace(netloc=base.netloc.rpartition("@")[2]).geturl()
+        url = href if urlsplit(href).scheme else urljoin(own, href)
         parts = urlsplit(url)
         named = bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         return None
-    plain = named and not _ODD.search(url) and parts.scheme in ("http", "https") and "@" not in parts.netloc
-    return parts if plain else None
+    plain = named and parts.scheme in ("http", "https") and "@" not in parts.netloc
+    return url if plain else None
 
 
 def _dict(value: Any) -> dict[str, Any]:

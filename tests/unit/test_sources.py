@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 from typing import Any, ClassVar
@@ -23,22 +23,43 @@ from hfclone.transfer.sources import BATCH, Source, Sources
 POINTER = Pointer(Oid("ab" * 32), 1000)
 OTHER = Pointer(Oid("cd" * 32), 1000)
 PIN = Pin(Repo("o/n"), "0" * 40)
+LFS, PAGE, GIT = "application/vnd.git-lfs+json", "text/html", "application/x-git-upload-pack-advertisement"
 
 
 class Hub(BaseHTTPRequestHandler):
     """Answers a batch request with whatever the test put there."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
     status: ClassVar[int] = 200
     body: ClassVar[Any] = {}
-    kind: ClassVar[str] = "application/vnd.git-lfs+json"
+    kind: ClassVar[str] = LFS
+    location: ClassVar[str] = ""
     asked: ClassVar[list[Any]] = []
+    git: ClassVar[str] = GIT
+    git_asked: ClassVar[list[str]] = []
 
     def do_POST(self) -> None:
-        self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        data = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-        self.send_response(self.status)
-        self.send_header("Content-Type", self.kind)
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.location and self.path != self.location:
+            self.send_response(307)
+            self.send_header("Location", self.location)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.asked.append(json.loads(data))
+        body = self.body(self.asked[-1]) if callable(self.body) else self.body
+        status, body = body if isinstance(body, tuple) else (self.status, body)
+        self.answer(status, self.kind, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+    def do_GET(self) -> None:
+        """What git would ask."""
+        self.git_asked.append(self.path)
+        self.answer(200, self.git, b"x")
+
+    def answer(self, status: int, kind: str, data: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -53,7 +74,8 @@ class Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub() -> Iterator[Endpoint]:
-    Hub.status, Hub.body, Hub.kind, Hub.asked = 200, {}, "application/vnd.git-lfs+json", []
+    Hub.status, Hub.body, Hub.kind, Hub.asked = 200, {}, LFS, []
+    Hub.location, Hub.git, Hub.git_asked = "", GIT, []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -64,16 +86,17 @@ def hub() -> Iterator[Endpoint]:
 
 
 class Asker:
-    def __init__(self, endpoint: Endpoint, web: Web) -> None:
+    def __init__(self, endpoint: Endpoint, web: Web, objects: Sequence[Pointer] = (POINTER, OTHER)) -> None:
         self.time = 500.0
         self.endpoint = endpoint
+        self.objects = objects
         self.board = Board([endpoint], lambda: self.time, Random(1))
-        paths = {POINTER.oid: (b"a.bin",), OTHER.oid: (b"b.bin",)}
+        paths = {pointer.oid: (f"{number}.bin".encode(),) for number, pointer in enumerate(objects)}
         self.sources = Sources(PIN, paths, web=web, board=self.board, authorities=(), now=lambda: self.time)
 
     def find(self, pointer: Pointer = POINTER) -> Source | HfcloneError | None:
         try:
-            return self.sources.find(pointer, self.endpoint, lambda: [POINTER, OTHER])
+            return self.sources.find(pointer, self.endpoint, lambda: self.objects)
         except HfcloneError as error:
             return error
 
@@ -185,3 +208,81 @@ def test_a_limit_that_is_used_up_asks_nothing(asker: Asker) -> None:
     asker.board.hold(asker.endpoint, 10.0)
     assert asker.find() is None
     assert Hub.asked == []
+
+
+# --- what else a row may say ----------------------------------------------------------------------
+
+ROW_CODES: list[tuple[Any, type[HfcloneError]]] = [
+    (400, errors.ObjectRefused),
+    (401, errors.ObjectRefused),
+    (403, errors.ObjectRefused),
+    (404, errors.ObjectMissing),
+    (406, errors.ObjectRefused),
+    (408, errors.ServerFault),
+    (409, errors.ObjectRefused),
+    (410, errors.ObjectMissing),
+    (413, errors.ObjectRefused),
+    (422, errors.ObjectRefused),
+    (425, errors.ServerFault),
+    (429, errors.ServerFault),
+    (500, errors.ServerFault),
+    (501, errors.ObjectRefused),
+    (503, errors.ServerFault),
+    (507, errors.ServerFault),
+    (True, errors.ServerFault),
+    (0, errors.ServerFault),
+    (10**20, errors.ServerFault),
+    (None, errors.ServerFault),
+]
+
+
+@pytest.mark.parametrize(("code", "kind"), ROW_CODES)
+def test_the_error_of_one_object(asker: Asker, code: Any, kind: type[HfcloneError]) -> None:
+    Hub.body = {"objects": [row(error={"code": code, "message": "it is\x1b[31m\n so"})]}
+    error = asker.find()
+    assert type(error) is kind
+    assert str(error).endswith(": it is [31m so")
+
+
+@pytest.mark.parametrize("message", ["x" * 5000, 7, None, ["x"], {}, "\udcff\u202e"])
+def test_words_that_are_none_or_too_many(asker: Asker, message: Any) -> None:
+    Hub.body = {"objects": [row(error={"code": 422, "message": message})]}
+    error = asker.find()
+    assert isinstance(error, errors.ObjectRefused)
+    assert error.said == ("x" * 197 + "..." if message == "x" * 5000 else "")
+
+
+ADDRESSES = [
+    ("/objs/1", "{base}/objs/1"),
+    ("objs/1?a=b", "{base}/o/n.git/info/lfs/objects/objs/1?a=b"),
+    ("../1", "{base}/o/n.git/info/lfs/1"),
+    ("//cdn.example/1", "http://cdn.example/1"),
+    ("http://cdn.example/1?", "http://cdn.example/1?"),
+    ("", None),
+    ("//user@cdn.example/1", None),
+    ("//cdn.example:x/1", None),
+    ("/objs/\t1", None),
+    (" /objs/1", None),
+    ("\\\\cdn.example\\1", None),
+    ("http:/objs/1", None),
+    ("javascript:alert(1)", None),
+]
+
+
+@pytest.mark.parametrize(("href", "url"), ADDRESSES)
+def test_an_address_is_held_against_the_batchs_own(asker: Asker, href: str, url: str | None) -> None:
+    Hub.body = {"objects": [row(actions=action(href))]}
+    found = asker.find()
+    if url is None:
+        assert isinstance(found, errors.BadRedirect)
+        assert found.oid == POINTER.oid
+    else:
+        assert isinstance(found, Source)
+        assert found.url == url.format(base=asker.endpoint.url)
+
+
+def test_an_address_is_held_against_where_a_redirect_led(asker: Asker) -> None:
+    Hub.location, Hub.body = "/elsewhere/batch", {"objects": [row(actions=action("objs/1"))]}
+    found = asker.find()
+    assert isinstance(found, Source)
+    assert found.url == f"{asker.endpoint.url}/elsewhere/objs/1"

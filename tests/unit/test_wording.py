@@ -34,8 +34,9 @@ def fields_of(template: str) -> set[str]:
 
 
 def variants_of(kind: type[HfcloneError]) -> set[str]:
-    """Every name that it may give, as its source has them."""
-    found = ast.parse(inspect.cleandoc(inspect.getsource(kind)))
+    """Every name that it may give, as its source has them, or that of the kind it is one of."""
+    owner = next((each for each in kind.__mro__ if "variant" in vars(each) and each is not HfcloneError), kind)
+    found = ast.parse(inspect.cleandoc(inspect.getsource(owner)))
     getters = [node for node in ast.walk(found) if isinstance(node, ast.FunctionDef) and node.name == "variant"]
     return {name for getter in getters for value in ast.walk(getter) for name in constants(value) if name}
 

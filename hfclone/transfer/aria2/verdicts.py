@@ -14,7 +14,7 @@ from hfclone.health import FILES, Board
 from hfclone.patience import Clock, Verdict, judge, wait_asked
 from hfclone.transfer.aria2.downloads import Look
 from hfclone.transfer.aria2.tasks import Task
-from hfclone.transfer.court import OTHER_FILES
+from hfclone.transfer.court import OTHER_FILES, names_other_file
 from hfclone.transfer.sources import Source, Sources
 from hfclone.transfer.trust import SECOND_CHANCES
 from hfclone.wording import phrase
@@ -59,7 +59,7 @@ class Verdicts:
             self.sources.forget(task.pointer, endpoint)
         if judge(error) is Verdict.ELSEWHERE:
             self.board.refused(endpoint, error)
-            if not isinstance(error, errors.ObjectMissing):
+            if not isinstance(error, errors.ObjectRefused):
                 self.board.note_lack(endpoint, FILES, str(error))
             elif signed and not task.absences[endpoint]:
                 # A signed URL's host may be behind its hub for a moment; a second URL decides.
@@ -68,7 +68,7 @@ class Verdicts:
             else:
                 task.barred[endpoint] = error
             return
-        if isinstance(error, errors.OtherFile):
+        if names_other_file(error):
             task.other_files[endpoint] += 1
             if task.other_files[endpoint] >= OTHER_FILES:
                 task.barred[endpoint] = error
