@@ -8,6 +8,7 @@
     ├── RemoteError       the far side answered, and the answer is no exit 3
     │   └── RepoNotFound · RepoDisabled · RepoEmpty · RevisionNotFound · PathNotFound · RevisionAmbiguous
     │       · AccessDenied · BadToken · ObjectRefused (ObjectMissing) · NotInOrigin · NotServed
+    │       · LfsRefused
     ├── TransferError     the bytes did not arrive                    exit 4
     │   └── Unreachable · BadRedirect · Truncated · Stalled · RangeRefused · RateLimited
     │       · ServerFault · NotTheObject (OtherFile) · UrlExpired
@@ -54,6 +55,7 @@ __all__ = [
     "HfcloneError",
     "Incomplete",
     "IntegrityError",
+    "LfsRefused",
     "LocalError",
     "NoReflink",
     "NotACheckout",
@@ -329,6 +331,28 @@ class NotServed(RemoteError):
     endpoint: str
     status: int
     code = "not-served"
+
+
+@dataclass(eq=False)
+class LfsRefused(RemoteError):
+    """A git host answers the LFS batch request as a whole with a no, or with a page."""
+
+    endpoint: str
+    status: int
+    said: str = ""
+    page: str = ""
+    """The URL of what it sent in place of an answer."""
+    code = "lfs-refused"
+
+    @property
+    def variant(self) -> str:
+        if self.page:
+            return "page"
+        return {401: "login", 403: "forbidden"}.get(self.status, "absent" if self.status in _ABSENT else "")
+
+
+_ABSENT = (404, 405, 410, 501)
+"""What a host answers where it has no such repo for us, or no LFS."""
 
 
 # --- the bytes did not arrive ------------------------------------------------------------------

@@ -135,9 +135,9 @@ class Court:
         return hopeless
 
     def _reason(self, task: Task) -> HfcloneError:
-        """Why an object is given up: what went wrong with it, else what its endpoints said last."""
-        if task.barred and not self.chooser.able(task):
-            return list(task.barred.values())[-1]
+        """Why an object is given up: who refuses it or everything, else what went wrong with it."""
+        if not self.chooser.able(task):
+            return list(task.barred.values())[-1] if task.barred else self.board.last_word()
         return task.error or self.board.last_word()
 
     # --- wrong bytes ---------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """Where the bytes of an object can be had right now: URLs, and how long they live.
 
 Many objects are asked for at once by the LFS batch API, since 5,000 small objects would otherwise
-cost 10,000 requests of a limit of 3,000 in five minutes. Where an endpoint has no batch API, its
-``/resolve/`` URL is used, and the signed URL it redirects to is remembered for the next range.
+cost 10,000 requests of a limit of 3,000 in five minutes. Where a hub or a mirror has no batch API, its
+``/resolve/`` URL is used, and the signed URL it redirects to is remembered for the next range. A git
+host that is none of these has its batch API alone: a no of that is a no for all objects.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from hfclone.health import Board
 from hfclone.http import Answer, Authority, Grip, Web, wall_clock
 from hfclone.hub import explain
 from hfclone.names import Pin
+from hfclone.origins import GitHost
 from hfclone.pointer import Oid, Pointer
-from hfclone.transfer.batch_errors import of_object
+from hfclone.transfer.batch_errors import is_lfs, of_object, of_request
 from hfclone.wording import phrase
 
 __all__ = ["Source", "Sources"]
@@ -37,10 +39,13 @@ BATCH_OBJECTS = 100
 BATCH_SECONDS = 5.0
 """A batch answer may take so long to begin, and twice as long each time in a row: everybody waits for it."""
 _MEDIA_TYPE = "application/vnd.git-lfs+json"
+_GIT_TYPE = "application/x-git-upload-pack-advertisement"
 _UNKNOWN_LIFE = 900.0
 """Seconds a signed URL is used where its end is not known; the hub's live an hour."""
 _PAGE_SECONDS = 30.0
 """Seconds for which a page in place of a batch answer is taken for a lack of the batch API."""
+PAGES = 5
+"""So often in a row a git host may send something else in place of a batch answer, before it is asked why."""
 _MARGIN = 5.0
 """Seconds before its end from which a URL is not used for a new request (git-lfs has the same)."""
 
@@ -89,6 +94,10 @@ class Sources:
         """When a batch request last failed: those who waited for it do not ask again, one after the other."""
         self._stalls: Counter[Endpoint] = Counter()
         """Batch requests in a row that were not answered in time."""
+        self._pages: Counter[Endpoint] = Counter()
+        """Of a git host, answers in a row that were none of its LFS API."""
+        self._served: set[Endpoint] = set()
+        """Git hosts that have listed objects in this run."""
         self._asking = {endpoint: threading.Lock() for endpoint in board.endpoints}
 
     def find(self, pointer: Pointer, endpoint: Endpoint, next_up: Callable[[], Iterable[Pointer]]) -> Source | None:
@@ -218,17 +227,58 @@ class Sources:
     ) -> None:
         if answer.status == 413 and len(group) > 1:
             self._batch_sizes[endpoint] = (len(group) + 1) // 2
+        elif isinstance(endpoint, GitHost):
+            self._learn_rows(endpoint, group, self._listed_by(endpoint, answer), answer, authority)
         elif answer.status != 200:
             self._refused(endpoint, answer, authority)
-        elif not answer.content_type.endswith("json"):
+        elif not is_lfs(answer):
             # A portal's page goes away soon; a mirror that shows pages for everything is asked in vain now and then.
             self._board.note_lack(endpoint, BATCH, phrase("answers-with-page"), seconds=_PAGE_SECONDS)
         else:
-            listed = answer.json()
-            for pointer, row in zip(group, _rows(listed, group), strict=True):
-                self._known[endpoint, pointer.oid] = _read_row(
-                    endpoint, pointer, row, authority, self._now(), answer.date, answer.url
-                )
+            self._learn_rows(endpoint, group, answer.json(), answer, authority)
+
+    def _learn_rows(
+        self, endpoint: Endpoint, group: list[Pointer], listed: Any, answer: Answer, authority: Authority | None
+    ) -> None:
+        for pointer, row in zip(group, _rows(listed, group), strict=True):
+            self._known[endpoint, pointer.oid] = _read_row(
+                endpoint, pointer, row, authority, self._now(), answer.date, answer.url
+            )
+
+    def _listed_by(self, host: GitHost, answer: Answer) -> dict[str, Any]:
+        """What a git host's LFS API lists; there is no other way to its objects.
+
+        Raises:
+            LfsRefused: it says no, and no waiting will change that.
+            TransferError: it may say something else the next time.
+        """
+        if answer.status == 200 and (listed := _list_in(answer)) is not None:
+            self._served.add(host)
+            self._pages[host] = 0
+            return listed
+        # A no in LFS's own form is the host's. Any other may come from wherever a redirect leads, or from something on
+        # the way to a host that has listed objects before.
+        foreign = answer.status < 400 or (not is_lfs(answer) and bool(answer.hops or host in self._served))
+        raise of_request(answer, str(host), foreign=foreign, passes=foreign and self._page_may_pass(host))
+
+    def _page_may_pass(self, host: GitHost) -> bool:
+        """Whether what came in place of an LFS answer may be a captive portal's page, which goes away.
+
+        Why git is asked, and late: a portal answers that with its page, too, while a hiccup of the host's own passes.
+        """
+        self._pages[host] += 1
+        return host in self._served or self._pages[host] < PAGES or not self._reaches_git(host)
+
+    def _reaches_git(self, host: GitHost) -> bool:
+        """Whether the repo's git answers as git does: then nothing stands in between. Also where it cannot be asked."""
+        if not host.origin:
+            return True
+        url = f"{host.origin.rstrip('/')}/info/refs?service=git-upload-pack"
+        try:
+            with self._web.ask(url, label=str(host), grip=Grip(BATCH_SECONDS)) as answer:
+                return answer.content_type == _GIT_TYPE or "WWW-Authenticate" in answer.headers
+        except HfcloneError:
+            return False
 
     def _refused(self, endpoint: Endpoint, answer: Answer, authority: Authority | None) -> None:
         """A batch request was answered no: raise what may pass or is final, else do without the batch API."""
@@ -240,6 +290,15 @@ class Sources:
             self._board.note_lack(endpoint, BATCH, str(error))
             return
         raise error
+
+
+def _list_in(answer: Answer) -> dict[str, Any] | None:
+    """A batch answer, if it is one."""
+    try:
+        listed = answer.json() if is_lfs(answer) else None
+    except errors.NotTheObject:
+        return None
+    return listed if isinstance(listed, dict) and isinstance(listed.get("objects"), list) else None
 
 
 def _rows(listed: Any, group: Sequence[Pointer]) -> list[dict[str, Any] | None]:

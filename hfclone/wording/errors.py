@@ -56,6 +56,24 @@ ERRORS = {
     "not-in-origin": "object {oid} is not in {folder}, from which this was cloned",
     "not-in-origin hint": "complete {folder} first ('hfclone fetch {folder}'), or name another folder with --reuse",
     "not-served": "{endpoint} does not serve {service} (HTTP {status})",
+    "lfs-refused": "{endpoint} refuses to list LFS objects (HTTP {status})",
+    "lfs-refused hint": "ask who runs it; 'hfclone import' takes in copies from anywhere",
+    "lfs-refused login": "{endpoint} wants a login for LFS objects (HTTP {status})",
+    "lfs-refused login hint": ("hfclone does not ask git for credentials; 'git lfs pull' in the checkout does"),
+    "lfs-refused forbidden": "{endpoint} forbids access to its LFS objects (HTTP {status})",
+    "lfs-refused forbidden hint": (
+        "hfclone does not ask git for credentials; if yours may have the objects, 'git lfs pull' fetches them"
+    ),
+    "lfs-refused absent": "{endpoint} does not serve LFS objects of this repo (HTTP {status})",
+    "lfs-refused absent hint": (
+        "LFS may be off there, at another address ('git config lfs.url'), or for those alone who log in: "
+        "hfclone does not ask git for credentials, 'git lfs pull' does"
+    ),
+    "lfs-refused page": "{endpoint} has no LFS API for this repo: {page} answers with something else",
+    "lfs-refused page hint": (
+        "open it in a browser: LFS may be off there, at another address ('git config lfs.url'), or for those alone "
+        "who log in: hfclone does not ask git for credentials, 'git lfs pull' does"
+    ),
     # the bytes did not arrive
     "unreachable": "cannot reach {endpoint}: {reason}",
     "unreachable hint": "check the network and the name; --mirror adds another source",

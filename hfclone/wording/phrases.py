@@ -235,6 +235,7 @@ PHRASES = {
     "default-branch": "the default branch",
     "batch-incomplete": "its batch answer leaves out an object that was asked for",
     "answers-with-page": "it answers with a page",
+    "page-for-lfs": "what {url} answers is no list of LFS objects",
     "with-words": "{text}: {words}",
     "sent-sha256": "sent bytes with sha256 {sha256}",
     "sent-else": "sent something else ({reason})",

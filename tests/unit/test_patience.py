@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfclone import errors
-from hfclone.patience import FIRST_WAIT, LONGEST_WAIT, Backoff, Clock, Patience, Verdict, judge
+from hfclone.patience import FIRST_WAIT, LONGEST_WAIT, Backoff, Clock, Patience, Verdict, is_final, judge
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.HfcloneError)]
 
@@ -54,6 +54,8 @@ def test_every_error_has_a_verdict(kind: type[errors.HfcloneError]) -> None:
         (errors.DiskFull, Verdict.AGAIN),
         (errors.UrlExpired, Verdict.REFRESH),
         (errors.ObjectMissing, Verdict.ELSEWHERE),
+        (errors.ObjectRefused, Verdict.ELSEWHERE),
+        (errors.LfsRefused, Verdict.ELSEWHERE),
         (errors.AccessDenied, Verdict.ELSEWHERE),
         (errors.HashMismatch, Verdict.ELSEWHERE),
         (errors.CannotWrite, Verdict.STOP),
@@ -64,6 +66,16 @@ def test_every_error_has_a_verdict(kind: type[errors.HfcloneError]) -> None:
 )
 def test_verdicts(kind: type[errors.HfcloneError], verdict: Verdict) -> None:
     assert judge(example(kind)) is verdict
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 406, 409, 410, 413, 422, 451, 499, 501])
+def test_a_no_that_stays(status: int) -> None:
+    assert is_final(status)
+
+
+@pytest.mark.parametrize("status", [200, 206, 301, 399, 407, 408, 425, 429, 500, 502, 503, 504, 507, 511])
+def test_what_may_pass(status: int) -> None:
+    assert not is_final(status)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 60))

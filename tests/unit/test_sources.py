@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,8 +18,9 @@ from hfclone.errors import HfcloneError
 from hfclone.health import Board
 from hfclone.http import Web
 from hfclone.names import Pin, Repo
+from hfclone.origins import GitHost
 from hfclone.pointer import Oid, Pointer
-from hfclone.transfer.sources import BATCH, Source, Sources
+from hfclone.transfer.sources import BATCH, PAGES, Source, Sources
 
 POINTER = Pointer(Oid("ab" * 32), 1000)
 OTHER = Pointer(Oid("cd" * 32), 1000)
@@ -38,6 +40,11 @@ class Hub(BaseHTTPRequestHandler):
     asked: ClassVar[list[Any]] = []
     git: ClassVar[str] = GIT
     git_asked: ClassVar[list[str]] = []
+
+    def handle(self) -> None:
+        """Whoever has heard enough of a long answer hangs up."""
+        with contextlib.suppress(ConnectionError):
+            super().handle()
 
     def do_POST(self) -> None:
         data = self.rfile.read(int(self.headers["Content-Length"]))
@@ -286,3 +293,141 @@ def test_an_address_is_held_against_where_a_redirect_led(asker: Asker) -> None:
     found = asker.find()
     assert isinstance(found, Source)
     assert found.url == f"{asker.endpoint.url}/elsewhere/objs/1"
+
+
+# --- a git host that is no hub --------------------------------------------------------------------
+
+
+@pytest.fixture
+def host(hub: Endpoint) -> Iterator[Asker]:
+    """The same server as a git host, whose LFS API is all that there is."""
+    origin = f"{hub.url}/o/n"
+    with Web(user_agent="test") as web:
+        yield Asker(GitHost(hub.url, lfs_url=f"{origin}.git/info/lfs", origin=origin), web)
+
+
+def listed(*pointers: Pointer) -> dict[str, Any]:
+    return {"objects": [row(pointer.oid, actions=action()) for pointer in pointers or (POINTER, OTHER)]}
+
+
+FIRST_ANSWERS: list[tuple[int, str, Any, type[HfcloneError]]] = [
+    (401, LFS, {"message": "say who you are"}, errors.LfsRefused),
+    (403, LFS, {"message": "no"}, errors.LfsRefused),
+    (404, LFS, {"message": "no"}, errors.LfsRefused),
+    (406, LFS, {"message": "no"}, errors.LfsRefused),
+    (410, LFS, {"message": "no"}, errors.LfsRefused),
+    (422, LFS, {"message": "no"}, errors.LfsRefused),
+    (501, LFS, {"message": "no"}, errors.LfsRefused),
+    (401, PAGE, b"<html>", errors.LfsRefused),
+    (404, PAGE, b"<html>", errors.LfsRefused),
+    (404, LFS, b"{", errors.LfsRefused),
+    (404, LFS, b"[" * 100_000, errors.LfsRefused),
+    (404, LFS, [], errors.LfsRefused),
+    (408, LFS, {}, errors.ServerFault),
+    (425, LFS, {}, errors.ServerFault),
+    (429, LFS, {}, errors.RateLimited),
+    (500, PAGE, b"<html>", errors.ServerFault),
+    (503, LFS, {"message": "later"}, errors.ServerFault),
+    (507, LFS, {"message": "full"}, errors.ServerFault),
+    (200, PAGE, b"<html>", errors.NotTheObject),
+    (200, LFS, b"{", errors.NotTheObject),
+    (200, LFS, {"message": "no"}, errors.NotTheObject),
+    (200, LFS, {"objects": {}}, errors.NotTheObject),
+    (202, LFS, listed(), errors.NotTheObject),
+    (301, PAGE, b"<html>", errors.NotTheObject),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "body", "error"), FIRST_ANSWERS)
+def test_what_a_git_host_may_answer_first(
+    host: Asker, status: int, kind: str, body: Any, error: type[HfcloneError]
+) -> None:
+    Hub.status, Hub.kind, Hub.body = status, kind, body
+    found = host.find()
+    assert type(found) is error
+    assert isinstance(found, HfcloneError)
+    assert found.said == (body.get("message", "") if status >= 400 and isinstance(body, dict) else "")
+    assert not Hub.git_asked
+
+
+PAGES_LATER = [(200, PAGE, b"<html>"), (200, LFS, {"message": "no"}), (302, PAGE, b"")]
+
+
+@pytest.mark.parametrize(("status", "kind", "body"), PAGES_LATER)
+def test_a_page_that_stays_is_the_hosts_where_git_is_reached(host: Asker, status: int, kind: str, body: Any) -> None:
+    Hub.status, Hub.kind, Hub.body = status, kind, body
+    found = []
+    for _ in range(PAGES):
+        found.append(host.find())
+        host.time += 20
+    assert [type(each) for each in found[:-1]] == [errors.NotTheObject] * (PAGES - 1)
+    assert isinstance(found[-1], errors.LfsRefused)
+    assert found[-1].page == f"{host.endpoint.url}/o/n.git/info/lfs/objects/batch"
+    assert Hub.git_asked == ["/o/n/info/refs?service=git-upload-pack"]
+
+
+def test_a_page_is_a_portals_where_git_is_answered_with_one_too(host: Asker) -> None:
+    Hub.kind, Hub.body, Hub.git = PAGE, b"<html>", PAGE
+    for _ in range(3 * PAGES):
+        assert type(host.find()) is errors.NotTheObject
+        host.time += 20
+    Hub.kind, Hub.body = LFS, listed()
+    assert isinstance(host.find(), Source)
+
+
+def test_a_login_behind_a_redirect_is_named(host: Asker) -> None:
+    """Whatever status it answers a POST with, it is no LFS API."""
+    Hub.location, Hub.kind, Hub.status, Hub.body = "/login?next=secret", PAGE, 405, b"<html>"
+    for _ in range(PAGES - 1):
+        assert isinstance(host.find(), errors.ServerFault)
+        host.time += 20
+    found = host.find()
+    assert isinstance(found, errors.LfsRefused)
+    assert found.page == f"{host.endpoint.url}/login"
+
+
+@pytest.mark.parametrize(("status", "kind", "body"), [*PAGES_LATER, (403, PAGE, b"<html>"), (404, PAGE, b"<html>")])
+def test_who_has_listed_objects_is_waited_for(host: Asker, status: int, kind: str, body: Any) -> None:
+    """What is no LFS answer then is of something on the way, however often it comes."""
+    Hub.body = listed()
+    assert isinstance(host.find(), Source)
+    host.sources.forget(OTHER, host.endpoint)
+    Hub.status, Hub.kind, Hub.body = status, kind, body
+    for _ in range(3 * PAGES):
+        host.time += 20
+        assert type(host.find(OTHER)) in (errors.NotTheObject, errors.ServerFault)
+    assert not Hub.git_asked
+    Hub.kind, Hub.status, Hub.body = LFS, 403, {"message": "over its quota"}  # its own word is taken
+    host.time += 20
+    assert isinstance(host.find(OTHER), errors.LfsRefused)
+
+
+def test_what_a_git_host_leaves_out_it_does_not_have(host: Asker) -> None:
+    Hub.body = listed(OTHER)
+    assert isinstance(host.find(), errors.ObjectMissing)
+
+
+@pytest.mark.parametrize(("number", "limit"), [(7, 2), (120, 30), (3, 1), (100, 100)])
+def test_a_batch_that_is_too_large_is_halved_until_it_fits(hub: Endpoint, number: int, limit: int) -> None:
+    objects = [Pointer(Oid(f"{each:064x}"), 1000) for each in range(number)]
+
+    def says(request: Any) -> Any:
+        asked = [Pointer(Oid(each["oid"]), 1000) for each in request["objects"]]
+        return (413, {"message": "too many"}) if len(asked) > limit else listed(*asked)
+
+    Hub.body = staticmethod(says)
+    for endpoint in (hub, GitHost(hub.url, lfs_url=f"{hub.url}/o/n.git/info/lfs")):
+        Hub.asked.clear()
+        with Web(user_agent="test") as web:
+            asker = Asker(endpoint, web, objects)
+            assert all(isinstance(found, Source) and found.signed for found in map(asker.find, objects))
+        sizes = [len(request["objects"]) for request in Hub.asked]
+        assert len([size for size in sizes if size > limit]) <= 7
+        assert len(sizes) <= 7 + -(-2 * number // limit)
+
+
+def test_one_object_that_is_too_large(host: Asker) -> None:
+    Hub.status, Hub.body = 413, {"message": "not even one"}
+    found = host.find()
+    assert isinstance(found, errors.LfsRefused)
+    assert len(Hub.asked) == 2

@@ -107,9 +107,9 @@ class Verdicts:
         )
 
     def reason(self, task: Task) -> HfcloneError:
-        """Why it is given up: what went wrong with it, else what its endpoints said last."""
-        if task.barred and not self.able(task):
-            return list(task.barred.values())[-1]
+        """Why it is given up: who refuses it or everything, else what went wrong with it."""
+        if not self.able(task):
+            return list(task.barred.values())[-1] if task.barred else self.board.last_word()
         return task.error or self.board.last_word()
 
     # --- wrong bytes ----------------------------------------------------------------------------
