@@ -94,7 +94,7 @@ def _under_one_name(spec: RepoSpec, pin: Pin, dest: Path, tools: Tools, web: Web
 def _origin_of(dest: Path, tools: Tools) -> Repo | None:
     """The repo of the hub that the checkout at ``dest`` comes from, if there is one."""
     repo = GitRepo(tools.git(), dest)
-    remote = remote_of(repo, repo.head_branch()) if repo.git_dir.is_dir() else None
+    remote = remote_of(repo, repo.head_branch()) if os.path.isdir(repo.git_dir) else None
     return hub_repo_of(remote.url, [endpoint.url for endpoint in (*tools.endpoints, tools.hub)]) if remote else None
 
 

@@ -17,7 +17,7 @@
     │       · NotAsLocked · NotAsCommitted
     ├── LocalError        this machine cannot                         exit 6
     │   └── DiskFull · CheckoutBusy · NotACheckout · OtherCheckout · Conflicts
-    │       · OwnCommits · ForeignOrigin · NoReflink · CannotRead · CannotWrite · GitFailed · ToolMissing
+    │       · OwnCommits · ForeignOrigin · NoReflink · CannotRead · CannotWrite · GitFailed (GitEnded) · ToolMissing
     └── Incomplete        patience ran out; carries every failure     exit 4
 
 Why so: an error is a value with fields, made where it happens. Policy (who is asked next, how long we
@@ -676,7 +676,7 @@ class GitFailed(LocalError):
 
 @dataclass(eq=False)
 class GitEnded(GitFailed):
-    """A git that was ended since its far side brought nothing, or too much: nobody sees this, it is translated."""
+    """A git that was stopped, since its far side brought nothing, or too much: translated before anybody sees it."""
 
     why: str = ""
     """``stalled`` or ``too-large``."""
@@ -684,6 +684,11 @@ class GitEnded(GitFailed):
     """Seconds, or bytes."""
     free: int = 0
     """Bytes of disk that were free before."""
+    code = "git-ended"
+
+    @property
+    def variant(self) -> str:
+        return ""
 
 
 @dataclass(eq=False)

@@ -183,7 +183,6 @@ class Move:
         """Paths that git would not write into the user's sparse checkout, of those that its index does not have yet."""
         new = [entry for path, entry in self.after.entries.items() if path not in self.staged.entries]
         users = self.staged.changed(self.before.entries, self.after.entries)
-        self._staging.mkdir(mode=0o700, exist_ok=True)
         return self.repo.outside_sparse([entry for entry in new if entry.path not in users], self._staging)
 
     def _judge(self, path: bytes) -> _Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,7 @@ def inspect(target: Target, git: Git) -> str | None:
     if remotes or target.origin is None:
         repo.check_ids()
         return _fitting(repo, remotes, target)
-    if names == {".git"} and (dest / ".git").is_dir() and _is_blank(repo.git_dir):
+    if names == {".git"} and stat.S_ISDIR(os.lstat(dest / ".git").st_mode) and _is_blank(repo.git_dir):
         return None
     raise NotACheckout(str(dest), phrase("no-origin"))
 

@@ -16,6 +16,7 @@ from hfclone.git import GitRepo, TreeEntry
 from hfclone.gitindex import Fresh
 from hfclone.locked import SUBMODULE_MODE
 from hfclone.ondisk import settle_mtime
+from hfclone.refusals import refused
 from hfclone.worktree import Standing
 
 __all__ = ["place_staged", "stage"]
@@ -37,10 +38,13 @@ def stage(repo: GitRepo, index: Path, staging: Path, entries: Iterable[TreeEntry
     """Have git write ``entries`` of ``index`` into ``staging``, as it would into a work tree.
 
     Raises:
-        GitFailed: git cannot.
+        GitFailed: git cannot. CannotWrite, DiskFull: the system refuses.
     """
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(mode=0o700)
+    try:
+        staging.mkdir(mode=0o700)
+    except OSError as error:
+        raise refused(error, staging) from error
     paths = [entry.path for entry in entries if entry.mode != SUBMODULE_MODE]
     if paths:
         repo.checkout_files(index, staging, paths)

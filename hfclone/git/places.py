@@ -18,11 +18,8 @@ def git_dir_of(work_tree: Path) -> Path:
     neither, or not there, what would be made is returned: git says what is wrong with it.
     """
     found = work_tree / ".git"
-    if found.is_file():
-        named = _text_of(found)
-        if named.startswith(_POINTS_TO):
-            return work_tree / named.removeprefix(_POINTS_TO)
-    return found
+    named = _text_of(found)  # of a directory there is none
+    return work_tree / named.removeprefix(_POINTS_TO) if named.startswith(_POINTS_TO) else found
 
 
 def common_dir_of(git_dir: Path) -> Path:

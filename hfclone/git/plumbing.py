@@ -297,12 +297,20 @@ class GitRepo:
     def outside_sparse(self, entries: Collection[TreeEntry], scratch: Path) -> set[bytes]:
         """The paths of ``entries``, which no index has yet, that lie outside of the user's sparse checkout, if any.
 
-        Git itself judges, since its patterns are not those of ``.gitignore``; ``scratch`` is an empty directory.
+        Git itself judges, since its patterns are not those of ``.gitignore``; ``scratch`` is a directory for it, empty
+        or not there.
+
+        Raises:
+            CannotWrite, DiskFull: the system refuses.
         """
         if self.config.in_force("core.").get("core.sparsecheckout") != "true" or not entries:
             return set()
         index = scratch.with_name(scratch.name + ".index")
-        index.unlink(missing_ok=True)
+        try:
+            scratch.mkdir(exist_ok=True)
+            index.unlink(missing_ok=True)
+        except OSError as error:
+            raise refused(error, scratch) from error
         try:
             self.update_index(index, entries, ())
             self.run("sparse-checkout", "reapply", index=index, work_tree=scratch)

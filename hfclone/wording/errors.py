@@ -148,6 +148,7 @@ ERRORS = {
     "no-reflink hint": ("choose --lfs-store none (content in the work tree alone), copy (twice the disk) or hardlink"),
     "git-failed": "git {command} failed ({status}): {stderr}",
     "git-failed proxy": "git {command} does not get through the proxy {proxy}: {stderr}",
+    "git-ended": "git {command} was stopped: {why}",
     "tool-missing": "{name} is not installed: {why}",
     "tool-missing hint": "install {name} (on Debian and Ubuntu: apt install {name}) and run the command again",
     # patience ran out

@@ -460,7 +460,7 @@ LOCAL: dict[str, tuple[Callable[[World], None], str, tuple[str, ...], str]] = {
     "merge in progress": (_merging, "tiny", ("unfinished merge",), ""),
     "git is at work": (_index_locked, "tiny", ("git command (index.lock)",), ""),
     "commits of the user's": (_own_commit, "tiny", ("branch 'main'", "commits that are not"), "nothing was touched"),
-    ".git is a link": (_git_link, "tiny", ("its .git is a link",), "new directory"),
+    ".git is a link to an empty repo": (_git_link, "tiny", ("without an origin",), "new directory"),
     "a link to nowhere": (_dangling, "tiny", ("tiny",), "directory"),
     "a file in the way": (_in_the_way, "tiny", ("new.txt",), "nothing of yours was touched"),
     "a folder in the way": (_folder_in_the_way, "tiny", ("model.safetensors",), "nothing of yours was touched"),
