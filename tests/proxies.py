@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
+import itertools
 import selectors
 import socket
 import ssl
 import struct
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, TypeVar, cast
 from urllib.parse import urlsplit
 
+_Proxy = TypeVar("_Proxy", bound="Proxy")
 PATIENCE = 60.0
 """Seconds after which a connection that says nothing is given up."""
 _MOST_HEAD = 65536
+_WHO = (
+    b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
 
 
 class Refused(Exception):
@@ -58,7 +65,24 @@ class Proxy:
         self._listener = _Listener(self._serve, self.tls)
         self.port = self._listener.port
 
-    def __enter__(self) -> Proxy:
+    @property
+    def accepted(self) -> int:
+        """Connections so far."""
+        return self._listener.accepted
+
+    @property
+    def open(self) -> int:
+        """Connections that are open now."""
+        return len(self._listener.open)
+
+    def wait_for(self, true: Callable[[], bool]) -> None:
+        """Wait until it is so: what a client closes is seen a moment later."""
+        deadline = time.monotonic() + PATIENCE
+        while not true():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def __enter__(self: _Proxy) -> _Proxy:
         """Listening already."""
         return self
 
@@ -79,6 +103,11 @@ class Proxy:
     def _open(self, client: socket.socket) -> socket.socket:
         raise NotImplementedError
 
+    def _knows(self, fields: Mapping[str, str]) -> bool:
+        """Whether an HTTP request has the login that is asked for."""
+        wanted = f"Basic {base64.b64encode(self.login.encode()).decode()}"
+        return not self.login or fields.get("proxy-authorization") == wanted
+
     def _connect(self, method: str, host: str, port: int, agent: str = "") -> socket.socket:
         self.passed.append(Passed(method, host, port, agent))
         address = "127.0.0.1" if host.endswith(".test") else host
@@ -92,11 +121,9 @@ class HttpProxy(Proxy):
         head, rest = _read_head(client)
         first, *lines = head.decode("latin-1").split("\r\n")
         method, target, version = first.split(" ")
-        fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        wanted = f"Basic {base64.b64encode(self.login.encode()).decode()}"
-        if self.login and fields.get("proxy-authorization") != wanted:
-            refusal = b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=x\r\n"
-            client.sendall(refusal + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
+        fields = _fields(lines)
+        if not self._knows(fields):
+            client.sendall(_WHO)
             raise Refused
         agent = fields.get("user-agent", "")
         if self.unwanted and agent.startswith(self.unwanted):
@@ -115,6 +142,69 @@ class HttpProxy(Proxy):
         text = "\r\n".join([f"{method} {path} {version}", *kept, "Connection: close", "", ""])
         upstream.sendall(text.encode("latin-1") + rest)
         return upstream
+
+
+class KeepAliveProxy(Proxy):
+    """An HTTP proxy that keeps its client's connections, whoever is asked next: as squid, nginx and privoxy do.
+
+    A body is what Content-Length says, of any method; it goes to the host with the rest of its request, and stands
+    in ``sent`` under the host's port.
+    """
+
+    def __post_init__(self) -> None:
+        """Listen at once."""
+        self.sent: dict[int, bytes] = {}
+        super().__post_init__()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client.makefile("rb") as asked:
+            while self._one_request(client, asked):
+                pass
+
+    def _one_request(self, client: socket.socket, asked: BinaryIO) -> bool:
+        lines = [line.decode("latin-1").rstrip("\r\n") for line in _head_lines(asked)]
+        if not lines:
+            return False
+        method, target, version = lines[0].split(" ")
+        fields = _fields(lines[1:])
+        if not self._knows(fields):
+            client.sendall(_WHO.replace(b"close", b"keep-alive"))
+            self.refused += 1
+            return True
+        url = urlsplit(target)
+        body = asked.read(int(fields.get("content-length", 0)))
+        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        kept = [line for line in lines[1:] if not line.lower().startswith(("proxy-", "connection:"))]
+        head = "\r\n".join([f"{method} {path} {version}", *kept, "Connection: close", "", ""]).encode("latin-1")
+        port = url.port or 80
+        self.sent[port] = self.sent.get(port, b"") + head + body
+        with self._connect(method, url.hostname or "", port) as upstream:
+            upstream.sendall(head + body)
+            return _relay_answer(upstream, client)
+
+
+def _relay_answer(upstream: socket.socket, client: socket.socket) -> bool:
+    """Send on one answer; whether the client's connection can live on after it."""
+    with upstream.makefile("rb") as answer:
+        kept = [line for line in _head_lines(answer) if not line.lower().startswith(b"connection:")]
+        fields = _fields(line.decode("latin-1") for line in kept[1:])
+        client.sendall(b"".join(kept) + b"\r\n" if kept else b"")
+        for piece in _body(answer, fields):
+            client.sendall(piece)
+    return "content-length" in fields or "transfer-encoding" in fields
+
+
+def _body(answer: io.BufferedReader, fields: Mapping[str, str]) -> Iterator[bytes]:
+    """The bytes of an answer's body as they stand on the wire."""
+    if "transfer-encoding" in fields:
+        for line in iter(answer.readline, b""):
+            yield line + answer.read(int(line, 16) + 2)
+            if not int(line, 16):
+                return
+    left = int(fields.get("content-length", 1 << 62))
+    while left and (piece := answer.read1(min(left, 65536))):
+        left -= len(piece)
+        yield piece
 
 
 class SocksProxy(Proxy):
@@ -217,7 +307,8 @@ class _Listener:
         self._serve, self._tls = serve, tls
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._socket.getsockname()[1]
-        self._open: set[socket.socket] = set()
+        self.open: set[socket.socket] = set()
+        self.accepted = 0
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -225,7 +316,7 @@ class _Listener:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        for each in list(self._open):
+        for each in list(self.open):
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(each, socket.SHUT_RDWR)
         self._thread.join(PATIENCE)
@@ -236,6 +327,7 @@ class _Listener:
                 client, _address = self._socket.accept()
             except OSError:
                 return
+            self.accepted += 1
             threading.Thread(target=self._one, args=(client,), daemon=True).start()
 
     def _one(self, client: socket.socket) -> None:
@@ -243,13 +335,23 @@ class _Listener:
         try:
             if self._tls:
                 client = self._tls.wrap_socket(client, server_side=True)
-            self._open.add(client)
+            self.open.add(client)
             self._serve(client)
         except (OSError, EOFError, ValueError):
             return  # the client went away, or was nobody we know
         finally:
-            self._open.discard(client)
+            self.open.discard(client)
             client.close()
+
+
+def _head_lines(stream: BinaryIO) -> list[bytes]:
+    """The lines of a head, without the empty one behind it; none at the end of the stream."""
+    return list(itertools.takewhile(lambda line: line.strip(), iter(stream.readline, b"")))
+
+
+def _fields(lines: Iterable[str]) -> dict[str, str]:
+    """The headers of a request, by their names in lower case."""
+    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def _read(stream: socket.socket, count: int) -> bytes:

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from hfclone.errors import HfcloneError, Stalled, Truncated, Unreachable
 from hfclone.http.grip import Grip
-from hfclone.http.kinds import CURRENT, Exchange, OnPeer, kind_of
+from hfclone.http.kinds import CURRENT, Exchange, OnPeer, pool_kind
 from hfclone.http.plain import PlainResponse
 from hfclone.http.route import Route
 from hfclone.wording import phrase
@@ -35,8 +35,8 @@ __all__ = ["PROXY_WANTS_PASSWORD", "Connections", "Limits", "body_error", "reaso
 KEPT = 256
 """Idle connections kept for each host; more than anybody opens."""
 PROXY_WANTS_PASSWORD = 407
-KEPT_HOSTS = 1000
-"""Hosts whose connections are kept."""
+KEPT_HOSTS = 16
+"""Hosts whose connections are kept: a mirror may name a new one for each object, and each would cost files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class Connections:
         self._lock = threading.Lock()
         self._pools: dict[tuple[str, str], urllib3.HTTPConnectionPool] = {}
         self._managers: dict[str, urllib3.PoolManager] = {}
+        """By their proxies."""
         self._receive_buffer: int | None = None
 
     def narrow(self, receive_buffer: int) -> None:
@@ -152,18 +153,29 @@ class Connections:
             with self._lock:
                 pool = self._pools.get(key) or self._new_pool(parts)
                 self._pools[key] = pool
+                while len(self._pools) > KEPT_HOSTS:  # urllib3 closes what nobody holds any more
+                    del self._pools[next(iter(self._pools))]
         return pool
 
     def _new_pool(self, parts: SplitResult) -> urllib3.HTTPConnectionPool:
         proxy = self._route.proxy_for(parts)
-        manager = self._managers.get(proxy)
-        if manager is None:
-            manager = self._managers[proxy] = self._new_manager(proxy)
-        pool = manager.connection_from_url(f"{parts.scheme}://{parts.netloc}")
-        pool.ConnectionCls = kind_of(pool.ConnectionCls, direct=not proxy)
-        return pool
+        if proxy and parts.scheme == "http":
+            # urllib3 has one pool for all hosts whose plain http a proxy forwards: what one of them does to a
+            # connection (a body that goes on, say) would be the next one's.
+            manager = self._new_manager(proxy)
+        else:
+            manager = self._managers.get(proxy) or self._new_manager(proxy)
+            self._managers[proxy] = manager
+        return manager.connection_from_url(f"{parts.scheme}://{parts.netloc}")
 
     def _new_manager(self, proxy: str) -> urllib3.PoolManager:
+        """What makes pools of our kind, by ``proxy`` or directly."""
+        manager = self._manager_of(proxy)
+        kinds = manager.pool_classes_by_scheme.items()
+        manager.pool_classes_by_scheme = {scheme: pool_kind(kind, direct=not proxy) for scheme, kind in kinds}
+        return manager
+
+    def _manager_of(self, proxy: str) -> urllib3.PoolManager:
         import urllib3
 
         options: dict[str, Any] = {

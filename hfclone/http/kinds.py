@@ -17,7 +17,7 @@ from typing import Any, cast
 from hfclone.http.grip import Grip
 from hfclone.http.plain import PlainResponse, Replayed, new_buffer, receive_head
 
-__all__ = ["CURRENT", "Exchange", "OnPeer", "kind_of"]
+__all__ = ["CURRENT", "Exchange", "OnPeer", "pool_kind"]
 
 OnPeer = Callable[[str, str], None]
 """Hears a host and the address that it is connected to, through no proxy, before anything is sent; may raise."""
@@ -37,12 +37,16 @@ CURRENT: ContextVar[Exchange] = ContextVar("current")
 """The exchange of the thread that runs."""
 
 
-def kind_of(kind: Any, *, direct: bool) -> Any:
-    """``kind``, a class of urllib3's connections, with what we add; ``direct``: without a proxy."""
-    return _held(_judged(kind) if direct else kind)
-
-
 @functools.cache
+def pool_kind(kind: Any, *, direct: bool) -> Any:
+    """``kind``, a class of urllib3's pools, over connections with what we add; ``direct``: without a proxy.
+
+    A class and not a pool: urllib3 gives one pool to several hosts, and what we add must be added once.
+    """
+    connection = kind.ConnectionCls
+    return type(kind.__name__, (kind,), {"ConnectionCls": _held(_judged(connection) if direct else connection)})
+
+
 def _held(kind: Any) -> Any:
     """``kind``, with its socket in the current exchange's grip from before the answer on; reads plain ones itself."""
     from http.client import HTTPResponse
@@ -85,7 +89,6 @@ def _forget_request(connection: Any) -> None:
     connection.sock = held
 
 
-@functools.cache
 def _judged(kind: Any) -> Any:
     """``kind``, whose peer is told to each exchange that uses it: one that is kept was made for somebody else."""
 

@@ -19,9 +19,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hfclone.errors import HfcloneError, Stalled, Unreachable
+from hfclone.errors import HfcloneError, Stalled, Truncated, Unreachable
 from hfclone.http import Answer, Grip, Limits, Web
+from hfclone.http.connections import KEPT_HOSTS
 from hfclone.http.route import Route
+from tests.proxies import KeepAliveProxy
 from tests.wires import Wire
 
 
@@ -376,3 +378,60 @@ def test_breaking_an_exchange_that_was_redirected_leaves_the_next_on_its_connect
         greeted.close()  # no handshake comes of it
         following.join()
         assert wire.connections == 1
+
+
+def through(proxy: KeepAliveProxy) -> Web:
+    """Whose plain http is forwarded."""
+    return Web(user_agent="test", proxies={"http": f"http://127.0.0.1:{proxy.port}"})
+
+
+def in_turn(*answers: bytes) -> Callable[[int, socket.socket], bool]:
+    """An answer to each request in turn, the last to all that follow; an empty one closes the connection."""
+
+    def answer(number: int, connected: socket.socket) -> bool:
+        content = answers[min(number, len(answers)) - 1]
+        connected.sendall(content)
+        return bool(content)
+
+    return answer
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"
+
+
+def test_two_hosts_behind_one_proxy_may_answer_as_they_like() -> None:
+    """urllib3 may have one pool for all of them; what we add to its connections must not be added for each host."""
+    answers = in_turn(PLAIN, b"", CHUNKED, b"", b"", PLAIN)
+    with KeepAliveProxy() as proxy, Wire(said(PLAIN)) as first, Wire(answers) as second, through(proxy) as web:
+        assert get(web, f"{first.url}/a") == b"ab"
+        assert get(web, f"{second.url}/b") == b"ab"
+        for body in (None, b"ab", None, None, b"ab"):
+            if body is None:
+                with pytest.raises((Unreachable, Truncated)):
+                    get(web, f"{second.url}/closed")
+            else:
+                assert get(web, f"{second.url}/open") == body
+        assert get(web, f"{first.url}/a") == b"ab"
+
+
+def test_two_spellings_of_a_host_are_one() -> None:
+    with Wire(in_turn(PLAIN, CHUNKED)) as wire, Web(user_agent="test") as web:
+        url = wire.url.replace("127.0.0.1", "localhost")
+        with ask(web, f"{url}/a") as first:  # its connection is not free while the next is asked for
+            assert get(web, f"{url.replace('localhost', 'LocalHost')}/b") == b"ab"
+            assert first.text() == b"ab"
+        assert get(web, f"{url}/c") == b"ab"
+        assert wire.connections == 2
+
+
+def test_hosts_that_a_server_names_cost_no_more_than_a_few_connections() -> None:
+    """And those of one are not the next one's, though a proxy stands before all of them."""
+    with KeepAliveProxy() as proxy, Wire(said(PLAIN)) as wire:
+        names = [wire.url.replace("127.0.0.1", f"h{number}.test") for number in range(3 * KEPT_HOSTS)]
+        with through(proxy) as web:
+            assert [get(web, name) for name in names] == [b"ab"] * len(names)
+            assert proxy.accepted == len(names)
+            proxy.wait_for(lambda: proxy.open <= KEPT_HOSTS)
+            assert get(web, names[-1]) == b"ab"
+            assert proxy.accepted == len(names)

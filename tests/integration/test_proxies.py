@@ -16,7 +16,8 @@ from hfclone.http import Web
 from tests.e2e.command import Command, Outcome, assert_checkout, placed
 from tests.e2e.test_tokens import Watch
 from tests.hub import Hub, LivingRepo, streams
-from tests.proxies import HttpProxy, Passed, Proxy, SocksProxy, certificate, context_of, tls_front
+from tests.hub.answers import NoAnswerClose, WithoutHeaders
+from tests.proxies import HttpProxy, KeepAliveProxy, Passed, Proxy, SocksProxy, certificate, context_of, tls_front
 
 LARGE = {"model.safetensors", "sub/dir/w.bin", "sub/same.bin"}
 LOGIN = "me:s3cr3t@#"
@@ -77,6 +78,20 @@ def test_an_http_proxy(hub: Hub, tiny_repo: LivingRepo, user: Command, watch: Wa
     for kind in ("api", "git", "batch", "cdn"):
         assert hub.log.of(kind=kind), kind
     assert_silent(user, watch, done, shown)
+
+
+def test_a_proxy_that_keeps_its_connections(hub: Hub, tiny_repo: LivingRepo, user: Command) -> None:
+    """Two hosts behind it, answers without a length, connections that are closed: all of it is ordinary."""
+    hub.faults.add(WithoutHeaders(("Content-Length",)), kind="cdn")
+    closed = hub.faults.add(NoAnswerClose(), times=3, when=lambda request: request.kind in ("api", "batch", "cdn"))
+    with KeepAliveProxy(LOGIN) as proxy:
+        done = user("acme/tiny", env={"HFCLONE_PROXY": f"http://{QUOTED}@127.0.0.1:{proxy.port}"})
+        assert done.code == 0, done.stderr
+        assert hosts(proxy) == {"hub.test", "cdn.test"}
+        assert len(proxy.passed) > proxy.accepted, "connections were kept"
+    assert closed.hits == 3
+    assert_checkout(user.cwd / "tiny", tiny_repo.commit, f"{user.endpoint}/acme/tiny")
+    assert placed(user.cwd / "tiny") == LARGE
 
 
 def test_git_goes_where_the_flag_says(user: Command) -> None:
