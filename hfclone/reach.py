@@ -7,11 +7,17 @@ inside than that somebody is. An endpoint at home may lead to others at home.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import re
+import socket
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-__all__ = ["Reach", "reach_of", "reach_of_name"]
+__all__ = ["LONGEST_URL", "Reach", "is_plain_host", "reach_of", "reach_of_name"]
+
+LONGEST_URL = 16 * 1024
+"""Characters of a URL that a server may name; signed ones have a tenth of it."""
 
 _FAKE = ip_network("198.18.0.0/15")
 """For benchmarks; local proxies hand these out in place of any public host's address."""
@@ -52,7 +58,17 @@ def reach_of_name(host: str) -> Reach | None:
     name = host.lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return Reach.LOOPBACK
+    with contextlib.suppress(OSError):  # 127.1, 0x7f000001, 2130706433: what resolvers take for addresses, too
+        name = socket.inet_ntoa(socket.inet_aton(name))
     try:
         return reach_of(name)
     except ValueError:
         return None
+
+
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.IGNORECASE | re.ASCII)
+
+
+def is_plain_host(host: str) -> bool:
+    """Whether all read the same out of a URL's host: resolvers and proxies fold other letters, and decode ``%``."""
+    return _HOST.fullmatch(host) is not None

@@ -172,15 +172,22 @@ class KeepAliveProxy(Proxy):
             self.refused += 1
             return True
         url = urlsplit(target)
-        body = asked.read(int(fields.get("content-length", 0)))
         path = (url.path or "/") + (f"?{url.query}" if url.query else "")
         kept = [line for line in lines[1:] if not line.lower().startswith(("proxy-", "connection:"))]
         head = "\r\n".join([f"{method} {path} {version}", *kept, "Connection: close", "", ""]).encode("latin-1")
-        port = url.port or 80
-        self.sent[port] = self.sent.get(port, b"") + head + body
-        with self._connect(method, url.hostname or "", port) as upstream:
-            upstream.sendall(head + body)
-            return _relay_answer(upstream, client)
+        length = int(fields.get("content-length", 0))
+        with self._connect(method, url.hostname or "", url.port or 80) as upstream:
+            self._hand_over(upstream, head + (asked.read(length) if method == "POST" else b""))
+            lives = _relay_answer(upstream, client)
+            if method != "POST":  # it may come while the answer does, and later
+                self._hand_over(upstream, asked.read(length))
+        return lives
+
+    def _hand_over(self, upstream: socket.socket, data: bytes) -> None:
+        port = upstream.getpeername()[1]
+        self.sent[port] = self.sent.get(port, b"") + data
+        with contextlib.suppress(OSError):
+            upstream.sendall(data)
 
 
 def _relay_answer(upstream: socket.socket, client: socket.socket) -> bool:

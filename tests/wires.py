@@ -8,9 +8,9 @@ import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
-__all__ = ["Wire"]
+__all__ = ["Hearing", "Wire", "head_of"]
 
 Answer = Callable[[int, socket.socket], bool]
 """Sends what the test wants on the so-manieth request (from 1 on); whether the connection is to live on."""
@@ -58,7 +58,31 @@ class Wire:
             if self._context is not None:
                 connected = self._context.wrap_socket(connected, server_side=True)
         with contextlib.suppress(OSError), connected, connected.makefile("rb") as asked:
-            while any(line == b"\r\n" for line in iter(asked.readline, b"")):
+            while head := head_of(asked):
                 self.requests += 1
-                if not self._answer(self.requests, connected):
+                if not self._respond(self.requests, head, connected):
                     return
+
+    def _respond(self, number: int, _head: bytes, connected: socket.socket) -> bool:
+        return self._answer(number, connected)
+
+
+class Hearing(Wire):
+    """The same for a function that is told each request's head, too."""
+
+    def __init__(self, answer: Callable[[int, bytes, socket.socket], bool], pem: Path | None = None) -> None:
+        self._hears = answer
+        super().__init__(lambda _number, _connected: False, pem)
+
+    def _respond(self, number: int, head: bytes, connected: socket.socket) -> bool:
+        return self._hears(number, head, connected)
+
+
+def head_of(asked: BinaryIO) -> bytes:
+    """The next head, with the empty line behind it; nothing where the stream ends before that."""
+    head = b""
+    for line in iter(asked.readline, b""):
+        head += line
+        if line == b"\r\n":
+            return head
+    return b""

@@ -89,7 +89,8 @@ class Connections:
     ) -> Response:
         """One request, no redirect followed, nothing of the body read. ``label`` is who is asked, for messages.
 
-        What ``on_peer`` raises ends the request.
+        What ``on_peer`` raises ends the request. With the header ``connection: close`` the connection is not kept,
+        whatever the far side says.
 
         Raises:
             Unreachable: no connection, or none that TLS accepts.
@@ -111,6 +112,8 @@ class Connections:
                 decode_content=False,
             )
         self.refuse_407(response, url, label)
+        if headers.get("connection") == "close":
+            response._pool = None  # type: ignore[union-attr]  # all that it has are where they would go back to
         return response
 
     @contextlib.contextmanager

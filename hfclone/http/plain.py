@@ -120,9 +120,10 @@ class PlainResponse:
         """Done with it: its connection is kept where the body was read to its end and nothing came after it."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            if self.length_remaining or self._has_more():
+            if self.length_remaining or self._pool is None or self._has_more():
                 connection.close()
-            self._pool._put_conn(connection)  # as urllib3's own response gives it back
+            if self._pool is not None:
+                self._pool._put_conn(connection)  # as urllib3's own response gives it back
 
     def _has_more(self) -> bool:
         """Whether something came after the body, maybe within TLS's last record; or the far side hangs up."""

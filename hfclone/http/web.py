@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -19,7 +20,7 @@ from hfclone.http.grip import Grip
 from hfclone.http.kinds import OnPeer
 from hfclone.http.route import Route
 from hfclone.names import Token
-from hfclone.reach import Reach, reach_of, reach_of_name
+from hfclone.reach import LONGEST_URL, Reach, is_plain_host, reach_of, reach_of_name
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Web:
             BadRedirect: a redirect that we do not follow.
             NotTheObject: the answer is compressed though identity was asked for.
         """
-        request = _Request(method, url, label, dict(headers or {}), body, authority, None)
+        request = _Request(method, url, label, dict(headers or {}), body, authority, None, {})
         return self._exchange(self._calls.send, request, grip or Grip())
 
     def get(
@@ -125,12 +126,17 @@ class Web:
         *,
         label: str,
         headers: Mapping[str, str] | None = None,
+        foreign: Mapping[str, str] = MappingProxyType({}),
         authority: Authority | None = None,
         named_by: str | None = None,
         grip: Grip | None = None,
     ) -> Answer:
-        """Ask for bytes of a file, as ``ask`` does; ``named_by`` is the URL of who named ``url``, if not the user."""
-        request = _Request("GET", url, label, dict(headers or {}), None, authority, named_by)
+        """Ask for bytes of a file, as ``ask`` does; ``named_by`` is the URL of who named ``url``, if not the user.
+
+        ``foreign`` headers are whose as well: they go to the origin of ``url`` alone, before ours, and a connection
+        that they went over is not used again.
+        """
+        request = _Request("GET", url, label, dict(headers or {}), None, authority, named_by, foreign)
         return self._exchange(self._connections.send, request, grip or Grip())
 
     def _exchange(self, send: _Send, request: _Request, grip: Grip) -> Answer:
@@ -149,13 +155,13 @@ class Web:
 
     def _follow(self, send: _Send, request: _Request, grip: Grip) -> Answer:
         hops: list[str] = []
-        url, label, sent = request.url, request.label, request.headers
+        url, label, sent, foreign = request.url, request.label, request.headers, request.foreign
         quotas: list[tuple[int, float]] = []
         while True:
             on_peer = self._guard(url, label, request.named_by or next(iter(hops), None))
             if self._aborted:
                 raise Unreachable(label, phrase("stopped"))
-            every = self._headers(request, url, sent)
+            every = self._headers(request, url, sent, foreign)
             response = send(request.method, url, every, request.body, label=label, grip=grip, on_peer=on_peer)
             quota = quota_of(response.headers.get("RateLimit", ""))
             quotas += [quota] if quota else []
@@ -167,6 +173,7 @@ class Web:
             url = _next_hop(url, target, label, len(hops))
             if origin_of(url) != origin_of(hops[0]):
                 sent = {name: value for name, value in sent.items() if name.lower() in _TO_ANYONE}
+                foreign = {}
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in ("", "identity"):
             _let_go(response, grip)
@@ -184,6 +191,8 @@ class Web:
         """
         if namer is None:
             return self._note_reach
+        if not is_plain_host(urlsplit(url).hostname or ""):
+            raise BadRedirect(label, ascii(_without_query(url)[:60]), phrase("target-no-plain-url"))
         host = urlsplit(namer).hostname or ""
         limit = self._reaches.get(host, reach_of_name(host)) or Reach.PUBLIC
         if origin_of(namer) in self._believed:
@@ -202,10 +211,16 @@ class Web:
     def _note_reach(self, host: str, address: str) -> None:
         self._reaches[host.lower()] = reach_of(address)
 
-    def _headers(self, request: _Request, url: str, headers: Mapping[str, str]) -> dict[str, str]:
-        every = {"user-agent": self._user_agent, "accept-encoding": "identity", "accept": "*/*"}
+    def _headers(
+        self, request: _Request, url: str, headers: Mapping[str, str], foreign: Mapping[str, str]
+    ) -> dict[str, str]:
+        every = {"accept": "*/*"}
+        every.update((name.lower(), value) for name, value in foreign.items())
+        every.update({"user-agent": self._user_agent, "accept-encoding": "identity"})
         every.update((name.lower(), value) for name, value in headers.items())
         every.update(request.authority.header_for(url) if request.authority else {})
+        if foreign:
+            every["connection"] = "close"
         return every
 
     def _forget(self, grip: Grip) -> None:
@@ -225,6 +240,7 @@ class _Request:
     body: bytes | None
     authority: Authority | None
     named_by: str | None
+    foreign: Mapping[str, str]
 
 
 def _let_go(response: Response, grip: Grip) -> None:
@@ -262,6 +278,8 @@ def _next_hop(url: str, target: str, label: str, hops: int) -> str:
     scheme = urlsplit(following).scheme.lower()
     if scheme not in ("http", "https") or not urlsplit(following).hostname:
         raise BadRedirect(label, shown, phrase("target-not-http"))
+    if len(following) > LONGEST_URL:
+        raise BadRedirect(label, ascii(target[:60]), phrase("target-no-plain-url"))
     if urlsplit(url).scheme == "https" and scheme == "http":
         raise BadRedirect(label, shown, phrase("down-to-http"))
     if "@" in urlsplit(following).netloc:

@@ -45,14 +45,12 @@ def request_range(
     Raises:
         RemoteError, TransferError: by what the answer is; nothing of it may be written.
     """
-    headers = dict(source.headers)
     whole = start == 0 and stop == pointer.size
-    if not whole:
-        headers["Range"] = format_range(start, stop)
     answer = web.get(
         source.url,
         label=str(source.endpoint),
-        headers=headers,
+        headers={} if whole else {"Range": format_range(start, stop)},
+        foreign=source.headers,
         authority=source.authority,
         named_by=source.endpoint.url if source.signed else None,
         grip=grip,

@@ -28,6 +28,8 @@ from hfclone.hub import explain
 from hfclone.names import Pin
 from hfclone.origins import GitHost
 from hfclone.pointer import Oid, Pointer
+from hfclone.reach import LONGEST_URL, is_plain_host
+from hfclone.transfer.action_headers import action_headers
 from hfclone.transfer.batch_errors import is_lfs, of_object, of_request
 from hfclone.wording import phrase
 
@@ -328,19 +330,18 @@ def _read_row(
     if isinstance(error, dict):
         return of_object(error, pointer, endpoint)
     action = _dict(_dict(row.get("actions")).get("download"))
-    href, headers = action.get("href"), _dict(action.get("header"))
+    href, named = action.get("href"), action.get("header")
     if not isinstance(href, str):
         return errors.ObjectMissing(pointer.oid, label, of_hub=endpoint.has_hub_paths)
     url = _plain_url(href, asked)
     if url is None:
         return errors.BadRedirect(label, ascii(href[:60]), phrase("target-no-plain-url"), pointer.oid)
-    if url.startswith("http:") and urlsplit(asked).scheme == "https":
+    if urlsplit(url).scheme == "http" and urlsplit(asked).scheme == "https":
         return errors.BadRedirect(label, urlsplit(url).netloc, phrase("down-to-http"), pointer.oid)
     # The API's words on authentication go before our own (git-lfs docs/api/batch.md).
-    own = None if row.get("authenticated") or headers else authority
+    own = None if row.get("authenticated") or named else authority
     lives = [life for life in (_life_of_action(action, date), _life_of(href, date)) if life is not None]
-    sent = {str(name): str(value) for name, value in headers.items()}
-    return Source(endpoint, url, sent, own, now, now + min(lives, default=_UNKNOWN_LIFE), signed=True)
+    return Source(endpoint, url, action_headers(named), own, now, now + min(lives, default=_UNKNOWN_LIFE), signed=True)
 
 
 _ODD = re.compile(r"[\x00-\x20\\\x7f]")
@@ -359,7 +360,7 @@ def _plain_url(href: str, asked: str) -> str | None:
         own = base._replace(netloc=base.netloc.rpartition("@")[2]).geturl()
         url = href if urlsplit(href).scheme else urljoin(own, href)
         parts = urlsplit(url)
-        named = bool(parts.hostname) and (parts.port or 1) > 0
+        named = is_plain_host(parts.hostname or "") and (parts.port or 1) > 0 and len(url) <= LONGEST_URL
     except ValueError:
         return None
     plain = named and parts.scheme in ("http", "https") and "@" not in parts.netloc

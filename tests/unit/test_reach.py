@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from hfclone.errors import BadRedirect
+from hfclone.errors import BadRedirect, HfcloneError
 from hfclone.http import Web
-from hfclone.reach import Reach, reach_of, reach_of_name
+from hfclone.reach import Reach, is_plain_host, reach_of, reach_of_name
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,41 @@ def test_addresses(address: str, reach: Reach) -> None:
         ("A.LocalHost.", Reach.LOOPBACK),
         ("huggingface.co", None),
         ("", None),
-        ("2130706433", None),
+        ("2130706433", Reach.LOOPBACK),  # what resolvers take for addresses
+        ("127.1", Reach.LOOPBACK),
+        ("0x7f.1", Reach.LOOPBACK),
+        ("0251.0376.0251.0376", Reach.LINK),
+        ("10.65793", Reach.PRIVATE),
+        ("3com.example", None),
     ],
 )
 def test_names(name: str, reach: Reach | None) -> None:
     assert reach_of_name(name) is reach
+
+
+PLAIN_HOSTS = ["huggingface.co", "a_b-c.example.", "127.0.0.1", "::1", "2001:DB8::1", "xn--bcher-kva.example"]
+ODD_HOSTS = [
+    "",
+    "127%2e0.0.1",
+    "127\u30020.0.1",
+    "\u2139.example",
+    "a b",
+    "a,b",
+    "fe80::1%25eth0",
+    "a\x00b",
+    "[",
+    "a\n",
+]
+
+
+@pytest.mark.parametrize("host", PLAIN_HOSTS)
+def test_plain_hosts(host: str) -> None:
+    assert is_plain_host(host)
+
+
+@pytest.mark.parametrize("host", ODD_HOSTS)
+def test_hosts_that_others_may_read_differently(host: str) -> None:
+    assert not is_plain_host(host)
 
 
 class Heard(socketserver.ThreadingTCPServer):
@@ -122,6 +152,19 @@ def test_a_name_that_was_the_users_is_no_way_in(inside: Heard) -> None:
             with pytest.raises(BadRedirect, match="inside this network"):
                 web.get(target, label="home", named_by=first)
     assert len(inside.requests) == 3
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f000001", "127\u30020\u30020\u30021", "127%2e0.0.1", "169.254.43518"])
+def test_a_proxy_is_not_asked_for_an_address_in_disguise(inside: Heard, host: str) -> None:
+    """It may be a proxy of this machine, and reads the name as it likes."""
+    proxy = f"http://127.0.0.1:{inside.server_address[1]}"
+    with Web(user_agent="t", proxies={"all": proxy}) as web:
+        with pytest.raises(BadRedirect):
+            web.ask(f"http://mirror.test/?http://{host}/x", label="mirror")
+        assert len(inside.requests) == 1
+        with pytest.raises(HfcloneError):
+            web.get(f"http://{host}/x", label="mirror", named_by=PUBLIC)
+    assert len(inside.requests) == 1
 
 
 def test_the_hub_may_have_its_files_at_home(inside: Heard) -> None:

@@ -204,11 +204,40 @@ def test_who_has_no_batch_is_asked_by_resolve(asker: Asker, status: int, kind: s
 
 
 def test_headers_of_an_action_are_sent_and_our_token_is_not(asker: Asker) -> None:
-    Hub.body = {"objects": [row(actions=action(header={"X-Auth": "1", "N": 5}))]}
+    Hub.body = {"objects": [row(actions=action(header={"X-Amz-Date": "1", "Authorization": "x", "N": 5}))]}
     source = asker.find()
     assert isinstance(source, Source)
-    assert source.headers == {"X-Auth": "1", "N": "5"}
+    assert source.headers == {"x-amz-date": "1", "authorization": "x"}
     assert source.authority is None
+
+
+HREFS = [
+    "http://[::1",
+    "http://*foo/x",
+    "http://host:x/y",
+    "http://host:99999/y",
+    "http://user:password@host/x",
+    "http://127%2e0.0.1/x",
+    "http://127\u30020.0.1/x",
+    "http://host\\@other/x",
+    "http://host/a b",
+    "http://host/a\r\nX: y",
+    "http:///x",
+    "http:x",
+    "//host/x",
+    "ftp://host/x",
+    "file:///etc/passwd",
+    "\ud800",
+    "http://\ud800/",
+    "http://host/" + "x" * 20_000,
+    "",
+]
+
+
+@pytest.mark.parametrize("href", HREFS)
+def test_urls_that_nobody_means(asker: Asker, href: str) -> None:
+    Hub.body = {"objects": [row(actions=action(href))]}
+    assert isinstance(asker.find(), errors.BadRedirect)
 
 
 def test_a_limit_that_is_used_up_asks_nothing(asker: Asker) -> None:

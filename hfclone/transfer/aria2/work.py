@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from hfclone import errors
-from hfclone.endpoints import Endpoint
+from hfclone.endpoints import Endpoint, origin_of
 from hfclone.errors import HfcloneError, LocalError
 from hfclone.hashing import blocks
 from hfclone.health import Board, RangeSupport
@@ -67,6 +67,8 @@ class Workshop:
     partials: Partials
     now: Callable[[], float]
     note_bytes: Callable[[int], None]
+    judged: set[tuple[Endpoint, tuple[str, str, int]]] = field(default_factory=set)
+    """Origins that we were let ask by what an endpoint named: how far inside they lie was judged then."""
 
     def prepare(self, task: Task, endpoints: Sequence[Endpoint], next_up: Sequence[Pointer]) -> Prepared:
         """Open the object's partial and find where it can be had; nobody is asked for what is here."""
@@ -135,7 +137,8 @@ class Workshop:
         Raises:
             _NeedsSecret: the bytes come only with it.
         """
-        if not source.signed or source.authority or source.headers:
+        known = (source.endpoint, origin_of(source.url)) in self.judged
+        if not (source.signed and known) or source.authority or source.headers:
             source = self._resolved(pointer, source)
         if not is_plain(source.url):
             raise errors.BadRedirect(str(source.endpoint), ascii(source.url[:60]), phrase("target-no-plain-url"))
@@ -149,6 +152,9 @@ class Workshop:
         self.board.note_ranges(source.endpoint, body.ranges)
         if not body.answer.hops and (source.authority or source.headers):
             raise _NeedsSecret
+        self.judged.add((source.endpoint, origin_of(body.answer.url)))
+        if source.signed and not body.answer.hops:
+            return source
         if not source.signed and self.sources.has_url(pointer, source.endpoint):
             learned = self.sources.find(pointer, source.endpoint, tuple)  # with the end of its life
             if learned is not None:
