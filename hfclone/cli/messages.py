@@ -6,7 +6,6 @@ characters escaped.
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -20,6 +19,7 @@ from hfclone.errors import (
     TransferError,
     UsageError,
 )
+from hfclone.redaction import without_secrets
 from hfclone.wording import line
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "exit_code",
     "interrupted_lines",
     "usage_lines",
-    "without_secrets",
 ]
 
 EXIT_OK = 0
@@ -64,14 +63,6 @@ MAX_PATHS = 10
 
 Naming = Callable[[HfcloneError], Sequence[str]]
 """The paths that a failure concerns; none where that is not known."""
-
-_SECRETS = (
-    re.compile(r"\b(hf_)[A-Za-z0-9]{6,}"),
-    re.compile(r"(?i)\b((?:bearer|basic) )[A-Za-z0-9+/=._~-]{6,}"),
-    re.compile(r"(://)[^\s/@'\"]+(?=@)"),
-    re.compile(r"([\w/%.-]\?)[^\s'\"<>?]*=[^\s'\"<>]{8,}"),
-)
-"""Each with what stays in front of the secret."""
 
 
 def exit_code(error: HfcloneError) -> int:
@@ -131,16 +122,6 @@ def bug_lines(error: BaseException, *, with_traceback: bool) -> tuple[str, ...]:
         return (*first, *_hint(line("bug hint")))
     text = without_secrets("".join(traceback.format_exception(error)))
     return (*map(show_text, text.splitlines()), *first)
-
-
-def without_secrets(text: str) -> str:
-    """``text`` without what looks like a token, a password in a URL or a signature behind one.
-
-    Our own errors never hold these; what other libraries say of a request may.
-    """
-    for pattern in _SECRETS:
-        text = pattern.sub(r"\1***", text)
-    return text
 
 
 def _error_and(message: str) -> tuple[str, ...]:

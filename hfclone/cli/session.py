@@ -24,13 +24,13 @@ from hfclone.cli.messages import (
     error_lines,
     exit_code,
     interrupted_lines,
-    without_secrets,
 )
 from hfclone.cli.signals import Ended, ending_signals
 from hfclone.cli.tally import Tally
 from hfclone.cli.together import Together
 from hfclone.errors import CannotWrite, HfcloneError
 from hfclone.events import Event, Failed, OnEvent
+from hfclone.redaction import without_secrets
 from hfclone.settings import Progress, Settings, Verbosity
 from hfclone.wording import line, phrase
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from hfclone.cli.messages import EXIT_CODES, bug_lines, error_lines, exit_code, interrupted_lines, without_secrets
+from hfclone.cli.messages import EXIT_CODES, bug_lines, error_lines, exit_code, interrupted_lines
 from hfclone.cli.session import Session, make_streams_safe
 from hfclone.cli.signals import Ended, ending_signals
 from hfclone.errors import (
@@ -22,6 +22,7 @@ from hfclone.errors import (
 )
 from hfclone.events import Event, Failed, OnEvent, Waiting
 from hfclone.pointer import Oid, Pointer
+from hfclone.redaction import without_secrets
 from hfclone.settings import Progress, Settings, Verbosity
 
 MISSING = tuple(ObjectMissing(f"{number:064x}", "hf-mirror.com") for number in range(12))
