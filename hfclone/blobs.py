@@ -6,6 +6,7 @@ Git's packs cannot be resumed; a file behind a URL can. What comes is accepted b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from hfclone import errors
 from hfclone.endpoints import Endpoint
@@ -44,7 +45,7 @@ class HttpBlobs:
             # /raw/ is what git stores, also for a pointer; not every mirror has it.
             for url in (endpoint.blob_url(self._pin, path), endpoint.file_url(self._pin, path)):
                 try:
-                    return self._fetch_from(endpoint, url, oid)
+                    return self._web.exchange(str(endpoint), partial(self._fetch_from, endpoint, url, oid))
                 except HfcloneError as error:
                     failure = error
         raise failure
@@ -55,7 +56,7 @@ class HttpBlobs:
         while True:
             before = len(data)
             try:
-                self._receive(endpoint, url, data)
+                self._receive(endpoint, url, data, oid)
                 break
             except errors.Truncated:
                 if len(data) <= before:  # who begins anew each time may be cut at another byte for ever
@@ -66,11 +67,11 @@ class HttpBlobs:
             raise errors.NotTheObject(str(endpoint), phrase("not-blob", oid=oid))
         return blob
 
-    def _receive(self, endpoint: Endpoint, url: str, data: bytearray) -> None:
+    def _receive(self, endpoint: Endpoint, url: str, data: bytearray, oid: str) -> None:
         authority = authority_for(endpoint, self._authorities)
         headers = {"Range": f"bytes={len(data)}-"} if data else {}
         with self._web.get(url, label=str(endpoint), headers=headers, authority=authority) as answer:
-            self._check(answer, endpoint, data, authority)
+            self._check(answer, endpoint, data, authority, oid)
             want = answer.length
             for chunk in answer.chunks(MAX_BLOB_BYTES - len(data)):
                 data += chunk
@@ -78,7 +79,9 @@ class HttpBlobs:
         if want:
             raise errors.Truncated(str(endpoint), len(data), len(data) + want)
 
-    def _check(self, answer: Answer, endpoint: Endpoint, data: bytearray, authority: Authority | None) -> None:
+    def _check(
+        self, answer: Answer, endpoint: Endpoint, data: bytearray, authority: Authority | None, oid: str
+    ) -> None:
         """Make sure that the body goes on where ``data`` ends."""
         if answer.status == 206:
             given = parse_content_range(answer.headers.get("Content-Range", ""))
@@ -88,7 +91,7 @@ class HttpBlobs:
         elif answer.status == 200:
             data.clear()
         elif answer.status in (404, 410):
-            raise errors.ObjectMissing(answer.url, str(endpoint))
+            raise errors.ObjectMissing(oid, str(endpoint))
         elif answer.status >= 500:
             raise errors.ServerFault(str(endpoint), answer.status, answer.retry_after(wall_clock()))
         else:

@@ -188,8 +188,13 @@ class Bringer:
     def _final_url(self, url: str) -> str:
         """Where a git URL redirects to: git itself is not let follow, since it would take the token along."""
         service = "/info/refs?service=git-upload-pack"
-        with self._web.ask(url + service, label=url.partition("://")[2].partition("/")[0]) as answer:
-            return answer.url.removesuffix(service)
+        host = url.partition("://")[2].partition("/")[0]
+
+        def ask() -> str:
+            with self._web.ask(url + service, label=host) as answer:
+                return answer.url.removesuffix(service)
+
+        return self._web.exchange(host, ask)
 
 
 def _forget_if_empty(dest: Path) -> None:

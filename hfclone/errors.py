@@ -11,7 +11,7 @@
     │       · LfsRefused
     ├── TransferError     the bytes did not arrive                    exit 4
     │   └── Unreachable · BadRedirect · Truncated · Stalled · RangeRefused · RateLimited
-    │       · ServerFault · NotTheObject (OtherFile) · UrlExpired
+    │       · ServerFault · NotTheObject (OtherFile) · UrlExpired · Unforeseen
     ├── IntegrityError    the bytes arrived and are wrong             exit 5
     │   └── HashMismatch · WrongBytes · BadPointer · UnsafePath · BadTree · PackTooLarge
     │       · NotAsLocked · NotAsCommitted
@@ -86,6 +86,7 @@ __all__ = [
     "ToolMissing",
     "TransferError",
     "Truncated",
+    "Unforeseen",
     "Unreachable",
     "UnsafePath",
     "UrlExpired",
@@ -470,6 +471,16 @@ class UrlExpired(TransferError):
     endpoint: str
     status: int
     code = "url-expired"
+
+
+@dataclass(eq=False)
+class Unforeseen(TransferError):
+    """An exchange ended in an exception that nobody foresaw: a flaw of hfclone's, found by what the endpoint said."""
+
+    endpoint: str
+    reason: str
+    """The exception and the line that raised it, without secrets."""
+    code = "unforeseen"
 
 
 # --- the bytes arrived and are wrong -----------------------------------------------------------

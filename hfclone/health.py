@@ -15,7 +15,7 @@ from random import Random
 from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
-from hfclone.events import Demoted, EndpointTally
+from hfclone.events import Demoted, EndpointTally, Warned
 from hfclone.patience import Backoff, wait_asked
 from hfclone.wording import phrase
 
@@ -71,6 +71,8 @@ class _Health:
     """Requests under way, which its limit may or may not have counted."""
     sent: int = 0
     failures: int = 0
+    told: bool = False
+    """The user has heard that something unforeseen came of its answers."""
     lies: int = 0
     last_error: HfcloneError | None = None
 
@@ -81,7 +83,7 @@ class Board:
     def __init__(self, endpoints: Iterable[Endpoint], now: Callable[[], float], rng: Random) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self._demoted: list[Demoted] = []
+        self._news: list[Demoted | Warned] = []
         self._heard_at = float("-inf")
         ordered = sorted(endpoints, key=lambda endpoint: endpoint.kind is EndpointKind.HUB)
         self._health = {endpoint: _Health(endpoint, Backoff(rng)) for endpoint in ordered}
@@ -227,11 +229,11 @@ class Board:
         with self._lock:
             self._note_lack(self._health[endpoint], service, reason, seconds)
 
-    def demotions(self) -> list[Demoted]:
-        """What was found lacking since the last call, as events."""
+    def news(self) -> list[Demoted | Warned]:
+        """What was found lacking or unforeseen since the last call, as events."""
         with self._lock:
-            demoted, self._demoted = self._demoted, []
-            return demoted
+            news, self._news = self._news, []
+            return news
 
     def ranges(self, endpoint: Endpoint) -> RangeSupport:
         """Whether its bytes can be had in ranges."""
@@ -280,6 +282,9 @@ class Board:
         health.failures += 1
         health.last_error = error
         health.known = health.known or not isinstance(error, (errors.Unreachable, errors.Stalled))
+        if isinstance(error, errors.Unforeseen) and not health.told:
+            health.told = True
+            self._news.append(Warned("unforeseen", {"endpoint": error.endpoint, "reason": error.reason}))
 
     def _lacks(self, health: _Health, service: str) -> bool:
         return health.lacks.get(service, float("-inf")) > self._now()
@@ -287,5 +292,5 @@ class Board:
     def _note_lack(self, health: _Health, service: str, reason: str, seconds: float = PROBE_AGAIN) -> None:
         if not self._lacks(health, service):
             what = phrase("these-files") if service == FILES else service
-            self._demoted.append(Demoted(str(health.endpoint), what, reason))
+            self._news.append(Demoted(str(health.endpoint), what, reason))
         health.lacks[service] = self._now() + seconds

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind, hub_first
@@ -18,6 +19,10 @@ from hfclone.names import Pin, Repo, RepoSpec, is_full_sha, parse_repo_spec
 from hfclone.wording import phrase
 
 __all__ = ["authority_for", "branches", "explain", "find_token", "resolve", "select", "why"]
+
+
+MOST_OF_AN_ID = 100
+"""Characters of a request's id that are shown; the hub's have half of it."""
 
 
 def find_token() -> str | None:
@@ -46,15 +51,24 @@ def branches(
     """The repo's branches, by the first endpoint that lists them; ``None`` where nobody does."""
     for endpoint in hub_first(endpoints):
         try:
-            authority = authority_for(endpoint, authorities)
-            with web.ask(endpoint.refs_url(repo), label=str(endpoint), authority=authority) as answer:
-                listed = answer.json() if answer.status == 200 else {}
+            listed = web.exchange(str(endpoint), partial(_ask_branches, repo, endpoint, web, authorities))
         except HfcloneError:
             continue
-        rows = listed.get("branches") if isinstance(listed, dict) else None
-        if isinstance(rows, list):
-            return frozenset(str(row.get("name")) for row in rows if isinstance(row, dict))
+        if listed is not None:
+            return listed
     return None
+
+
+def _ask_branches(repo: Repo, endpoint: Endpoint, web: Web, authorities: Sequence[Authority]) -> frozenset[str] | None:
+    """What one endpoint says; ``None`` where it says nothing of branches."""
+    authority = authority_for(endpoint, authorities)
+    with web.ask(endpoint.refs_url(repo), label=str(endpoint), authority=authority) as answer:
+        listed = answer.json() if answer.status == 200 else {}
+    rows = listed.get("branches") if isinstance(listed, dict) else None
+    if not isinstance(rows, list):
+        return None
+    names = (row.get("name") for row in rows if isinstance(row, dict))
+    return frozenset(name for name in names if isinstance(name, str))
 
 
 def resolve(
@@ -74,7 +88,8 @@ def resolve(
     with_hub = ordered[0].kind is EndpointKind.HUB
     for endpoint in ordered:
         try:
-            return _ask_revision(spec, endpoint, web, authority_for(endpoint, authorities)), str(endpoint)
+            ask = partial(_ask_revision, spec, endpoint, web, authority_for(endpoint, authorities))
+            return web.exchange(str(endpoint), ask), str(endpoint)
         except HfcloneError as error:
             failures.append(error)
             if endpoint.kind is EndpointKind.HUB and _is_final(error):
@@ -126,10 +141,14 @@ def why(pin: Pin, endpoint: Endpoint, web: Web, authorities: Sequence[Authority]
     Git tells no more than a status; a request for a file that every repo has tells gated from missing.
     """
     authority = authority_for(endpoint, authorities)
-    with web.ask(endpoint.file_url(pin, b".gitattributes"), label=str(endpoint), authority=authority) as answer:
-        if answer.status < 400:
-            return None
-        return _in_its_own_words(explain(answer, endpoint, pin.repo, pin.commit, authority), endpoint)
+
+    def ask() -> HfcloneError | None:
+        with web.ask(endpoint.file_url(pin, b".gitattributes"), label=str(endpoint), authority=authority) as answer:
+            if answer.status < 400:
+                return None
+            return _in_its_own_words(explain(answer, endpoint, pin.repo, pin.commit, authority), endpoint)
+
+    return web.exchange(str(endpoint), ask)
 
 
 def _in_its_own_words(error: HfcloneError, endpoint: Endpoint) -> HfcloneError:
@@ -148,7 +167,7 @@ def explain(
     """
     code = answer.headers.get("X-Error-Code", "")
     message = answer.headers.get("X-Error-Message", "")
-    request_id = answer.headers.get("X-Request-Id") or answer.headers.get("X-Amzn-Trace-Id", "")
+    request_id = (answer.headers.get("X-Request-Id") or answer.headers.get("X-Amzn-Trace-Id", ""))[:MOST_OF_AN_ID]
     label, page, status = str(endpoint), endpoint.page(repo), answer.status
     if status == 429:
         return errors.RateLimited(label, answer.retry_after(wall_clock()))

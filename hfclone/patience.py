@@ -17,12 +17,24 @@ from typing import TypeVar
 from hfclone import errors
 from hfclone.errors import HfcloneError
 
-__all__ = ["SAY_SECONDS", "Backoff", "Clock", "Patience", "Verdict", "is_final", "judge", "wait_asked"]
+__all__ = [
+    "MOST_UNFORESEEN",
+    "SAY_SECONDS",
+    "Backoff",
+    "Clock",
+    "Patience",
+    "Verdict",
+    "is_final",
+    "judge",
+    "wait_asked",
+]
 
 T = TypeVar("T")
 
 FIRST_WAIT = 0.5
 """Seconds after a first failure."""
+MOST_UNFORESEEN = 3
+"""So often an answer may lead to what nobody foresaw: a flaw of ours stays, and a day's patience does not mend it."""
 SAY_SECONDS = 1.0
 """Seconds between two words on a wait, so that a view can count down."""
 LONGEST_WAIT = 12.0
@@ -160,12 +172,13 @@ class Patience:
         many are left. The last wait is cut to what
         remains, but for one that the server asked for.
         """
-        backoff = Backoff(rng)
+        backoff, unforeseen = Backoff(rng), 0
         while True:
             try:
                 result = attempt()
             except HfcloneError as error:
-                if judge(error) in (Verdict.STOP, Verdict.ELSEWHERE):
+                unforeseen = unforeseen + 1 if isinstance(error, errors.Unforeseen) else 0
+                if judge(error) in (Verdict.STOP, Verdict.ELSEWHERE) or unforeseen >= MOST_UNFORESEEN:
                     raise
                 asked = wait_asked(error)
                 wait = backoff.fail(self._clock.now(), asked)

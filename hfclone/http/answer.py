@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -135,10 +137,13 @@ class Answer:
         return bytes(body)
 
     def json(self) -> Any:
-        """A small JSON body. Raises as ``text``, and NotTheObject where it is no JSON."""
+        """A small JSON body, with ``None`` for numbers that nobody means.
+
+        Raises as ``text``, and NotTheObject where it is no JSON.
+        """
         body = self.text()
         try:
-            return json.loads(body)
+            return json.loads(body, parse_constant=_unsaid, parse_int=_integer, parse_float=_real)
         except (ValueError, RecursionError):
             what = self.content_type or phrase("something")
             raise NotTheObject(self.label, phrase("no-json-answer", what=what)) from None
@@ -160,18 +165,32 @@ def _retry_after(value: str, wall_clock: float) -> float | None:
     value = value.strip()
     if not value:
         return None
-    if value.isdecimal():
+    if _is_number(value):
         return float(value)
     moment = _epoch(value)
     return None if moment is None else max(0.0, moment - wall_clock)
 
 
 def _epoch(date: str) -> float | None:
-    """An HTTP date as seconds since the epoch."""
+    """An HTTP date as seconds since the epoch; a time of no zone is taken for UTC, as RFC 9110 has it."""
     try:
-        return parsedate_to_datetime(date).timestamp()
-    except (ValueError, TypeError, OverflowError):
+        moment = parsedate_to_datetime(date)
+        return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):  # the library falls over what is no date at all
         return None
+
+
+def _unsaid(_constant: str) -> None:
+    """NaN and Infinity, which are no JSON."""
+
+
+def _integer(text: str) -> int | None:
+    return int(text) if len(text) <= MOST_DIGITS else None
+
+
+def _real(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 def _is_number(text: str) -> bool:

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from hfclone.errors import HfcloneError, Stalled, Truncated, Unreachable
+from hfclone.errors import HfcloneError, Stalled, Truncated, Unforeseen, Unreachable
 from hfclone.http.grip import Grip
 from hfclone.http.kinds import CURRENT, Exchange, OnPeer, pool_kind
 from hfclone.http.plain import PlainResponse
 from hfclone.http.route import Route
+from hfclone.redaction import without_secrets
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
 
     Response = BaseHTTPResponse | PlainResponse
 
-__all__ = ["PROXY_WANTS_PASSWORD", "Connections", "Limits", "body_error", "reason_of", "tls_context"]
+__all__ = ["PROXY_WANTS_PASSWORD", "Connections", "Limits", "body_error", "reason_of", "tls_context", "unforeseen"]
 
 KEPT = 256
 """Idle connections kept for each host; more than anybody opens."""
 PROXY_WANTS_PASSWORD = 407
+LONGEST_REASON = 200
+"""Characters of what another library, or a far side, says was wrong."""
 KEPT_HOSTS = 16
 """Hosts whose connections are kept: a mirror may name a new one for each object, and each would cost files."""
 
@@ -207,15 +210,26 @@ class Connections:
         return options
 
 
+def unforeseen(error: Exception, label: str) -> Unforeseen:
+    """What nobody foresaw in an exchange with ``label``, in a few words for a report: what it was, and where."""
+    import traceback
+    from pathlib import PurePath
+
+    frame = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f" ({PurePath(at.filename).name}:{at.lineno})" for at in frame)
+    text = " ".join(str(error)[:LONGEST_REASON].split())
+    return Unforeseen(label, without_secrets(f"{type(error).__name__}: {text}{where}"))
+
+
 def body_error(error: Exception, label: str, got: int, want: int, limits: Limits) -> HfcloneError:
-    """What an exception while a body was read means; raises ``error`` itself where it is a bug."""
+    """What an exception while a body was read means."""
     import urllib3.exceptions
 
     if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
         return Stalled(label, limits.silence)
     if isinstance(error, (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError)):
         return Truncated(label, got, want)  # ValueError, AttributeError: the response was closed under us
-    raise error
+    return unforeseen(error, label)
 
 
 def tls_context(bundle: str | None) -> ssl.SSLContext:
@@ -262,4 +276,4 @@ def reason_of(error: BaseException) -> str:
     if isinstance(innermost, TimeoutError):
         return phrase("no-connection-in-time")
     text = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
-    return str(text)[:200]
+    return str(text)[:LONGEST_REASON]

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from hfclone.endpoints import origin_of
-from hfclone.errors import BadRedirect, NotTheObject, Unreachable
+from hfclone.errors import BadRedirect, HfcloneError, NotTheObject, Unreachable
 from hfclone.http.answer import Answer, quota_of
 from hfclone.http.calls import Calls
-from hfclone.http.connections import Connections, Limits
+from hfclone.http.connections import Connections, Limits, unforeseen
 from hfclone.http.grip import Grip
 from hfclone.http.kinds import OnPeer
 from hfclone.http.route import Route
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     """``Connections.send`` or ``Calls.send``."""
 
 __all__ = ["Authority", "Web"]
+
+_T = TypeVar("_T")
 
 MAX_HOPS = 5
 _TO_ANYONE = frozenset({"range", "accept", "content-type"})
@@ -95,6 +97,22 @@ class Web:
     def narrow(self, receive_buffer: int) -> None:
         """Let connections made from now on hold no more than so many bytes unread: what lies there has been sent."""
         self._connections.narrow(receive_buffer)
+
+    def exchange(self, label: str, work: Callable[[], _T]) -> _T:
+        """Do ``work``: ask an endpoint, ``label``, and read what it answers.
+
+        This is the one place where an exception that nobody foresaw is taken for an endpoint's failure. What a
+        stranger sends finds the flaws in what reads it, and another endpoint may send what has none.
+
+        Raises:
+            Unforeseen: in place of every exception that is not ours.
+        """
+        try:
+            return work()
+        except HfcloneError:
+            raise
+        except Exception as error:  # see DEVELOPERS.md
+            raise unforeseen(error, label) from error
 
     def ask(
         self,

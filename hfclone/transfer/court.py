@@ -15,7 +15,7 @@ from hfclone.errors import HfcloneError, LocalError
 from hfclone.events import Failed, Faulted, Waiting
 from hfclone.health import FILES, Board
 from hfclone.partials import Partials
-from hfclone.patience import SAY_SECONDS, Clock, Patience, Verdict, judge, wait_asked
+from hfclone.patience import MOST_UNFORESEEN, SAY_SECONDS, Clock, Patience, Verdict, judge, wait_asked
 from hfclone.pointer import Oid
 from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
@@ -81,8 +81,7 @@ class Court:
         elif verdict is Verdict.ELSEWHERE:
             self._refused(lease, error)
         elif verdict is Verdict.AGAIN:
-            if names_other_file(error):
-                self._count_other_file(task, endpoint, error)
+            self._count_what_stays(task, endpoint, error)
             asked = wait_asked(error)
             if asked is not None and not lease.signed:
                 self.board.refused(endpoint, error)
@@ -92,10 +91,11 @@ class Court:
             if isinstance(error, _SHAKEN) and not (isinstance(error, errors.Stalled) and lease.gone):
                 self.tempo.lost()
 
-    def _count_other_file(self, task: Task, endpoint: Endpoint, error: HfcloneError) -> None:
-        """A passing fault may show a wrong length; what stays is another file."""
-        task.other_files[endpoint] += 1
-        if task.other_files[endpoint] >= OTHER_FILES:
+    def _count_what_stays(self, task: Task, endpoint: Endpoint, error: HfcloneError) -> None:
+        """A passing fault may show a wrong length, or find a flaw of ours; what stays is another file, and the flaw."""
+        task.other_files[endpoint] += names_other_file(error)
+        task.unforeseen[endpoint] += isinstance(error, errors.Unforeseen)
+        if task.other_files[endpoint] >= OTHER_FILES or task.unforeseen[endpoint] >= MOST_UNFORESEEN:
             task.barred[endpoint] = error
             self._settle_if_hopeless(task)
 

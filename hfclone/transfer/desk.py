@@ -293,7 +293,7 @@ class Desk:
                 self._news.wait(timeout)
             if books.fatal is not None:
                 raise books.fatal
-            outcomes, events = list(books.outcomes), [*self._board.demotions(), *books.events, *books.progress()]
+            outcomes, events = list(books.outcomes), [*self._board.news(), *books.events, *books.progress()]
             books.outcomes.clear()
             books.events.clear()
             return outcomes, events, not self._pool.unsettled

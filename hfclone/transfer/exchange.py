@@ -46,25 +46,29 @@ def request_range(
         RemoteError, TransferError: by what the answer is; nothing of it may be written.
     """
     whole = start == 0 and stop == pointer.size
-    answer = web.get(
-        source.url,
-        label=str(source.endpoint),
-        headers={} if whole else {"Range": format_range(start, stop)},
-        foreign=source.headers,
-        authority=source.authority,
-        named_by=source.endpoint.url if source.signed else None,
-        grip=grip,
-    )
-    try:
-        if answer.status == 206:
-            return _partial_body(answer, pointer, start, stop)
-        if answer.status == 200:
-            _check_whole(answer, pointer)
-            return Body(answer, 0, pointer.size, RangeSupport.UNKNOWN if whole else RangeSupport.NO)
-        raise _refusal(answer, source, pin, pointer, now)
-    except BaseException:
-        answer.close()
-        raise
+
+    def ask() -> Body:
+        answer = web.get(
+            source.url,
+            label=str(source.endpoint),
+            headers={} if whole else {"Range": format_range(start, stop)},
+            foreign=source.headers,
+            authority=source.authority,
+            named_by=source.endpoint.url if source.signed else None,
+            grip=grip,
+        )
+        try:
+            if answer.status == 206:
+                return _partial_body(answer, pointer, start, stop)
+            if answer.status == 200:
+                _check_whole(answer, pointer)
+                return Body(answer, 0, pointer.size, RangeSupport.UNKNOWN if whole else RangeSupport.NO)
+            raise _refusal(answer, source, pin, pointer, now)
+        except BaseException:
+            answer.close()
+            raise
+
+    return web.exchange(str(source.endpoint), ask)
 
 
 def follow(web: Web, sources: Sources, source: Source, pin: Pin, pointer: Pointer, now: float) -> Body:

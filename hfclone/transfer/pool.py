@@ -94,6 +94,8 @@ class Task:
     """Who is not asked for this object again, and why."""
     other_files: Counter[Endpoint] = field(default_factory=Counter)
     """How often an endpoint named another length for it."""
+    unforeseen: Counter[Endpoint] = field(default_factory=Counter)
+    """How often what an endpoint sent for it led to what nobody foresaw."""
     absences: Counter[Endpoint] = field(default_factory=Counter)
     """How often an endpoint said that it does not have it."""
     unanswered: Counter[Endpoint] = field(default_factory=Counter)

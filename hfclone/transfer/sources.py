@@ -44,6 +44,8 @@ _MEDIA_TYPE = "application/vnd.git-lfs+json"
 _GIT_TYPE = "application/x-git-upload-pack-advertisement"
 _UNKNOWN_LIFE = 900.0
 """Seconds a signed URL is used where its end is not known; the hub's live an hour."""
+_LONGEST_LIFE = 7 * 24 * 3600.0
+"""No signed URL lives longer (S3's own limit), whatever a server says."""
 _PAGE_SECONDS = 30.0
 """Seconds for which a page in place of a batch answer is taken for a lack of the batch API."""
 PAGES = 5
@@ -164,7 +166,7 @@ class Sources:
         """Remember where a redirect led: the next range need not ask the endpoint again."""
         if answer.hops and not source.signed:
             now = self._now()
-            life = _life_of(answer.url, answer.date) or _UNKNOWN_LIFE
+            life = self._web.exchange(answer.label, lambda: _life_of(answer.url, answer.date)) or _UNKNOWN_LIFE
             signed = Source(source.endpoint, answer.url, born=now, dies_at=now + life, signed=True)
             self._known[source.endpoint, pointer.oid] = signed
 
@@ -203,7 +205,9 @@ class Sources:
         }
         headers = {"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE}
         quota: tuple[int, float] | None = None
-        try:
+
+        def ask() -> None:
+            nonlocal quota
             with self._web.ask(
                 endpoint.batch_url(self._pin.repo),
                 label=str(endpoint),
@@ -217,8 +221,13 @@ class Sources:
                 quota = answer.quota
                 self._board.met(endpoint)
                 self._read_batch(endpoint, group, answer, authority)
+
+        try:
+            self._web.exchange(str(endpoint), ask)
         except HfcloneError as error:
             self._stalls[endpoint] += isinstance(error, errors.Stalled)
+            if isinstance(error, errors.Unforeseen):  # of one row, it may be: it is not to cost the others their URLs
+                self._batch_sizes[endpoint] = max(1, len(group) // 2)
             self._broke_at[endpoint] = self._now()
             raise
         finally:
@@ -344,6 +353,7 @@ def _read_row(
     return Source(endpoint, url, action_headers(named), own, now, now + min(lives, default=_UNKNOWN_LIFE), signed=True)
 
 
+_COUNT = re.compile(r"[0-9]{1,18}")
 _ODD = re.compile(r"[\x00-\x20\\\x7f]")
 """What parsers of URLs read differently, or drop."""
 
@@ -374,8 +384,8 @@ def _dict(value: Any) -> dict[str, Any]:
 def _life_of_action(action: Mapping[str, Any], date: float | None) -> float | None:
     """Seconds that a batch action says it lives."""
     expires_in, expires_at = action.get("expires_in"), action.get("expires_at")
-    if isinstance(expires_in, (int, float)) and expires_in > 0:
-        return float(expires_in)
+    if isinstance(expires_in, (int, float)) and not isinstance(expires_in, bool) and expires_in > 0:
+        return float(min(expires_in, _LONGEST_LIFE))  # it may have 400 digits, which no float has
     if isinstance(expires_at, str):
         try:
             end = datetime.fromisoformat(expires_at.replace("Z", "+00:00"))
@@ -389,18 +399,25 @@ def _life_of(url: str, date: float | None) -> float | None:
     """Seconds that a signed URL lives by its own query (SigV4, or CloudFront's ``Expires``)."""
     if "?" not in url:
         return None
-    query = {key: values[0] for key, values in parse_qs(urlsplit(url).query).items()}
     try:
+        query = {key: values[0] for key, values in parse_qs(urlsplit(url).query).items()}
         if "X-Amz-Expires" in query and "X-Amz-Date" in query:
             signed = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
-            return _until((signed + timedelta(seconds=int(query["X-Amz-Expires"]))).timestamp(), date)
+            return _until((signed + timedelta(seconds=_count(query["X-Amz-Expires"]))).timestamp(), date)
         if "Expires" in query:
-            return _until(float(query["Expires"]), date)
+            return _until(_count(query["Expires"]), date)
     except (ValueError, OverflowError):
         return None
     return None
 
 
+def _count(text: str) -> int:
+    """A number of seconds in a URL. Raises ValueError where it is none that anybody means."""
+    if not _COUNT.fullmatch(text):
+        raise ValueError(text[:60])
+    return int(text)
+
+
 def _until(end: float, date: float | None) -> float:
     """Seconds until ``end`` by the server's clock where it told it; ours may be wrong. Dates are whole seconds."""
-    return max(0.001, end - (wall_clock() if date is None else date) - 1.0)
+    return min(_LONGEST_LIFE, max(0.001, end - (wall_clock() if date is None else date) - 1.0))

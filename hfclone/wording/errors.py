@@ -96,6 +96,8 @@ ERRORS = {
     "other-file": "{endpoint} sent something else in place of the file: {reason}",
     "other-file hint": "another --mirror may have the right one",
     "url-expired": "a signed URL of {endpoint} has expired (HTTP {status})",
+    "unforeseen": "what {endpoint} sent led to something unforeseen: {reason}",
+    "unforeseen hint": "this is a flaw in hfclone: please report it; another --mirror may bring the files meanwhile",
     # the bytes arrived and are wrong
     "hash-mismatch": "object {oid} arrived with sha256 {actual} (from {endpoints})",
     "hash-mismatch hint": "the bytes were not kept; try another --mirror, or none",

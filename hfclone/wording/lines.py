@@ -136,6 +136,10 @@ WARNINGS = {
     "nothing-selected": "no large file matches {patterns}",
     "origin-moved": "the origin of {path} was {before}, which is called otherwise now: it is {after} from here on",
     "set-aside": "{path} was moved to {aside}",
+    "unforeseen": (
+        "what {endpoint} sent led to something unforeseen: {reason}; the run goes on, and others are asked: "
+        "this is a flaw in hfclone, please report it"
+    ),
 }
 """By the code of the event ``Warned``."""
 

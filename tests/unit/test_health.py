@@ -57,8 +57,8 @@ def test_a_lack_is_forgotten_after_a_while_and_told_once(board: Board, hands: Ha
     board.note_lack(MIRROR, "LFS batch", "404")
     board.note_lack(MIRROR, "LFS batch", "404")
     assert board.lacks(MIRROR, "LFS batch")
-    assert [(event.what, event.reason) for event in board.demotions()] == [("LFS batch", "404")]
-    assert board.demotions() == []
+    assert [(event.what, event.reason) for event in board.news()] == [("LFS batch", "404")]
+    assert board.news() == []
     hands.time += PROBE_AGAIN
     assert not board.lacks(MIRROR, "LFS batch")
 

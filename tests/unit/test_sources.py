@@ -460,3 +460,79 @@ def test_one_object_that_is_too_large(host: Asker) -> None:
     found = host.find()
     assert isinstance(found, errors.LfsRefused)
     assert len(Hub.asked) == 2
+
+
+WEEK = 7 * 24 * 3600.0
+LIVES: list[tuple[str, float]] = [  # what "expires_in" may be, and how long the URL is used then
+    ("1" + "0" * 400, 900),
+    ("-1" + "0" * 400, 900),
+    ("9" * 5000, 900),
+    ("1e400", 900),
+    ("NaN", 900),
+    ("Infinity", 900),
+    ("-Infinity", 900),
+    ("1e300", WEEK),
+    ("999999999999", WEEK),
+    ("true", 900),
+    ('"60"', 900),
+    ("null", 900),
+    ("[60]", 900),
+    ('{"a": 60}', 900),
+    ("0", 900),
+    ("1.5", 1.5),
+    ('60, "expires_in": 70', 70),
+]
+
+
+@pytest.mark.parametrize(("text", "life"), LIVES, ids=[text[:20] for text, _ in LIVES])
+def test_a_life_that_nobody_means(asker: Asker, text: str, life: float) -> None:
+    Hub.body = json.dumps({"objects": [row(actions=action(expires_in="LIFE"))]}).replace('"LIFE"', text).encode()
+    source = asker.find()
+    assert isinstance(source, Source)
+    assert source.dies_at == pytest.approx(asker.time + life)
+
+
+DEATHS: list[tuple[str, float]] = [  # what a URL's query or "expires_at" may say of its end
+    ("Expires=" + "9" * 400, 900),
+    ("Expires=99999999999999999", WEEK),
+    ("Expires=nan", 900),
+    ("Expires=inf", 900),
+    ("Expires=1e12", 900),
+    ("Expires=1_767_225_661", 900),
+    ("Expires=%D9%A3", 900),
+    ("Expires=-1", 900),
+    ("Expires=0", 0.001),
+    ("X-Amz-Date=99991231T235959Z&X-Amz-Expires=86400", 900),
+    ("X-Amz-Date=20260101T000000Z&X-Amz-Expires=" + "9" * 30, 900),
+    ("X-Amz-Date=20260101T000000Z&X-Amz-Expires=999999999999999999", 900),
+    ("X-Amz-Date=00000000T000000Z&X-Amz-Expires=60", 900),
+    ("X-Amz-Date=&X-Amz-Expires=", 900),
+]
+
+
+@pytest.mark.parametrize(("query", "life"), DEATHS, ids=[query[:40] for query, _ in DEATHS])
+def test_an_end_that_nobody_means(asker: Asker, query: str, life: float) -> None:
+    Hub.body = {"objects": [row(actions=action(f"http://cdn.example/x?{query}"))]}
+    source = asker.find()
+    assert isinstance(source, Source)
+    assert source.dies_at == pytest.approx(asker.time + life)
+
+
+@pytest.mark.parametrize(
+    ("text", "life"),
+    [
+        ("9999-12-31T23:59:59Z", WEEK),
+        ("0001-01-01T00:00:00+23:59", 0.001),
+        ("2026-01-01T00:01:01", 900),  # of no zone: nobody knows when that is
+        ("9" * 10_000, 900),
+        ("\ud800", 900),
+        ("", 900),
+        (5, 900),
+    ],
+    ids=str,
+)
+def test_a_moment_that_nobody_means(asker: Asker, text: Any, life: float) -> None:
+    Hub.body = {"objects": [row(actions=action(expires_at=text))]}
+    source = asker.find()
+    assert isinstance(source, Source)
+    assert source.dies_at == pytest.approx(asker.time + life)

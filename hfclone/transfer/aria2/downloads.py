@@ -202,8 +202,11 @@ def _look(row: Any, size: int, speeds: Mapping[str, int] | None) -> Look:
 def _speeds(answer: Any) -> dict[str, int]:
     """Bytes a second by URL as it was handed over."""
     speeds: dict[str, int] = {}
-    for file in answer if isinstance(answer, list) else ():
-        for server in file.get("servers", ()):
-            url = str(server.get("uri", ""))
-            speeds[url] = speeds.get(url, 0) + int(server.get("downloadSpeed", 0))
+    try:
+        for file in answer if isinstance(answer, list) else ():
+            for server in file.get("servers", ()):
+                url = str(server.get("uri", ""))
+                speeds[url] = speeds.get(url, 0) + int(server.get("downloadSpeed", 0))
+    except (AttributeError, ValueError, TypeError) as error:
+        raise Lost(phrase("not-as-aria2")) from error
     return speeds

@@ -67,7 +67,7 @@ class Rpc:
         return [*secret, *call.params]
 
     def _post(self, request: dict[str, Any]) -> Any:
-        try:
+        def ask() -> Any:
             with self._web.ask(
                 self._url,
                 label="aria2c",
@@ -76,6 +76,9 @@ class Rpc:
                 body=json.dumps(request).encode(),
             ) as answer:
                 return answer.json()
+
+        try:
+            return self._web.exchange("aria2c", ask)
         except HfcloneError as error:
             raise Lost(str(error)) from error
 

@@ -74,7 +74,7 @@ class Run:
     def _keep_time(self) -> None:
         """Patience, the window, waiting, the rate."""
         kit, roster = self._kit, self._roster
-        for event in kit.board.demotions():
+        for event in kit.board.news():
             kit.on_event(event)
         closed_for = kit.hours.closed_for()
         if closed_for:

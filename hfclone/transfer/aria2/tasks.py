@@ -62,6 +62,7 @@ class Task:
     """Who is not asked for it again, and why."""
     absences: Counter[Endpoint] = field(default_factory=Counter)
     other_files: Counter[Endpoint] = field(default_factory=Counter)
+    unforeseen: Counter[Endpoint] = field(default_factory=Counter)
     wrong: Counter[Endpoint] = field(default_factory=Counter)
     """How often an endpoint that sent all of it sent it wrong."""
     alone: Endpoint | None = None

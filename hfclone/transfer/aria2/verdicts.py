@@ -11,7 +11,7 @@ from hfclone.errors import HfcloneError
 from hfclone.events import Event, Faulted
 from hfclone.hashing import range_digest
 from hfclone.health import FILES, Board
-from hfclone.patience import Clock, Verdict, judge, wait_asked
+from hfclone.patience import MOST_UNFORESEEN, Clock, Verdict, judge, wait_asked
 from hfclone.transfer.aria2.downloads import Look
 from hfclone.transfer.aria2.tasks import Task
 from hfclone.transfer.court import OTHER_FILES, names_other_file
@@ -68,10 +68,10 @@ class Verdicts:
             else:
                 task.barred[endpoint] = error
             return
-        if names_other_file(error):
-            task.other_files[endpoint] += 1
-            if task.other_files[endpoint] >= OTHER_FILES:
-                task.barred[endpoint] = error
+        task.other_files[endpoint] += names_other_file(error)
+        task.unforeseen[endpoint] += isinstance(error, errors.Unforeseen)
+        if task.other_files[endpoint] >= OTHER_FILES or task.unforeseen[endpoint] >= MOST_UNFORESEEN:
+            task.barred[endpoint] = error
         asked = wait_asked(error)
         if asked is not None and not signed:
             self.board.refused(endpoint, error)
