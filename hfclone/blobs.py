@@ -5,13 +5,14 @@ Git's packs cannot be resumed; a file behind a URL can. What comes is accepted b
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 
 from hfclone import errors
 from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError
-from hfclone.http import Answer, Authority, Web, wall_clock
+from hfclone.http import SLOWEST, Answer, Authority, Web, wall_clock
 from hfclone.hub import authority_for, explain
 from hfclone.locked import git_id
 from hfclone.names import Pin
@@ -22,6 +23,8 @@ __all__ = ["HttpBlobs"]
 
 MAX_BLOB_BYTES = 256 * 1024 * 1024
 """The hub wants everything above 10 MB in LFS; what is far above comes by git or not at all."""
+BRISK = 16 * 1024
+"""Bytes a second of a file where others can be asked for it; where nobody is so fast, ``SLOWEST`` will do."""
 
 
 class HttpBlobs:
@@ -29,10 +32,12 @@ class HttpBlobs:
 
     def __init__(self, pin: Pin, endpoints: Sequence[Endpoint], web: Web, authorities: Sequence[Authority]) -> None:
         self._pin = pin
-        self._endpoints = endpoints
+        self._endpoints = [endpoint for endpoint in endpoints if endpoint.has_hub_paths]
         self._web = web
         self._authorities = authorities
         self._begun: dict[str, bytearray] = {}
+        self._slow = False
+        """Nobody is brisk: the line itself is slow."""
 
     def fetch(self, path: bytes, oid: str) -> bytes:
         """The blob ``oid`` that stands at ``path``.
@@ -40,40 +45,67 @@ class HttpBlobs:
         Raises:
             HfcloneError: the last endpoint's failure.
         """
-        failure: HfcloneError = errors.ObjectMissing(oid, "nobody")
-        for endpoint in (each for each in self._endpoints if each.has_hub_paths):
-            # /raw/ is what git stores, also for a pointer; not every mirror has it.
-            for url in (endpoint.blob_url(self._pin, path), endpoint.file_url(self._pin, path)):
-                try:
-                    return self._web.exchange(str(endpoint), partial(self._fetch_from, endpoint, url, oid))
-                except HfcloneError as error:
-                    failure = error
-        raise failure
+        failures: list[HfcloneError] = []
+        for slowest in (SLOWEST,) if self._slow or len(self._endpoints) < 2 else (BRISK, SLOWEST):
+            for endpoint in sorted(self._endpoints, key=lambda each: -self._begun_of(each, path)):
+                blob = self._fetch_by(endpoint, path, oid, slowest, failures)
+                if blob is not None:
+                    self._slow = self._slow or slowest < BRISK
+                    return blob
+            if not any(isinstance(failure, errors.TooSlow) for failure in failures):
+                break
+        raise failures[-1] if failures else errors.ObjectMissing(oid, "nobody")
 
-    def _fetch_from(self, endpoint: Endpoint, url: str, oid: str) -> bytes:
-        """The blob from one URL, going on where the connection broke, for as long as bytes come."""
+    def _fetch_by(
+        self, endpoint: Endpoint, path: bytes, oid: str, slowest: float, failures: list[HfcloneError]
+    ) -> bytes | None:
+        """The blob from one endpoint, or what went wrong in ``failures``."""
+        for url in self._urls(endpoint, path):
+            ask = partial(self._fetch_from, endpoint, url, oid, slowest)
+            try:
+                return self._web.exchange(str(endpoint), ask)
+            except HfcloneError as error:
+                failures.append(error)
+                if isinstance(error, errors.TooSlow):  # by its other URL it is, too
+                    break
+        return None
+
+    def _urls(self, endpoint: Endpoint, path: bytes) -> tuple[str, str]:
+        """/raw/ is what git stores, also for a pointer; not every mirror has it."""
+        return endpoint.blob_url(self._pin, path), endpoint.file_url(self._pin, path)
+
+    def _begun_of(self, endpoint: Endpoint, path: bytes) -> int:
+        """How many bytes of a file have come from one endpoint."""
+        return max(len(self._begun.get(url, b"")) for url in self._urls(endpoint, path))
+
+    def _fetch_from(self, endpoint: Endpoint, url: str, oid: str, slowest: float) -> bytes:
+        """The blob from one URL, going on where the connection broke, for as long as enough bytes come."""
         data = self._begun.setdefault(url, bytearray())
+        began, had, silence = time.monotonic(), len(data), self._web.limits.silence
         while True:
             before = len(data)
             try:
-                self._receive(endpoint, url, data, oid)
+                self._receive(endpoint, url, data, oid, slowest)
                 break
             except errors.Truncated:
                 if len(data) <= before:  # who begins anew each time may be cut at another byte for ever
                     raise
+                seconds, got = time.monotonic() - began, len(data) - had
+                if seconds > silence + got / slowest:
+                    raise errors.TooSlow(str(endpoint), seconds, got) from None
         del self._begun[url]
         blob = bytes(data)
         if git_id("blob", blob) != oid:
             raise errors.NotTheObject(str(endpoint), phrase("not-blob", oid=oid))
         return blob
 
-    def _receive(self, endpoint: Endpoint, url: str, data: bytearray, oid: str) -> None:
+    def _receive(self, endpoint: Endpoint, url: str, data: bytearray, oid: str, slowest: float) -> None:
         authority = authority_for(endpoint, self._authorities)
         headers = {"Range": f"bytes={len(data)}-"} if data else {}
         with self._web.get(url, label=str(endpoint), headers=headers, authority=authority) as answer:
             self._check(answer, endpoint, data, authority, oid)
             want = answer.length
-            for chunk in answer.chunks(MAX_BLOB_BYTES - len(data)):
+            for chunk in answer.steadily(MAX_BLOB_BYTES - len(data), slowest):
                 data += chunk
                 want = None if want is None else want - len(chunk)
         if want:

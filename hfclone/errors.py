@@ -10,7 +10,7 @@
     │       · AccessDenied · BadToken · ObjectRefused (ObjectMissing) · NotInOrigin · NotServed
     │       · LfsRefused
     ├── TransferError     the bytes did not arrive                    exit 4
-    │   └── Unreachable · BadRedirect · Truncated · Stalled · RangeRefused · RateLimited
+    │   └── Unreachable · BadRedirect · Truncated · Stalled (TooSlow) · RangeRefused · RateLimited
     │       · ServerFault · NotTheObject (OtherFile) · UrlExpired · Unforeseen
     ├── IntegrityError    the bytes arrived and are wrong             exit 5
     │   └── HashMismatch · WrongBytes · BadPointer · UnsafePath · BadTree · PackTooLarge
@@ -83,6 +83,7 @@ __all__ = [
     "RevisionNotFound",
     "ServerFault",
     "Stalled",
+    "TooSlow",
     "ToolMissing",
     "TransferError",
     "Truncated",
@@ -415,6 +416,14 @@ class Stalled(TransferError):
     endpoint: str
     seconds: float
     code = "stalled"
+
+
+@dataclass(eq=False)
+class TooSlow(Stalled):
+    """Bytes come, and too few of them where others may send them: ``got`` of a body in so many seconds."""
+
+    got: int
+    code = "too-slow"
 
 
 @dataclass(eq=False)

@@ -7,7 +7,7 @@ Every method may be called from any thread.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
@@ -28,6 +28,12 @@ FORGIVEN = 2
 connections still flow, and the range is taken up at once."""
 FILES = "these files"
 """The service an endpoint lacks when it refuses a whole repo, or sends wrong bytes."""
+CRAWL_SECONDS = 8.0
+"""So long an endpoint may bring next to nothing before it is called slow."""
+SLOW_SECONDS = 60.0
+"""So long it is then asked last, and twice as long each time."""
+BETTER = 10
+"""So many times more another has to have brought to be better; one that has shown nothing yet may be."""
 NEW_WINDOW = 1.5
 """Seconds by which the ends of two windows of a limit differ at least; they are told in whole seconds."""
 LIES = 2
@@ -71,6 +77,13 @@ class _Health:
     """Requests under way, which its limit may or may not have counted."""
     sent: int = 0
     failures: int = 0
+    watched: tuple[float, int] | None = None
+    """Since when it should be sending, and what it had sent by then."""
+    brought: float | None = None
+    """Bytes a second of all its connections, when that was last looked at."""
+    slow_until: float = float("-inf")
+    """Until then it is asked last: it crawls, and others may do better."""
+    slow_for: float = SLOW_SECONDS / 2
     told: bool = False
     """The user has heard that something unforeseen came of its answers."""
     lies: int = 0
@@ -180,6 +193,20 @@ class Board:
             health = self._health[endpoint]
             health.rate = rate if health.rate is None else 0.7 * health.rate + 0.3 * rate
 
+    def find_slow(self, sending: Collection[Endpoint], floor: float) -> list[Endpoint]:
+        """Of those that are sending, who brings less than ``floor`` bytes a second where another may do better.
+
+        Call it a few times a second. Who is named is slow from now on, for a while.
+        """
+        with self._lock:
+            now, every = self._now(), self._health.values()
+            return [each.endpoint for each in every if self._crawls(each, each.endpoint in sending, floor, now)]
+
+    def is_slow(self, endpoint: Endpoint) -> bool:
+        """Whether it is to be asked where nobody else can be."""
+        with self._lock:
+            return self._health[endpoint].slow_until > self._now()
+
     def rate(self, endpoint: Endpoint) -> float | None:
         """Bytes a second that one of its connections brings; ``None`` while unknown."""
         with self._lock:
@@ -285,6 +312,30 @@ class Board:
         if isinstance(error, errors.Unforeseen) and not health.told:
             health.told = True
             self._news.append(Warned("unforeseen", {"endpoint": error.endpoint, "reason": error.reason}))
+
+    def _crawls(self, health: _Health, sends: bool, floor: float, now: float) -> bool:  # noqa: FBT001  # one of two
+        if not sends:
+            health.watched = None
+            return False
+        since, before = health.watched = health.watched or (now, health.sent)
+        if now - since < CRAWL_SECONDS:
+            return False
+        health.brought, health.watched = (health.sent - before) / (now - since), (now, health.sent)
+        others = (other for other in self._health.values() if other is not health)
+        if health.brought >= floor or not any(self._may_do_better(each, health, now) for each in others):
+            return False
+        if health.slow_until <= now:
+            health.slow_for = min(2 * health.slow_for, PROBE_AGAIN)
+            health.slow_until = now + health.slow_for
+            error = errors.TooSlow(str(health.endpoint), now - since, health.sent - before)
+            self._news.append(Demoted(str(health.endpoint), phrase("these-files"), str(error)))
+        return True
+
+    def _may_do_better(self, other: _Health, than: _Health, now: float) -> bool:
+        """Whether ``than`` is to make way for it; for one that never sent anything not again and again."""
+        rests = max(other.backoff.ready_at, other.held_until, other.slow_until) > now or self._lacks(other, FILES)
+        new = other.answered or than.slow_until <= now
+        return not rests and new and (other.brought is None or other.brought > BETTER * (than.brought or 0.0))
 
     def _lacks(self, health: _Health, service: str) -> bool:
         return health.lacks.get(service, float("-inf")) > self._now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 import threading
@@ -15,6 +16,7 @@ __all__ = ["Hearing", "Wire", "head_of"]
 Answer = Callable[[int, socket.socket], bool]
 """Sends what the test wants on the so-manieth request (from 1 on); whether the connection is to live on."""
 
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
 _Wire = TypeVar("_Wire", bound="Wire")
 
 
@@ -60,22 +62,24 @@ class Wire:
         with contextlib.suppress(OSError), connected, connected.makefile("rb") as asked:
             while head := head_of(asked):
                 self.requests += 1
-                if not self._respond(self.requests, head, connected):
+                if not self._respond(self.requests, asked, head, connected):
                     return
 
-    def _respond(self, number: int, _head: bytes, connected: socket.socket) -> bool:
+    def _respond(self, number: int, _asked: BinaryIO, _head: bytes, connected: socket.socket) -> bool:
         return self._answer(number, connected)
 
 
 class Hearing(Wire):
-    """The same for a function that is told each request's head, too."""
+    """The same for a function that is told each request, too: its head, and a body behind it."""
 
     def __init__(self, answer: Callable[[int, bytes, socket.socket], bool], pem: Path | None = None) -> None:
         self._hears = answer
         super().__init__(lambda _number, _connected: False, pem)
 
-    def _respond(self, number: int, head: bytes, connected: socket.socket) -> bool:
-        return self._hears(number, head, connected)
+    def _respond(self, number: int, asked: BinaryIO, head: bytes, connected: socket.socket) -> bool:
+        length = _LENGTH.search(head)
+        body = asked.read(int(length[1])) if length and head.startswith(b"POST ") else b""
+        return self._hears(number, head + body, connected)
 
 
 def head_of(asked: BinaryIO) -> bytes:

@@ -18,7 +18,7 @@ The rules, and where they come from:
 
 from __future__ import annotations
 
-from hfclone.http.answer import Answer, wall_clock
+from hfclone.http.answer import SLOWEST, Answer, wall_clock
 from hfclone.http.connections import PROXY_WANTS_PASSWORD, Limits, reason_of, tls_context
 from hfclone.http.grip import Grip
 from hfclone.http.plain import READ_BYTES
@@ -28,6 +28,7 @@ from hfclone.http.web import Authority, Web
 __all__ = [
     "PROXY_WANTS_PASSWORD",
     "READ_BYTES",
+    "SLOWEST",
     "Answer",
     "Authority",
     "Grip",

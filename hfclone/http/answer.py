@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hfclone.errors import NotTheObject, Stalled, Truncated
+from hfclone.errors import NotTheObject, TooSlow, Truncated
 from hfclone.http.connections import body_error
 from hfclone.http.grip import Grip
 from hfclone.http.plain import READ_BYTES, PlainResponse
@@ -28,7 +28,7 @@ MOST_DIGITS = 19
 """Digits of a number in a header: more is an attack, and ``int`` refuses thousands of them."""
 SMALL_BODY_BYTES = 32 * 1024 * 1024
 """No API answer that we ask for is longer; an endless one must not fill the memory."""
-SLOWEST = 256
+SLOWEST = 1024
 """Bytes a second of an API's answer at least, beyond the silence that is allowed: everybody waits for some."""
 LONGEST_ASKED = 3600.0
 """Seconds after which we look again, however long a server asks us to wait: headers may be wrong, too."""
@@ -91,12 +91,14 @@ class Answer:
             Truncated: the connection broke; everything before it has been yielded.
             Stalled: nothing came for ``Limits.silence`` seconds.
         """
-        got = 0
+        got, began = 0, time.monotonic()
         while got < limit:
             data, failure = self._receive(min(read_bytes, limit - got), 0.0 if got else lull)
             got += len(data)
             if data:
                 yield data
+            if self._grip.late and (failure is not None or not data):
+                raise TooSlow(self.label, time.monotonic() - began, got) from failure
             if failure is not None:
                 raise body_error(failure, self.label, got, limit, self._web.limits) from failure
             if not data:
@@ -117,19 +119,35 @@ class Answer:
         raw = self._response
         return not (isinstance(raw, PlainResponse) and raw.has_ahead) and self._grip.is_quiet(seconds)
 
+    def steadily(self, limit: int, slowest: float = SLOWEST) -> Iterator[bytes | memoryview]:
+        """As ``chunks``, of a body that must come at ``slowest`` bytes a second, beyond the silence that is allowed.
+
+        Raises:
+            TooSlow: it does not.
+        """
+        began, got = time.monotonic(), 0
+        self._grip.due = began + min(self._silence, self._grip.longest)
+        for chunk in self.chunks(limit):
+            got += len(chunk)
+            self._grip.due = began + min(self._silence + got / slowest, self._grip.longest)
+            yield chunk
+            if time.monotonic() > self._grip.due:
+                raise TooSlow(self.label, time.monotonic() - began, got)
+
+    @property
+    def _silence(self) -> float:
+        return min(self._grip.silence, self._web.limits.silence)
+
     def text(self) -> bytes:
         """A small body, whole.
 
         Raises:
             NotTheObject: it is longer than any answer should be.
-            Truncated, Stalled: as ``chunks``.
+            Truncated, Stalled: as ``chunks``; TooSlow: as ``steadily``.
         """
-        body, began = bytearray(), time.monotonic()
-        silence = min(self._grip.silence, self._web.limits.silence)
-        for chunk in self.chunks(SMALL_BODY_BYTES + 1):
+        body = bytearray()
+        for chunk in self.steadily(SMALL_BODY_BYTES + 1):
             body += chunk
-            if time.monotonic() - began > silence + len(body) / SLOWEST:
-                raise Stalled(self.label, silence)
         if len(body) > SMALL_BODY_BYTES:
             raise NotTheObject(self.label, phrase("endless"))
         if self.length is not None and len(body) < self.length:

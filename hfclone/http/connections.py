@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from hfclone.errors import HfcloneError, Stalled, Truncated, Unforeseen, Unreachable
+from hfclone.errors import HfcloneError, Stalled, TooSlow, Truncated, Unforeseen, Unreachable
 from hfclone.http.grip import Grip
 from hfclone.http.kinds import CURRENT, Exchange, OnPeer, pool_kind
 from hfclone.http.plain import PlainResponse
@@ -97,7 +97,7 @@ class Connections:
 
         Raises:
             Unreachable: no connection, or none that TLS accepts.
-            Stalled: connected, but no answer in time.
+            Stalled: connected, but no answer in time; TooSlow: one that comes byte by byte.
         """
         first_bytes = FIRST_NARROW_BYTES if self._receive_buffer else FIRST_BYTES
         with self.about(url, label, grip, on_peer, first_bytes) as timeout:
@@ -129,12 +129,14 @@ class Connections:
         import urllib3
 
         silence = min(grip.silence, self.limits.silence)
-        token = CURRENT.set(Exchange(grip, on_peer, first_bytes))
+        token = CURRENT.set(Exchange(grip, on_peer, silence, first_bytes))
         try:
             yield urllib3.Timeout(connect=self.limits.connect, read=silence)
         except urllib3.exceptions.ReadTimeoutError as error:
             raise Stalled(label, silence) from error
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
+            if grip.late:
+                raise TooSlow(label, silence, 0) from error
             raise Unreachable(label, reason_of(error), self._route.proxy_name(url)) from error
         finally:
             CURRENT.reset(token)

@@ -20,16 +20,23 @@ _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", sel
 class Grip:
     """What another thread can break an exchange by, from the moment its request is out.
 
-    ``silence`` is for exchanges that wait less long for a byte than ``Limits`` has it; in seconds.
+    ``silence`` is for exchanges that wait less long for a byte than ``Limits`` has it, ``longest`` for those whose
+    whole body must be here so soon; both in seconds.
     """
 
-    def __init__(self, silence: float = math.inf) -> None:
+    def __init__(self, silence: float = math.inf, longest: float = math.inf) -> None:
         self.silence = silence
+        self.longest = longest
+        self.due = math.inf
+        """Monotonic time by which the exchange must be further: ``Web`` breaks it off then."""
+        self.late = False
+        """It was not."""
         self._socket: socket.socket | None = None
         self._broken = False
 
-    def hold(self, connected: socket.socket | None) -> None:
-        """The exchange goes on over ``connected``; ``None``: it is over."""
+    def hold(self, connected: socket.socket | None, within: float = math.inf) -> None:
+        """The exchange goes on over ``connected``, for ``within`` seconds since its first; ``None``: it is over."""
+        self.due = min(self.due, time.monotonic() + within)
         self._socket = connected
         if self._broken:
             self.break_off()
@@ -80,6 +87,11 @@ class Grip:
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.settimeout(seconds)
+
+    def give_up(self) -> None:
+        """Break it off since it is overdue. From any thread."""
+        self.late = True  # before whoever waits is woken
+        self.break_off()
 
     def break_off(self) -> None:
         """Wake whoever waits for bytes of the exchange: nothing more will come. From any thread."""

@@ -29,6 +29,8 @@ class Exchange:
 
     grip: Grip
     on_peer: OnPeer
+    silence: float
+    """Seconds within which an answer must begin: its head, whole, and those of all redirects before it."""
     first_bytes: int
     """At most so much of the answer is received at once before its head is known; 0: http.client reads it."""
 
@@ -54,9 +56,14 @@ def _held(kind: Any) -> Any:
     class Held(kind):  # type: ignore[misc]
         buffer: mmap.mmap | None = None
 
+        def _tunnel(self) -> None:
+            exchange = CURRENT.get()
+            exchange.grip.hold(self.sock, exchange.silence)  # a proxy's answer is one, too
+            super()._tunnel()
+
         def getresponse(self) -> Any:
             exchange = CURRENT.get()
-            exchange.grip.hold(self.sock)
+            exchange.grip.hold(self.sock, exchange.silence)
             if not exchange.first_bytes or not isinstance(self.sock, socket.socket):
                 return super().getresponse()
             self.sock.settimeout(self.timeout)

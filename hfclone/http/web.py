@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +41,8 @@ SMALL_REST_BYTES = 16 * 1024
 """So much of a body is rather read than its connection given up."""
 REST_SECONDS = 0.2
 """So long it may take."""
+WATCH_SECONDS = 0.25
+"""Between two looks for what is overdue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class Web:
         self._calls = Calls(self._connections)
         self._lock = threading.Lock()
         self._grips: set[Grip] = set()
+        self._watched = False
+        self._ended = threading.Event()
         self._reaches: dict[str, Reach] = {}
         """Of hosts that the user named, by what they were connected to."""
         self._aborted = False
@@ -87,6 +92,7 @@ class Web:
 
     def close(self) -> None:
         """Break every exchange at once, from any thread: who waits for an answer or a body is woken by an error."""
+        self._ended.set()
         with self._lock:
             self._aborted = True
             grips = list(self._grips)
@@ -131,7 +137,7 @@ class Web:
 
         Raises:
             Unreachable: no connection, or none that TLS accepts.
-            Stalled: connected, but no answer in time.
+            Stalled: connected, but no answer in time; TooSlow: one that comes byte by byte.
             BadRedirect: a redirect that we do not follow.
             NotTheObject: the answer is compressed though identity was asked for.
         """
@@ -160,11 +166,25 @@ class Web:
     def _exchange(self, send: _Send, request: _Request, grip: Grip) -> Answer:
         with self._lock:
             self._grips.add(grip)
+            if not self._watched:
+                self._watched = True
+                threading.Thread(target=self._watch, daemon=True).start()
         try:
-            return self._follow(send, request, grip)
+            answer = self._follow(send, request, grip)
         except BaseException:
             self._forget(grip)
             raise
+        grip.due = math.inf  # its body has a measure of its own
+        return answer
+
+    def _watch(self) -> None:
+        """Break off whatever is overdue. Why a thread: a byte now and then ends each wait, and begins another."""
+        while not self._ended.wait(WATCH_SECONDS):
+            now = time.monotonic()
+            with self._lock:
+                late = [grip for grip in self._grips if grip.due < now]
+            for grip in late:
+                grip.give_up()
 
     def release(self, response: Response, grip: Grip) -> None:
         """Done with a response: its connection is kept if the body was read to the end or is tiny."""

@@ -50,9 +50,12 @@ class Chooser:
     def endpoint_for(self, task: Task, now: float) -> Endpoint | None:
         """Whom to ask for ``task`` now: a mirror if one can be asked, else the hub; each by what it brings."""
         awake = [endpoint for endpoint in self.left(task) if self._ready_at(endpoint, task) <= now]
-        ready = [endpoint for endpoint in awake if self._may_ask(endpoint, task)]
+        quick = [endpoint for endpoint in awake if not self.board.is_slow(endpoint)] or awake
+        ready = [endpoint for endpoint in quick if self._may_ask(endpoint, task)]
+        if not ready and not any(self._is_just_asked(endpoint, now) for endpoint in quick):
+            ready = [endpoint for endpoint in awake if self._may_ask(endpoint, task)]
         mirrors = [endpoint for endpoint in ready if endpoint.kind is EndpointKind.MIRROR]
-        if not mirrors and any(self._is_just_asked(endpoint, now) for endpoint in awake):
+        if not mirrors and any(e.kind is EndpointKind.MIRROR and self._is_just_asked(e, now) for e in awake):
             return None
         if len(mirrors or ready) < 2:
             return next(iter(mirrors or ready), None)
@@ -132,9 +135,7 @@ class Chooser:
         return not (probing and self.ranged.get(endpoint))
 
     def _is_just_asked(self, endpoint: Endpoint, now: float) -> bool:
-        """Whether it is a mirror whose first answer may be a moment away: the hub is the last source."""
-        if endpoint.kind is not EndpointKind.MIRROR:
-            return False
+        """Whether its first answer may be a moment away: of a mirror, before which the hub is the last source."""
         waits = (now - lease.began for lease in self.leases() if lease.endpoint == endpoint and lease.first is None)
         return any(seconds < PROBE_SECONDS for seconds in waits)
 

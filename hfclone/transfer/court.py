@@ -88,7 +88,8 @@ class Court:
                 self.board.hold(endpoint, asked)
                 return
             self.board.failed(endpoint, error, lease.began)
-            if isinstance(error, _SHAKEN) and not (isinstance(error, errors.Stalled) and lease.gone):
+            told_nothing = isinstance(error, errors.TooSlow) or (isinstance(error, errors.Stalled) and lease.gone)
+            if isinstance(error, _SHAKEN) and not told_nothing:
                 self.tempo.lost()
 
     def _count_what_stays(self, task: Task, endpoint: Endpoint, error: HfcloneError) -> None:

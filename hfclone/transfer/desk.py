@@ -322,7 +322,8 @@ class Desk:
             self._court.say_waiting(now, kit.hours.reason if closed_for else "", closed_for)
             if self._open and self._dispatch.has_work():
                 self._work.notify_all()
-            dropped = [lease for lease in leases if closed_for or self._chooser.lags(lease, leases, now)]
+            self._mark_slow([lease for lease in leases if lease.first is not None and self._open])
+            dropped = [lease for lease in leases if closed_for or lease.slow or self._chooser.lags(lease, leases, now)]
             for lease in dropped:
                 self._take_back(lease, now)
             return dropped
@@ -364,6 +365,12 @@ class Desk:
         if self._court.may_try(item) or (item.task.arrived and not item.busy):
             self._prefixes.notify()
         return False
+
+    def _mark_slow(self, sending: list[Lease]) -> None:
+        """Of those whose answers have begun: whose endpoint brings next to nothing, while another may do better."""
+        slow = self._board.find_slow({lease.endpoint for lease in sending}, self._kit.pace.floor)
+        for lease in sending if slow else ():
+            lease.slow = lease.endpoint in slow
 
     def _take_back(self, lease: Lease, now: float) -> None:
         """Give the range of a connection that has not answered to another; one that has gives it back itself."""

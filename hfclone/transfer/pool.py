@@ -54,6 +54,8 @@ class Lease:
     """It was begun as a part of an object, and is counted as such."""
     signed: bool = False
     """It is answered by whom a signed URL names, not by the endpoint itself."""
+    slow: bool = False
+    """It is broken off since its endpoint crawls."""
     gone: bool = False
     """Its range was given back while it still waited for an answer."""
 

@@ -40,6 +40,10 @@ BATCH_OBJECTS = 100
 """Objects a batch request asks for; the size git-lfs uses."""
 BATCH_SECONDS = 5.0
 """A batch answer may take so long to begin, and twice as long each time in a row: everybody waits for it."""
+BODY_SHARE = 3
+"""So many times longer its body may take: with the addresses of a hundred objects it is large."""
+MOST_STALLS = 3
+"""So often in a row it may stall; then the endpoint is asked for each object by itself."""
 _MEDIA_TYPE = "application/vnd.git-lfs+json"
 _GIT_TYPE = "application/x-git-upload-pack-advertisement"
 _UNKNOWN_LIFE = 900.0
@@ -205,6 +209,7 @@ class Sources:
         }
         headers = {"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE}
         quota: tuple[int, float] | None = None
+        patience = BATCH_SECONDS * 2.0 ** self._stalls[endpoint]
 
         def ask() -> None:
             nonlocal quota
@@ -215,17 +220,20 @@ class Sources:
                 headers=headers,
                 body=json.dumps(request).encode(),
                 authority=authority,
-                grip=Grip(BATCH_SECONDS * 2.0 ** self._stalls[endpoint]),
+                grip=Grip(patience, BODY_SHARE * patience),
             ) as answer:
-                self._stalls[endpoint] = 0
                 quota = answer.quota
                 self._board.met(endpoint)
                 self._read_batch(endpoint, group, answer, authority)
+                self._stalls[endpoint] = 0
 
         try:
             self._web.exchange(str(endpoint), ask)
         except HfcloneError as error:
             self._stalls[endpoint] += isinstance(error, errors.Stalled)
+            if self._stalls[endpoint] >= MOST_STALLS:
+                self._stalls[endpoint] = 0
+                self._board.note_lack(endpoint, BATCH, str(error))
             if isinstance(error, errors.Unforeseen):  # of one row, it may be: it is not to cost the others their URLs
                 self._batch_sizes[endpoint] = max(1, len(group) // 2)
             self._broke_at[endpoint] = self._now()

@@ -95,6 +95,8 @@ class Tempo:
             self._before, self.target = self.target, min(self.cap, self.target * self._stride)
 
 
+CRAWL = 16 * 1024
+"""Bytes a second of all connections to an endpoint that are next to nothing, where another can be asked."""
 BURST = 0.25
 """Seconds' worth of bytes that may be made up for at once after a pause."""
 STEP = 0.05
@@ -127,6 +129,11 @@ class Pace:
         """So many of the bytes set aside were not read."""
         if self._limit is not None and self._free_at is not None:
             self._free_at -= count / self._limit
+
+    @property
+    def floor(self) -> float:
+        """Bytes a second below which an endpoint crawls: what a limit of ours allows is no sign of that."""
+        return CRAWL if self._limit is None else min(CRAWL, self._limit / 10)
 
     def connections(self, cap: int) -> int:
         """How many connections make sense under the limit."""

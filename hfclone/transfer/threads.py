@@ -150,7 +150,7 @@ class _Crew:
         for worker in self._workers:
             fetching = worker.fetching
             if fetching is not None and fetching[0] is lease:
-                fetching[1].break_off()
+                fetching[1].give_up() if lease.slow else fetching[1].break_off()
 
     def _guard(self, job: Callable[[], None]) -> None:
         """A bug in a thread, or a disk that fails, must end the run, not leave it waiting."""

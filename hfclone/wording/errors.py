@@ -86,6 +86,7 @@ ERRORS = {
     "bad-redirect address": "{endpoint} names {target} as the address of object {oid}: {reason}",
     "truncated": "{endpoint} closed the connection after {got} of {want} bytes",
     "stalled": "{endpoint} sent nothing for {seconds:.0f} s",
+    "too-slow": "{endpoint} answers too slowly: {got:,} bytes in {seconds:.0f} s",
     "range-refused": "{endpoint} was asked for bytes {asked} and answered {answered}",
     "rate-limited": "{endpoint} asks us to slow down (HTTP 429)",
     "rate-limited hint": "a token raises the hub's limits; hfclone waits and goes on by itself",

@@ -8,7 +8,7 @@ import pytest
 
 from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind
-from hfclone.health import FILES, PROBE_AGAIN, Board, RangeSupport
+from hfclone.health import CRAWL_SECONDS, FILES, PROBE_AGAIN, SLOW_SECONDS, Board, RangeSupport
 
 MIRROR = Endpoint("https://mirror.example")
 HUB = Endpoint("https://hub.example", EndpointKind.HUB)
@@ -164,3 +164,81 @@ def test_opinions_are_smoothed(board: Board) -> None:
     board.ran(MIRROR, 200.0)
     assert board.rate(MIRROR) == pytest.approx(130.0)
     assert board.ranges(MIRROR) is RangeSupport.UNKNOWN
+
+
+# --- who crawls --------------------------------------------------------------------------------
+
+FLOOR = 1000.0
+
+
+def slow_after(board: Board, hands: Hands, seconds: float, rates: dict[Endpoint, float]) -> list[Endpoint]:
+    """Let endpoints send so many bytes a second for a while; who is called slow meanwhile."""
+    named: list[Endpoint] = []
+    for _ in range(round(seconds)):
+        hands.time += 1.0
+        for endpoint, rate in rates.items():
+            if rate:
+                board.sent(endpoint, int(rate))
+        named += board.find_slow(list(rates), FLOOR)
+    return named
+
+
+def test_who_brings_next_to_nothing_is_asked_last_for_a_while(board: Board, hands: Hands) -> None:
+    board.sent(HUB, 1)
+    assert slow_after(board, hands, 20, {MIRROR: 100}) == [MIRROR, MIRROR]  # it is still sending: once more
+    assert board.is_slow(MIRROR)
+    assert not board.is_slow(HUB)
+    (told,) = board.news()
+    assert "too slowly" in str(told)
+    hands.time += 2 * SLOW_SECONDS
+    assert not board.is_slow(MIRROR)
+
+
+def test_a_second_time_is_longer(board: Board, hands: Hands) -> None:
+    for times in (1, 2, 4):
+        board.find_slow([], FLOOR)
+        assert slow_after(board, hands, CRAWL_SECONDS + 1, {MIRROR: 100}) == [MIRROR]
+        hands.time += times * SLOW_SECONDS - 2
+        assert board.is_slow(MIRROR)
+        hands.time += 2
+        assert not board.is_slow(MIRROR)
+
+
+@pytest.mark.parametrize(
+    ("rates", "slow"),
+    [
+        ({MIRROR: 2000}, False),
+        ({MIRROR: 100, HUB: 500}, False),  # the line is slow
+        ({MIRROR: 100, HUB: 5000}, True),
+        ({MIRROR: 0}, True),
+    ],
+)
+def test_slow_is_who_is_slower_than_others(
+    board: Board, hands: Hands, rates: dict[Endpoint, float], slow: bool
+) -> None:
+    slow_after(board, hands, CRAWL_SECONDS - 1, {HUB: rates.get(HUB, 0)} if HUB in rates else {})
+    assert (MIRROR in slow_after(board, hands, 2 * CRAWL_SECONDS, rates)) is slow
+
+
+def test_nobody_is_slow_where_nobody_else_can_be_asked(board: Board, hands: Hands) -> None:
+    for _ in range(10):
+        board.failed(HUB, DOWN, began=hands.time)
+        hands.time += 0.01
+    board.hold(HUB, 10_000)
+    assert slow_after(board, hands, 60, {MIRROR: 1}) == []
+    alone = Board([HUB], hands.now, Random(1))
+    assert slow_after(alone, hands, 60, {HUB: 1}) == []
+
+
+def test_for_who_never_answered_nobody_makes_way_again_and_again(board: Board, hands: Hands) -> None:
+    """A hub that is blocked seems free to be asked each time its rest is over."""
+    slow_after(board, hands, CRAWL_SECONDS, {MIRROR: 100})
+    board.failed(HUB, DOWN, began=hands.time)
+    assert slow_after(board, hands, SLOW_SECONDS - 2, {MIRROR: 100}) == [MIRROR]
+
+
+def test_a_pause_is_no_crawling(board: Board, hands: Hands) -> None:
+    """What was not to send has not been slow."""
+    for _ in range(10):
+        assert slow_after(board, hands, CRAWL_SECONDS - 2, {MIRROR: 100}) == []
+        board.find_slow([], FLOOR)

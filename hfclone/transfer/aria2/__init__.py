@@ -33,7 +33,7 @@ from hfclone.transfer.aria2.run import Run
 from hfclone.transfer.aria2.verdicts import Verdicts
 from hfclone.transfer.aria2.work import Workshop
 from hfclone.transfer.sources import Sources
-from hfclone.transfer.tempo import Hours
+from hfclone.transfer.tempo import Hours, Pace
 from hfclone.wording import phrase
 
 __all__ = ["Aria2Daemon", "Aria2Transfer"]
@@ -167,6 +167,7 @@ class Aria2Transfer:
             hours=Hours(self.window, self.wall_clock),
             connections=self.connections,
             silence=silence,
+            floor=Pace(self.limit_rate).floor,
             on_event=on_event,
             early=ours,
             ahead=AHEAD if ours else 0,

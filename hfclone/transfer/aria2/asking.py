@@ -31,6 +31,7 @@ class Asking:
         ready = [endpoint for endpoint in able if self._ready_at(task, endpoint) <= now]
         asking = [e for e in ready if e in self._probing and not board.knows(e)]
         ready = [endpoint for endpoint in ready if endpoint not in asking]
+        ready = [endpoint for endpoint in ready if not board.is_slow(endpoint)] or ready
         mirrors = [endpoint for endpoint in ready if endpoint.kind is EndpointKind.MIRROR]
         if not mirrors and any(
             e.kind is EndpointKind.MIRROR and now - self._probing[e] < PROBE_SECONDS for e in asking

@@ -36,6 +36,8 @@ class Kit:
     silence: float
     """Seconds after which a silent connection is left, where a first try came to nothing."""
     on_event: OnEvent
+    floor: float
+    """Bytes a second below which an endpoint crawls."""
     early: bool
     """Whether what aria2c says it has is on disk at once, so that it can be hashed while the rest arrives."""
     ahead: int = 0

@@ -54,6 +54,7 @@ class Watch:
             else:
                 task.phase = Phase.ENDING
         self._kit.downloads.forget(task.gid for task in fetching if task.phase is Phase.ENDING)
+        self._leave_slow([task for task in fetching if task.last and task.last.state is State.ACTIVE])
         self._shares.keep_line(self._roster.within(Phase.FETCHING))
 
     def _advance(self, task: Task, look: Look) -> None:
@@ -85,6 +86,15 @@ class Watch:
             self._kit.downloads.replace(task.gid, (), task.urls)
         if self._kit.early and look.whole is not None:
             self._follow(task, look)
+
+    def _leave_slow(self, running: list[Task]) -> None:
+        """Take objects back whose endpoints bring next to nothing, while another may do better."""
+        sending = {source.endpoint for task in running for source in task.sources}
+        slow = self._kit.board.find_slow(sending, self._kit.floor)
+        left = [task for task in running if any(source.endpoint in slow for source in task.sources)]
+        self._kit.downloads.stop(task.gid for task in left)
+        for task in left:
+            task.stopping = True
 
     def _follow(self, task: Task, look: Look) -> None:
         assert look.whole is not None  # the caller has looked

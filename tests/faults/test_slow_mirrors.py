@@ -1,0 +1,83 @@
+"""A mirror whose answers come byte by byte, at each step of a transfer: the hub soon brings what it does not."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+
+from hfclone import health
+from hfclone.aria2control import BLOCK
+from hfclone.events import Demoted
+from tests.faults.rig import Rig
+from tests.faults.test_odd_mirrors import Drip
+from tests.hub import Hub
+from tests.hub.mirror import reverse_proxy
+from tests.hub.site import Manners
+from tests.hub.streams import Throttle
+from tests.relays import Manner, Relay, chunked_by_bytes, dripped, dripped_body
+
+LONG = 30.0
+"""Seconds: each answer of such a mirror takes minutes."""
+
+
+@pytest.fixture(params=["threads", "aria2"])
+def either(request: pytest.FixtureRequest, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """The transfer, by each fetcher; it has less patience with who crawls than a user's."""
+    if request.param == "aria2" and shutil.which("aria2c") is None:
+        pytest.skip("aria2c is not installed")
+    monkeypatch.setattr(health, "CRAWL_SECONDS", 2.0)
+    rig.kind, rig.stall_after = request.param, 2.0
+    return rig
+
+
+STEPS: dict[str, tuple[Manner, bytes]] = {
+    "batch head": (dripped, b"/objects/batch"),
+    "batch body": (dripped_body, b"/objects/batch"),
+    "batch in chunks": (chunked_by_bytes, b"/objects/batch"),
+    "redirect head": (dripped, b"/resolve/"),
+    "redirect body": (dripped_body, b"/resolve/"),
+}
+
+
+def relay_of(hub: Hub, step: str) -> Relay:
+    """Before a mirror that has a batch API where the step is one of that."""
+    manner, mark = STEPS[step]
+    front = hub.mirror(manners=Manners(batch="batch" in step))
+    return Relay(front.listener.port, lambda head: manner if mark in head.partition(b"\r\n")[0] else None)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_mirror_that_answers_by_bytes(either: Rig, step: str) -> None:
+    with relay_of(either.hub, step) as relay, either.in_background(relay.url) as run:
+        began = time.monotonic()
+        ran = run.done(2 * LONG)
+        assert relay.slowly
+    assert not ran.failed
+    assert time.monotonic() - began < LONG
+
+
+def test_an_objects_body_by_bytes(either: Rig) -> None:
+    """Large and small: the hub would send them at once."""
+    front = either.hub.mirror(manners=reverse_proxy())
+    front.faults.add(Drip(), kind="cdn")
+    began = time.monotonic()
+    with either.in_background(front) as run:
+        ran = run.done(2 * LONG)
+    assert not ran.failed
+    assert time.monotonic() - began < LONG
+    assert [event.endpoint for event in ran.events if isinstance(event, Demoted)] == [str(either.board.endpoints[0])]
+
+
+def test_who_is_slow_and_the_only_one_is_waited_for(either: Rig) -> None:
+    """Though for a moment it seems that the hub might do better."""
+    either.objects = either.objects[-1:]
+    front = either.hub.mirror(manners=reverse_proxy())
+    front.faults.add(Throttle(each=6000), kind="cdn")
+    either.hub.front.down()
+    with either.in_background(front) as run:
+        ran = run.done(2 * LONG)
+    assert not ran.failed
+    sent = either.hub.log.bytes_sent(listener="mirror-cdn")
+    assert sent < 1.1 * either.objects[0].size + (BLOCK if either.kind == "aria2" else 0)

@@ -1,0 +1,186 @@
+"""Answers that come byte by byte: nobody is held by one while others would answer, and the user hears of it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hfclone.blobs import HttpBlobs
+from hfclone.endpoints import Endpoint
+from hfclone.errors import Stalled
+from hfclone.http import Limits, Web
+from hfclone.hub import branches, resolve
+from hfclone.locked import git_id
+from hfclone.names import Pin, Repo, parse_repo_spec
+from tests.e2e.command import Command, placed
+from tests.hub import Hub, LivingRepo
+from tests.hub.streams import ResetAfter, Stall, Throttle
+from tests.relays import Manner, Relay, again_and_again, chunked_by_bytes, dripped, dripped_body
+from tests.wires import Wire
+
+SILENCE = 0.8
+"""Seconds that a silence may last here."""
+LONG = 5.0
+"""Seconds after which somebody is held: each of these would be for a minute at least."""
+
+JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 300\r\n\r\n" + b"[" + b" " * 298 + b"]"
+MANNERS: dict[str, Manner] = {
+    "a head by bytes": dripped,
+    "a body by bytes": dripped_body,
+    "a chunk's length by bytes": chunked_by_bytes,
+    "the end of it by bytes": again_and_again(
+        b"X-More: 1\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n0\r\n0\r\n"
+    ),
+    "wait a moment": again_and_again(b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "hints and hints": again_and_again(b"Link: </x>; rel=preload\r\n", b"HTTP/1.1 103 Early Hints\r\n"),
+    "a header by bytes": again_and_again(b"a", b"HTTP/1.1 200 OK\r\nX-Long: "),
+    "a status by bytes": again_and_again(b"0", b"HTTP/1.1 "),
+}
+
+
+@pytest.mark.parametrize("manner", MANNERS.values(), ids=MANNERS)
+@pytest.mark.parametrize("road", ["ask", "get"])
+def test_an_answer_has_a_limit_as_a_whole(manner: Manner, road: str) -> None:
+    """Not each byte of it one of its own."""
+
+    def answer(_number: int, connected: socket.socket) -> bool:
+        for piece in manner(JSON):
+            connected.sendall(piece)
+            time.sleep(0.1)
+        return False
+
+    with Wire(answer) as wire, Web(user_agent="test", limits=Limits(5.0, SILENCE)) as web:
+        began = time.monotonic()
+        with pytest.raises(Stalled), getattr(web, road)(wire.url, label="host") as asked:
+            asked.text()
+        assert SILENCE <= time.monotonic() - began < LONG
+
+
+def test_redirects_do_not_begin_the_time_anew() -> None:
+    """A mirror may lead to itself, and be slow each time."""
+
+    def answer(number: int, connected: socket.socket) -> bool:
+        time.sleep(SILENCE * 0.7)
+        connected.sendall(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /%d\r\n\r\n" % number)
+        return True
+
+    with Wire(answer) as wire, Web(user_agent="test", limits=Limits(5.0, SILENCE)) as web:
+        began = time.monotonic()
+        with pytest.raises(Stalled):
+            web.ask(wire.url, label="host")
+        assert time.monotonic() - began < 2.5 * SILENCE
+
+
+def test_a_proxy_that_opens_its_tunnel_by_bytes() -> None:
+    def answer(_number: int, connected: socket.socket) -> bool:
+        for byte in b"HTTP/1.1 200 Connected " + b"x" * 1000:
+            connected.sendall(bytes([byte]))
+            time.sleep(0.1)
+        return False
+
+    with Wire(answer) as wire, Web(user_agent="test", proxies={"all": wire.url}, limits=Limits(5.0, SILENCE)) as web:
+        began = time.monotonic()
+        with pytest.raises(Stalled):
+            web.ask("https://host.test/", label="host")
+        assert time.monotonic() - began < LONG
+
+
+# --- the steps of a run ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with Web(user_agent="test", limits=Limits(5.0, SILENCE)) as web:
+        yield web
+
+
+def slow(hub: Hub, manner: Manner, *kinds: str) -> Relay:
+    """A mirror whose answers of some kinds (parts of a path) take for ever."""
+    marks = [kind.encode() for kind in kinds]
+    return Relay(port_of(hub.url), lambda head: manner if any(mark in head for mark in marks) else None)
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+BY_BYTES = pytest.mark.parametrize("manner", [dripped, dripped_body], ids=["head", "body"])
+
+
+@BY_BYTES
+def test_a_revision_is_asked_of_the_next(hub: Hub, tiny_repo: LivingRepo, web: Web, manner: Manner) -> None:
+    with slow(hub, manner, "/api/") as relay:
+        endpoints = [Endpoint(relay.url), Endpoint(hub.url)]
+        began = time.monotonic()
+        pin, said_by = resolve(parse_repo_spec("acme/tiny"), endpoints, web, ())
+        assert "feat/slash" in branches(Repo("acme/tiny"), endpoints, web, ())
+    assert (pin.commit, said_by) == (tiny_repo.commit, str(endpoints[1]))
+    assert time.monotonic() - began < 2 * LONG
+
+
+@BY_BYTES
+def test_a_small_file_is_asked_of_the_next(hub: Hub, web: Web, manner: Manner) -> None:
+    content = bytes(range(256)) * 40
+    commit = hub.repo("acme/model", {"notes.bin": content}).commit
+    with slow(hub, manner, "/raw/", "/resolve/", "/api/") as relay:
+        blobs = HttpBlobs(Pin(Repo("acme/model"), commit), [Endpoint(relay.url), Endpoint(hub.url)], web, ())
+        began = time.monotonic()
+        assert blobs.fetch(b"notes.bin", git_id("blob", content)) == content
+    assert time.monotonic() - began < 2 * LONG
+
+
+def test_who_sends_a_byte_and_closes_each_time_is_slow_as_well(hub: Hub, web: Web) -> None:
+    """Each of its answers goes on where the last one ended."""
+    content = bytes(range(256)) * 40
+    commit = hub.repo("acme/model", {"notes.bin": content}).commit
+    cut = hub.mirror("cut")
+    cut.faults.add(ResetAfter(1))
+    blobs = HttpBlobs(Pin(Repo("acme/model"), commit), [Endpoint(cut.url), Endpoint(hub.url)], web, ())
+    began = time.monotonic()
+    assert blobs.fetch(b"notes.bin", git_id("blob", content)) == content
+    assert time.monotonic() - began < 2 * LONG
+
+
+def test_where_everybody_is_slow_a_small_file_comes_all_the_same(hub: Hub, web: Web) -> None:
+    """Nothing of it twice, and the next one is not tried at a speed that the line does not have."""
+    content = bytes(range(256)) * 40
+    repo = hub.repo("acme/model", {"a.bin": content, "b.bin": content[1:]})
+    mirror = hub.mirror()
+    for front in (mirror, hub.front):
+        front.faults.add(Throttle(each=4000))
+    blobs = HttpBlobs(Pin(Repo("acme/model"), repo.commit), [Endpoint(mirror.url), Endpoint(hub.url)], web, ())
+    for name, data in ((b"a.bin", content), (b"b.bin", content[1:])):
+        assert blobs.fetch(name, git_id("blob", data)) == data
+    sent = hub.log.bytes_sent(listener="mirror") + hub.log.bytes_sent(listener="hub")
+    assert sent < 3.5 * len(content)
+
+
+# --- whole runs --------------------------------------------------------------------------------
+
+
+def but_git(manner: Manner) -> Callable[[bytes], Manner | None]:
+    """For all that is asked over HTTP but git, which has limits of its own."""
+    return lambda head: None if b"/info/refs" in head or b"git-upload-pack" in head else manner
+
+
+@BY_BYTES
+def test_a_mirror_that_does_all_by_bytes_costs_a_run_seconds(
+    hub: Hub, tiny_repo: LivingRepo, hfclone: Command, manner: Manner
+) -> None:
+    """A revision, a branch, a batch answer, a redirect: of two mirrors the other one is asked."""
+    other = hub.mirror()
+    with Relay(port_of(hub.url), but_git(manner)) as relay:
+        words = ("acme/tiny@feat/slash", "out", "--only-mirrors", "--mirror", relay.url, "--mirror", other.url)
+        began = time.monotonic()
+        done = hfclone(*words, "--stall-after", "1s")
+        seconds = time.monotonic() - began
+        kinds = {b"/api/", b"/refs ", b"/objects/batch"}
+        assert all(any(kind in line for line in relay.slowly) for kind in kinds), relay.slowly
+    assert done.code == 0, done.stderr
+    assert seconds < 30
+    assert placed(hfclone.cwd / "out")
+    assert tiny_repo.commit_of("refs/heads/feat/slash")
