@@ -45,7 +45,7 @@ _REFUSED = {RepoNotFound: 401, AccessDenied: 403}
 @contextmanager
 def opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Iterator[Checkout]:
     """The revision becomes a commit, the commit a checkout with pointers."""
-    with tools.web() as web:
+    with tools.web(on_event) as web:
         pin = find_pin(spec, tools, web, on_event)
         branch = head_branch(spec, pin, tools, web)
         made = not os.path.lexists(dest)  # of a name that cannot be, too
@@ -66,7 +66,7 @@ def opened(spec: RepoSpec, dest: Path, tools: Tools, on_event: OnEvent) -> Itera
 @contextmanager
 def looked_at(spec: RepoSpec, tools: Tools, on_event: OnEvent) -> Iterator[tuple[Pin, GitRepo]]:
     """``spec``'s pin, and a repo with its commit that goes when it has been looked at. Raises as ``clone``."""
-    with tools.web() as web, scratch_repo(tools.git()) as repo:
+    with tools.web(on_event) as web, scratch_repo(tools.git()) as repo:
         pin = find_pin(spec, tools, web, on_event)
         Bringer(spec, pin, tools, web, on_event)(repo)
         yield pin, repo

@@ -68,7 +68,7 @@ def list_missing_signed(directory: Path | None, settings: Settings, on_event: On
     """
     here, tools, repo = _found(directory, settings)
     missing = _missing(here, settings)
-    with tools.web() as web:
+    with tools.web(on_event) as web:
         signer = _Signer(Pin(repo, here.commit), missing, tools, web)
         items, ends = [], []
         for count, (pointer, path) in enumerate(missing.items(), start=1):

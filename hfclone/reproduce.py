@@ -72,7 +72,7 @@ def sync_one(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEve
     tools = Tools.of(wanting_all(settings), RepoSpec(pin.repo, pin.commit))  # the lock has chosen
     on_event(Pinned(pin, locked.revision, phrase("the-lockfile")))
     unselected = frozenset(file.path for file in locked.files if not file.selected)
-    with tools.web() as web:
+    with tools.web(on_event) as web:
         bring = Rebuilder(locked, tools, web, on_event)
         with held(hub_checkout(pin, dest, None, tools), tools, bring, on_event) as checkout:
             remember(checkout.state, leaving(unselected))

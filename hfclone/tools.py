@@ -12,10 +12,11 @@ from random import Random
 
 from hfclone.checkout import Edits
 from hfclone.endpoints import Endpoint, EndpointKind, TokenRule
-from hfclone.errors import ToolMissing
+from hfclone.errors import ToolMissing, Unforeseen
+from hfclone.events import OnEvent, Waiting, Warned
 from hfclone.git import Git, GitCredential, load_git
 from hfclone.health import Board
-from hfclone.http import Authority, Limits, Route, Web
+from hfclone.http import Attendant, Authority, Limits, Route, Web
 from hfclone.hub import find_token
 from hfclone.names import RepoSpec, Token
 from hfclone.patience import Clock, Patience
@@ -86,8 +87,8 @@ class Tools:
         listed = next((e for e in self.endpoints if e.kind is EndpointKind.HUB), None)
         return listed or Endpoint(self.settings.endpoint, EndpointKind.HUB)
 
-    def web(self) -> Web:
-        """New connections; the caller closes them."""
+    def web(self, on_event: OnEvent | None = None) -> Web:
+        """New connections; the caller closes them. ``on_event`` hears whom its thread waits for."""
         settings = self.settings
         return Web(
             user_agent=settings.user_agent,
@@ -96,7 +97,19 @@ class Tools:
             ca_bundle=settings.ca_bundle,
             limits=Limits(silence=settings.stall_after),
             believed=[endpoint.url for endpoint in self.endpoints if endpoint.token_rule is TokenRule.SEND],
+            attendant=None if on_event is None else self._attendant(on_event),
         )
+
+    def _attendant(self, on_event: OnEvent) -> Attendant:
+        """What tells, while a single call is under way, that somebody is waited for, and what nobody foresaw of him."""
+
+        def on_wait(label: str, seconds: float) -> None:
+            on_event(Waiting(seconds, phrase("waiting-for", endpoint=label), self.patience.remaining))
+
+        def on_unforeseen(error: Unforeseen) -> None:
+            on_event(Warned("unforeseen", {"endpoint": error.endpoint, "reason": error.reason}))
+
+        return Attendant(on_wait, on_unforeseen)
 
     def warm_up(self) -> None:
         """Import what git and the transfer need while the hub is waited for; who needs it sooner waits for it."""

@@ -75,7 +75,7 @@ def opened_where_it_is(
     """
     tools, repo = asked_of(here, settings, needs_host=needs_host)
     pin = Pin(repo, here.commit)
-    with tools.web() as web:
+    with tools.web(on_event) as web:
         bring = Bringer(RepoSpec(repo, here.commit), pin, _asked_for_git(here, tools), web, on_event)
         # On no branch: HEAD is at the commit, and stays on whatever it is on.
         target = Target(pin, here.path, branch=None, origin=None)

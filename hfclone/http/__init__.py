@@ -19,6 +19,7 @@ The rules, and where they come from:
 from __future__ import annotations
 
 from hfclone.http.answer import SLOWEST, Answer, wall_clock
+from hfclone.http.attending import Attendant
 from hfclone.http.connections import PROXY_WANTS_PASSWORD, Limits, reason_of, tls_context
 from hfclone.http.grip import Grip
 from hfclone.http.plain import READ_BYTES
@@ -30,6 +31,7 @@ __all__ = [
     "READ_BYTES",
     "SLOWEST",
     "Answer",
+    "Attendant",
     "Authority",
     "Grip",
     "Limits",

@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 from hfclone.endpoints import origin_of
 from hfclone.errors import BadRedirect, HfcloneError, NotTheObject, Unreachable
 from hfclone.http.answer import Answer, quota_of
+from hfclone.http.attending import Attendant
 from hfclone.http.calls import Calls
 from hfclone.http.connections import Connections, Limits, unforeseen
 from hfclone.http.grip import Grip
@@ -69,11 +70,17 @@ class Web:
         ca_bundle: str | None = None,
         limits: Limits | None = None,
         believed: Sequence[str] = (),
+        attendant: Attendant | None = None,
     ) -> None:
-        """``believed`` are URLs of endpoints that may name hosts inside a private network, though not this machine."""
+        """``believed`` are URLs of endpoints that may name hosts inside a private network, though not this machine.
+
+        ``attendant`` hears of the exchanges of the thread that makes this.
+        """
         self.limits = limits or Limits()
         self._believed = frozenset(map(origin_of, believed))
         self._user_agent = user_agent
+        self._attendant = attendant
+        self._maker = threading.get_ident()
         self._connections = Connections(Route(proxies or {}, no_proxy, ca_bundle), self.limits)
         self._calls = Calls(self._connections)
         self._lock = threading.Lock()
@@ -113,12 +120,18 @@ class Web:
         Raises:
             Unforeseen: in place of every exception that is not ours.
         """
-        try:
-            return work()
-        except HfcloneError:
-            raise
-        except Exception as error:  # see DEVELOPERS.md
-            raise unforeseen(error, label) from error
+
+        def guarded() -> _T:
+            try:
+                return work()
+            except HfcloneError:
+                raise
+            except Exception as error:  # see DEVELOPERS.md
+                raise unforeseen(error, label) from error
+
+        if self._attendant is None or threading.get_ident() != self._maker:
+            return guarded()
+        return self._attendant.attend(label, guarded, self.limits.silence)
 
     def ask(
         self,

@@ -184,3 +184,31 @@ def test_a_mirror_that_does_all_by_bytes_costs_a_run_seconds(
     assert seconds < 30
     assert placed(hfclone.cwd / "out")
     assert tiny_repo.commit_of("refs/heads/feat/slash")
+
+
+def test_the_user_hears_who_is_waited_for(hub: Hub, tiny_repo: LivingRepo, hfclone: Command) -> None:
+    """Before anything has failed: who waits in silence looks as if it hung."""
+    assert tiny_repo.commit
+    with Relay(port_of(hub.url), but_git(dripped)) as relay:
+        words = ("acme/tiny", "out", "--only-mirrors", "--mirror", relay.url, "--progress", "json")
+        done = hfclone(*words, "--stall-after", "6s", "--give-up-after", "4s")
+    assert done.code == 4, done.stderr
+    first = done.events[0]
+    assert first["event"] == "waiting"
+    assert first["reason"] == f"waiting for {relay.url.removeprefix('http://')}"
+    assert 0 < first["seconds"] <= 6
+    assert done.event("error")["code"] == "too-slow"
+
+
+def test_ctrl_c_is_heard_while_somebody_is_waited_for(hub: Hub, tiny_repo: LivingRepo, hfclone: Command) -> None:
+    assert tiny_repo.commit
+    stall = Stall()
+    hub.faults.add(stall, kind="api")
+    process = hfclone.start("acme/tiny", "out")
+    assert stall.stalled.wait(20)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    done = hfclone.end(process, timeout=20)
+    assert time.monotonic() - began < 3
+    assert done.code == 130, done.stderr
+    hub.faults.clear()
