@@ -75,7 +75,13 @@ class Calls:
             def request_url(self, request: Any, *_: object) -> str:
                 return connections.target_of(urlsplit(request.url))
 
-        session = requests.Session()
+        class Session(requests.Session):
+            """Of each redirect it would read the whole body, though it is not to follow it."""
+
+            def get_redirect_target(self, resp: Any) -> None:
+                """Redirects are followed by ``http``."""
+
+        session = Session()
         session.trust_env = False
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):

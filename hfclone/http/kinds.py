@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from hfclone.http.grip import Grip
 from hfclone.http.plain import PlainResponse, Replayed, new_buffer, receive_head
@@ -65,22 +65,30 @@ def _held(kind: Any) -> Any:
             exchange = CURRENT.get()
             exchange.grip.hold(self.sock, exchange.silence)
             if not exchange.first_bytes or not isinstance(self.sock, socket.socket):
-                return super().getresponse()
+                return self._getresponse_after(b"")
             self.sock.settimeout(self.timeout)
             self.buffer = self.buffer or new_buffer()
             answer = receive_head(self.sock, self.buffer, exchange.first_bytes)
             if isinstance(answer, PlainResponse):
                 _forget_request(self)
                 return answer
-            return self._getresponse_again(bytes(self.buffer[:answer]))
+            return self._getresponse_after(bytes(self.buffer[:answer]))
 
-        def _getresponse_again(self, came: bytes) -> Any:
-            def replayed(held: socket.socket, *args: Any, **options: Any) -> HTTPResponse:
-                return HTTPResponse(cast("socket.socket", Replayed(held, came)), *args, **options)
+        def _getresponse_after(self, came: bytes) -> Any:
+            made: list[HTTPResponse] = []
 
-            self.response_class = replayed
+            def begun(held: Any, *args: Any, **options: Any) -> HTTPResponse:
+                source: Any = Replayed(held, came) if came else held
+                made.append(HTTPResponse(source, *args, **options))
+                return made[-1]
+
+            self.response_class = begun
             try:
                 return super().getresponse()
+            except BaseException:
+                for each in made:  # urllib3 leaves it open where it does not take its headers
+                    each.close()
+                raise
             finally:
                 del self.response_class  # the class has its own
 

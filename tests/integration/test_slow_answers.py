@@ -75,6 +75,31 @@ def test_redirects_do_not_begin_the_time_anew() -> None:
         assert time.monotonic() - began < 2.5 * SILENCE
 
 
+@pytest.mark.parametrize("road", ["ask", "get"])
+@pytest.mark.parametrize(
+    "framing", [b"Transfer-Encoding: chunked", b"Content-Length: 99999999999", b"X: until we close"]
+)
+def test_the_body_of_a_redirect_is_not_read(road: str, framing: bytes) -> None:
+    """It may have no end, and come fast."""
+    sent = 0
+
+    def answer(number: int, connected: socket.socket) -> bool:
+        nonlocal sent
+        if number > 1:
+            connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            return True
+        connected.sendall(b"HTTP/1.1 302 Found\r\nLocation: /next\r\n%b\r\n\r\n" % framing)
+        for _ in range(2000):
+            connected.sendall(b"10000\r\n" + bytes(65536) + b"\r\n")
+            sent += 65536
+        return False
+
+    web = Web(user_agent="test", limits=Limits(5.0, SILENCE))
+    with Wire(answer) as wire, web, getattr(web, road)(wire.url, label="host") as asked:
+        assert asked.text() == b"ok"
+    assert sent < 20_000_000
+
+
 def test_a_proxy_that_opens_its_tunnel_by_bytes() -> None:
     def answer(_number: int, connected: socket.socket) -> bool:
         for byte in b"HTTP/1.1 200 Connected " + b"x" * 1000:
