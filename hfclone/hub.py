@@ -16,6 +16,7 @@ from hfclone.endpoints import Endpoint, EndpointKind, hub_first
 from hfclone.errors import HfcloneError
 from hfclone.http import Answer, Authority, Web, wall_clock
 from hfclone.names import Pin, Repo, RepoSpec, is_full_sha, parse_repo_spec
+from hfclone.patience import wait_asked
 from hfclone.wording import phrase
 
 __all__ = ["authority_for", "branches", "explain", "find_token", "resolve", "select", "why"]
@@ -95,10 +96,11 @@ def resolve(
             if endpoint.kind is EndpointKind.HUB and _is_final(error):
                 break
     said_no = next((error for error in failures if _is_final(error)), None)
-    silent = next((error for error in failures if isinstance(error, errors.TransferError)), None)
-    if with_hub and silent is failures[0]:
-        raise silent from said_no  # a mirror that says no may be behind: the hub's word is waited for
-    raise said_no or silent or failures[-1]
+    if with_hub and isinstance(failures[0], errors.TransferError):
+        raise failures[0] from said_no  # a mirror that says no may be behind: the hub's word is waited for
+    silent = [error for error in failures if isinstance(error, errors.TransferError)]
+    # Who asks for an hour's wait does not ask for those of others.
+    raise said_no or min(silent, key=lambda error: wait_asked(error) or 0.0, default=failures[-1])
 
 
 def _is_final(error: HfcloneError) -> bool:

@@ -11,6 +11,12 @@ The rules, and where they come from:
   a compressed body has no ranges, and inflating it is a bomb's way in.
 * A body is read with ``read1``: each call gives what one receive brought, so that a connection
   that is reset loses no byte that had arrived.
+* An answer has a limit as a whole: its head, with those of all redirects before it, must be here within the
+  silence that is allowed, and small bodies come at a least rate; a thread breaks off what is overdue. Objects'
+  bodies are the transfer's to judge.
+* What somebody else names (a URL, headers beside it) is judged before it is used: headers go to that origin alone,
+  over a connection that is closed then; behind a proxy that forwards plain http no two hosts share one.
+* Whatever nobody foresaw within ``Web.exchange`` is the endpoint's failure (``Unforeseen``).
 * No retries: ``patience`` and the pool decide about those.
 
 ``web`` sends and follows, ``answer`` reads, over ``connections`` (bytes) and ``calls`` (APIs).

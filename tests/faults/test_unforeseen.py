@@ -144,6 +144,7 @@ def test_a_call_that_stays_so_ends_with_the_reason(
     assert caught.value.endpoint == hub.url.removeprefix("http://")
     assert len(asked) == 3
     assert [event for event in events if isinstance(event, Waiting)]
+    assert len(warnings(events)) == 1
     assert not (tmp_path / "tiny").exists()
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from hfclone.errors import BadRedirect
 from hfclone.http import Web
 from tests.e2e.command import Command, assert_checkout
 from tests.faults.test_odd_mirrors import batch_of
 from tests.hub import Hub, LivingRepo
+from tests.hub.answers import RedirectTo
 from tests.proxies import KeepAliveProxy
 from tests.wires import Hearing
 
@@ -165,6 +167,48 @@ def test_such_headers_go_to_the_origin_that_was_named_alone() -> None:
 
 
 # --- addresses ---------------------------------------------------------------------------------
+
+TARGETS = (
+    *("http://169.254.169.254/x", "http://[fe80::1]/x", "http://[::ffff:169.254.169.254]/", "http://2852039166/x"),
+    *(
+        "http://0xa9.254.43518/x",
+        "http://127%2e0.0.1/x",
+        "http://a\u3002b/x",
+        "http://me:password@host/x",
+        "http://[::1",
+    ),
+    *(
+        "http://host:99999/x",
+        "http://host:x/",
+        "ftp://host/x",
+        "file:///etc/passwd",
+        "ext::sh",
+        "javascript:x",
+        "http:///x",
+    ),
+    "http://host/" + "x" * 20_000,
+)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target[:30])
+def test_where_no_redirect_leads(target: str) -> None:
+    """Of an API, of bytes, of git (whose URL is asked for by us before git has it)."""
+    moved = f"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: {target}\r\n\r\n".encode()
+    with Hearing(Host(moved)) as host, Web(user_agent="test", proxies={"https": "http://127.0.0.1:9"}) as web:
+        for road in (web.ask, web.get):
+            with pytest.raises(BadRedirect):
+                road(host.url, label="host")
+        assert host.requests == 2
+
+
+def test_git_is_not_led_inside(hub: Hub, tiny_repo: LivingRepo, hfclone: Command) -> None:
+    mirror = hub.mirror()
+    rule = mirror.faults.add(RedirectTo("http://169.254.169.254/acme/tiny"), kind="git")
+    done = hfclone("acme/tiny", "--mirror", mirror.url, "-v")
+    assert done.code == 0, done.stderr
+    assert rule.hits
+    assert "that is inside this network or machine" in done.stderr
+    assert_checkout(hfclone.cwd / "tiny", tiny_repo.commit, f"{hub.url}/acme/tiny")
 
 
 @pytest.mark.parametrize("fetcher", ["threads", "aria2c"])

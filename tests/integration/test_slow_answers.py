@@ -18,6 +18,7 @@ from hfclone.locked import git_id
 from hfclone.names import Pin, Repo, parse_repo_spec
 from tests.e2e.command import Command, placed
 from tests.hub import Hub, LivingRepo
+from tests.hub.answers import Status
 from tests.hub.streams import ResetAfter, Stall, Throttle
 from tests.relays import Manner, Relay, again_and_again, chunked_by_bytes, dripped, dripped_body
 from tests.wires import Wire
@@ -237,3 +238,14 @@ def test_ctrl_c_is_heard_while_somebody_is_waited_for(hub: Hub, tiny_repo: Livin
     assert time.monotonic() - began < 3
     assert done.code == 130, done.stderr
     hub.faults.clear()
+
+
+def test_one_mirrors_hour_is_not_the_others(hub: Hub, tiny_repo: LivingRepo, hfclone: Command) -> None:
+    """The one asks for an hour's wait, the other fails for a moment."""
+    assert tiny_repo.commit
+    busy, other = hub.mirror("busy"), hub.mirror("other")
+    busy.faults.add(Status(429, retry_after=3600), kind="api")
+    failing = other.faults.add(Status(503), kind="api", times=2)
+    done = hfclone("acme/tiny", "out", "--only-mirrors", "--mirror", busy.url, "--mirror", other.url)
+    assert done.code == 0, done.stderr
+    assert failing.hits == 2
