@@ -36,6 +36,8 @@ class HttpBlobs:
         self._web = web
         self._authorities = authorities
         self._begun: dict[str, bytearray] = {}
+        self._failing: set[Endpoint] = set()
+        """Who sent nothing of the file that it was last asked for."""
         self._slow = False
         """Nobody is brisk: the line itself is slow."""
 
@@ -45,38 +47,42 @@ class HttpBlobs:
         Raises:
             HfcloneError: the last endpoint's failure.
         """
-        failures: list[HfcloneError] = []
+        failures: dict[Endpoint, HfcloneError] = {}
         for slowest in (SLOWEST,) if self._slow or len(self._endpoints) < 2 else (BRISK, SLOWEST):
-            for endpoint in sorted(self._endpoints, key=lambda each: -self._begun_of(each, path)):
-                blob = self._fetch_by(endpoint, path, oid, slowest, failures)
-                if blob is not None:
+            for endpoint in sorted(self._endpoints, key=lambda each: self._place_of(each, path)):
+                try:
+                    blob = self._fetch_by(endpoint, path, oid, slowest)
+                except HfcloneError as error:
+                    failures[endpoint] = error
+                    self._failing |= {endpoint} if isinstance(error, errors.TransferError) else set()
+                else:
                     self._slow = self._slow or slowest < BRISK
+                    self._failing.discard(endpoint)
                     return blob
-            if not any(isinstance(failure, errors.TooSlow) for failure in failures):
+            if not any(isinstance(failure, errors.TooSlow) for failure in failures.values()):
                 break
-        raise failures[-1] if failures else errors.ObjectMissing(oid, "nobody")
+        raise failures[self._endpoints[-1]] if failures else errors.ObjectMissing(oid, "nobody")
 
-    def _fetch_by(
-        self, endpoint: Endpoint, path: bytes, oid: str, slowest: float, failures: list[HfcloneError]
-    ) -> bytes | None:
-        """The blob from one endpoint, or what went wrong in ``failures``."""
+    def _place_of(self, endpoint: Endpoint, path: bytes) -> tuple[bool, int]:
+        """Who failed last goes last, else each file would wait for him; who has sent most of this one goes first."""
+        begun = max(len(self._begun.get(url, b"")) for url in self._urls(endpoint, path))
+        return endpoint in self._failing, -begun
+
+    def _fetch_by(self, endpoint: Endpoint, path: bytes, oid: str, slowest: float) -> bytes:
+        """The blob from one endpoint. Raises HfcloneError."""
+        failure: HfcloneError = errors.ObjectMissing(oid, str(endpoint))
         for url in self._urls(endpoint, path):
-            ask = partial(self._fetch_from, endpoint, url, oid, slowest)
             try:
-                return self._web.exchange(str(endpoint), ask)
+                return self._web.exchange(str(endpoint), partial(self._fetch_from, endpoint, url, oid, slowest))
             except HfcloneError as error:
-                failures.append(error)
+                failure = error
                 if isinstance(error, errors.TooSlow):  # by its other URL it is, too
                     break
-        return None
+        raise failure
 
     def _urls(self, endpoint: Endpoint, path: bytes) -> tuple[str, str]:
         """/raw/ is what git stores, also for a pointer; not every mirror has it."""
         return endpoint.blob_url(self._pin, path), endpoint.file_url(self._pin, path)
-
-    def _begun_of(self, endpoint: Endpoint, path: bytes) -> int:
-        """How many bytes of a file have come from one endpoint."""
-        return max(len(self._begun.get(url, b"")) for url in self._urls(endpoint, path))
 
     def _fetch_from(self, endpoint: Endpoint, url: str, oid: str, slowest: float) -> bytes:
         """The blob from one URL, going on where the connection broke, for as long as enough bytes come."""

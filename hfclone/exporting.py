@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from hfclone.endpoints import Endpoint
-from hfclone.errors import BadOption, HfcloneError, RateLimited
+from hfclone.errors import BadOption, HfcloneError, RateLimited, TransferError
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.existing import Existing, find_existing
 from hfclone.export import Item, Listing
@@ -109,12 +110,18 @@ def _moment(seconds: float) -> str:
     return end.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+MOST_FAILURES = 3
+"""So often in a row an endpoint may fail; then it is asked only for what the others do not have."""
+
+
 class _Signer:
     """Finds addresses that need no token."""
 
     def __init__(self, pin: Pin, missing: Mapping[Pointer, bytes], tools: Tools, web: Web) -> None:
         self._pin, self._missing, self._tools, self._web = pin, missing, tools, web
         self._order = list(missing)
+        self._failures: Counter[Endpoint] = Counter()
+        """Of each endpoint, in a row."""
         paths: dict[Oid, tuple[bytes, ...]] = {pointer.oid: (path,) for pointer, path in missing.items()}
         self._sources = Sources(
             pin, paths, web=web, board=tools.board, authorities=tools.authorities, now=tools.clock.now
@@ -124,12 +131,16 @@ class _Signer:
         """From each endpoint that has one; raises why the last one has none where nobody has."""
         found: list[Source] = []
         failure: HfcloneError | None = None
-        for endpoint in self._tools.endpoints:
+        for endpoint in sorted(self._tools.endpoints, key=lambda each: self._failures[each] >= MOST_FAILURES):
+            if found and self._failures[endpoint] >= MOST_FAILURES:
+                break  # each object would wait for him
             try:
                 found += self._signed(pointer, endpoint)
+                self._failures[endpoint] = 0
             except HfcloneError as error:
                 if judge(error) is Verdict.STOP:
                     raise
+                self._failures[endpoint] += isinstance(error, TransferError)
                 failure = error
         if not found:
             raise failure or BadOption(

@@ -55,6 +55,8 @@ class Rebuilder:
         self._sources = {
             endpoint: HttpBlobs(locked.pin, (endpoint,), web, tools.authorities) for endpoint in tools.board.endpoints
         }
+        self._failing: set[Endpoint] = set()
+        """Who failed last goes last, else each file would wait for him."""
 
     def __call__(self, repo: GitRepo) -> None:
         """Do it; what has arrived is kept, also when this raises.
@@ -110,13 +112,15 @@ class Rebuilder:
     def _fetch(self, repo: GitRepo, file: LockedFile) -> HfcloneError | None:
         """One small file from the first endpoint that has it; else why not."""
         failures: list[HfcloneError] = []
-        for endpoint, source in self._sources.items():
+        for endpoint, source in sorted(self._sources.items(), key=lambda pair: pair[0] in self._failing):
             try:
                 data = _accepted(source, endpoint, file)
             except (RemoteError, TransferError, IntegrityError) as error:
+                self._failing |= {endpoint} if isinstance(error, TransferError) else set()
                 failures.append(error)
                 self._on_event(Faulted(str(endpoint), error))
                 continue
+            self._failing.discard(endpoint)
             if repo.write_blob(data) == file.oid:
                 return None
         return _worth_most(failures or [ObjectMissing(file.oid, "nobody")])

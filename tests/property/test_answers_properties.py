@@ -163,7 +163,7 @@ bodies = st.one_of(
 def test_what_an_api_says_of_a_repo(server: tuple[Says, Endpoint, Web], body: bytes, more: str) -> None:
     says, endpoint, web = server
     says.body, says.more = body, f"Date: {more}\r\nRetry-After: {more}\r\nRateLimit: {more}\r\nX-Error-Code: {more}\r\n"
-    names = hub.branches(Repo("o/n"), [endpoint], web, ())
+    names = hub.branches(Repo("o/n"), [endpoint], web, ()) or ()
     assert all(isinstance(name, str) for name in names)
     try:
         pin, _ = hub.resolve(parse_repo_spec("o/n"), [endpoint], web, ())
