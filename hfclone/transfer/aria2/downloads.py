@@ -192,7 +192,7 @@ def _look(row: Any, size: int, speeds: Mapping[str, int] | None) -> Look:
         status = str(row["status"])
         state = _STATES.get(status, State.ENDED)
         whole = bitfield_ranges(bytes.fromhex(row.get("bitfield", "")), int(row.get("pieceLength", 1)), size)
-        received = min(size, int(row.get("completedLength", 0)))
+        received = max(0, min(size, int(row.get("completedLength", 0))))
         code, text = int(row.get("errorCode", 0)), str(row.get("errorMessage", ""))[:200]
         return Look(state, received, whole, int(row.get("connections", 0)), code, text, speeds)
     except (KeyError, ValueError, TypeError) as error:
