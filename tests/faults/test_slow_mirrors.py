@@ -41,6 +41,9 @@ STEPS: dict[str, tuple[Manner, bytes]] = {
 }
 
 
+REDIRECTS = [step for step in STEPS if "redirect" in step]
+
+
 def relay_of(hub: Hub, step: str) -> Relay:
     """Before a mirror that has a batch API where the step is one of that."""
     manner, mark = STEPS[step]
@@ -48,7 +51,11 @@ def relay_of(hub: Hub, step: str) -> Relay:
     return Relay(front.listener.port, lambda head: manner if mark in head.partition(b"\r\n")[0] else None)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    ("either", "step"),
+    [*(("threads", step) for step in STEPS), *(("aria2", step) for step in ("batch head", *REDIRECTS))],
+    indirect=["either"],
+)
 def test_a_mirror_that_answers_by_bytes(either: Rig, step: str) -> None:
     with relay_of(either.hub, step) as relay, either.in_background(relay.url) as run:
         began = time.monotonic()
