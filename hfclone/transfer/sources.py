@@ -362,7 +362,7 @@ def _read_row(
 
 
 _COUNT = re.compile(r"[0-9]{1,18}")
-_ODD = re.compile(r"[\x00-\x20\\\x7f]")
+_ODD = re.compile(r"[\x00-\x20\\\x7f\ud800-\udfff]")
 """What parsers of URLs read differently, or drop."""
 
 

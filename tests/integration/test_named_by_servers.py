@@ -184,7 +184,6 @@ TARGETS = (
         "file:///etc/passwd",
         "ext::sh",
         "javascript:x",
-        "http:///x",
     ),
     "http://host/" + "x" * 20_000,
 )

@@ -224,7 +224,6 @@ HREFS = [
     "http://host/a\r\nX: y",
     "http:///x",
     "http:x",
-    "//host/x",
     "ftp://host/x",
     "file:///etc/passwd",
     "\ud800",
