@@ -20,6 +20,7 @@ from hfclone.http import Web
 from hfclone.names import Pin, Repo
 from hfclone.origins import GitHost
 from hfclone.pointer import Oid, Pointer
+from hfclone.transfer import sources
 from hfclone.transfer.sources import BATCH, PAGES, Source, Sources
 
 POINTER = Pointer(Oid("ab" * 32), 1000)
@@ -535,3 +536,18 @@ def test_a_moment_that_nobody_means(asker: Asker, text: Any, life: float) -> Non
     source = asker.find()
     assert isinstance(source, Source)
     assert source.dies_at == pytest.approx(asker.time + life)
+
+
+@pytest.mark.parametrize("href", ["http://cdn.example/x", "HTTP://cdn.example/x", "hTTp://cdn.example/x"])
+def test_nothing_leads_from_https_down_to_http(href: str) -> None:
+    """However it is written."""
+    said = sources._read_row(
+        Endpoint("https://hub.example"),
+        POINTER,
+        row(actions=action(href)),
+        None,
+        0.0,
+        None,
+        "https://hub.example/batch",
+    )
+    assert isinstance(said, errors.BadRedirect)
