@@ -25,6 +25,7 @@ from hfclone.checkout.opening import (
     inspect,
     prepare_directory,
     ready_repo,
+    refuse_branch_elsewhere,
     refuse_own_commits,
     replace_torn_index,
     warn_of_lfsconfig,
@@ -120,6 +121,7 @@ class _Opening:
         came_from = journal.read()
         before = came_from if came_from is not None else repo.resolve("HEAD") or ""
         refuse_own_commits(repo, self.target.branch, commit)
+        refuse_branch_elsewhere(repo, self.target.branch)
         self.on_event(Working(phrase("files"), 0, len(entries)))
         move = self._judged(stamps, after if before == commit else read_side(repo, before), after)
         ground = Ground(repo, self.tree, after, stamps, self.store)

@@ -36,6 +36,7 @@ __all__ = [
     "inspect",
     "prepare_directory",
     "ready_repo",
+    "refuse_branch_elsewhere",
     "refuse_own_commits",
     "replace_torn_index",
     "warn_of_lfsconfig",
@@ -248,6 +249,18 @@ def refuse_own_commits(repo: GitRepo, branch: str | None, commit: str) -> None:
     theirs = {commit} | {oid for ref, oid in refs.items() if not ref.startswith("refs/heads/")}
     if tip is not None and tip not in theirs and not _leads_to(repo, tip, commit):
         raise OwnCommits(str(repo.path), branch)
+
+
+def refuse_branch_elsewhere(repo: GitRepo, branch: str | None) -> None:
+    """Refuse to move a branch that is checked out in another work tree, too: what stands there would be left behind.
+
+    Raises:
+        NotACheckout: it is.
+    """
+    elsewhere = None if branch is None else repo.work_tree_of(f"refs/heads/{branch}")
+    if elsewhere is not None:
+        reason = phrase("branch-elsewhere", branch=branch, path=elsewhere)
+        raise NotACheckout(str(repo.path), reason, phrase("run-it-there", path=elsewhere))
 
 
 def _leads_to(repo: GitRepo, tip: str, commit: str) -> bool:

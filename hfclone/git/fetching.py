@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -74,7 +75,7 @@ def fetch(
     try:
         with repo.git.way_to(url) as way, _bounded(repo, what, quiet) as watch:
             repo.speak(
-                "fetch", "--progress", *plain, *what.options(), _REMOTE, *what.refspecs,
+                "fetch", "--progress", *plain, *what.options(), "--", _REMOTE, *what.refspecs,
                 stdin=stdin, config=[*config, *way], on_progress=on_progress, watch=watch,
             )  # fmt: skip
     finally:
@@ -90,20 +91,25 @@ def _bounded(repo: GitRepo, what: Fetch, quiet: float) -> Iterator[Watch]:
     """
     objects = repo.common_dir / "objects"
     free = disk_usage(objects).free
-    most = free - SPARE_BYTES if what.brings_history else min(free - SPARE_BYTES, MOST_BYTES)
-    watch = Watch(Limits(max(0, most), quiet), objects)
+    watch = Watch(Limits(_most_bytes(what, free), quiet), objects)
     try:
         yield watch
     except GitFailed as error:
         cleared = watch.clear()
         if isinstance(error, GitEnded):
             raise replace(error, free=free) from error
-        if is_of_full_disk(error) and cleared > free // 2:
+        if is_of_full_disk(error) and cleared >= SPARE_BYTES:
             raise GitEnded("fetch", error.status, error.stderr, "", Ending.TOO_LARGE.value, cleared, free) from error
         raise
     except BaseException:
         watch.clear()
         raise
+
+
+def _most_bytes(what: Fetch, free: int) -> int:
+    """Bytes of disk that a fetch may take. On a disk that is nearly full git itself says when there is no more room."""
+    room = free - SPARE_BYTES if free >= 2 * SPARE_BYTES else sys.maxsize
+    return room if what.brings_history else min(room, MOST_BYTES)
 
 
 def drop_promisor(repo: GitRepo) -> None:

@@ -360,6 +360,16 @@ class GitRepo:
         """The full name of the branch that ``HEAD`` is on; ``None`` if it is detached."""
         return self._maybe("symbolic-ref", "--quiet", "HEAD").decode("utf-8", "surrogateescape").strip() or None
 
+    def work_tree_of(self, ref: str) -> str | None:
+        """Where ``ref`` is checked out, if that is another of the repo's work trees."""
+        if not (self.common_dir / "worktrees").is_dir():
+            return None
+        for row in self.run("worktree", "list", "--porcelain").decode("utf-8", "surrogateescape").split("\n\n"):
+            facts = dict(line.partition(" ")[::2] for line in row.splitlines())
+            if facts.get("branch") == ref and not Path(facts["worktree"]).samefile(self.path):
+                return facts["worktree"]
+        return None
+
     def head_to_branch(self, ref: str) -> None:
         """Put ``HEAD`` on the branch ``ref``."""
         self.run("symbolic-ref", "-m", "hfclone", "HEAD", ref)

@@ -44,10 +44,11 @@ _BAD_TREE = re.compile(
 )
 _LOCAL = re.compile(
     r"No space left|Permission denied|Read-only file system|[Uu]nable to (?:write|create)|cannot lock ref|Disk quota"
+    r"|Out of diskspace"
     r"|unable to open|couldn't set|cannot (?:create|open|store)|[Tt]oo many open files|not a git repository: "
 )
 """What git says when it is this machine that cannot."""
-_NO_ROOM = re.compile("No space left|Disk quota")
+_NO_ROOM = re.compile("No space left|Disk quota|Out of diskspace")
 _NOT_GIT = re.compile(
     r"not valid: is this a git repository|invalid server response|dumb http transport|repository .* not found"
 )

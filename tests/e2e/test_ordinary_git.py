@@ -62,13 +62,17 @@ def test_it_is_used_as_any_other(
 
 
 def test_a_linked_work_tree(hub: Hub, tiny_repo: LivingRepo, hfclone: Command, tmp_path: Path, dest: Path) -> None:
-    """Git makes one, and is content with it; hfclone says that it does not work there, and its own stays right."""
+    """Git makes one, and is content with it. Its branch is not moved from there; what it lacks is fetched."""
     linked = tmp_path / "linked"
     git(dest, "worktree", "add", "--quiet", "--detach", str(linked))
     assert git(linked, "status", "--porcelain") == ""
     done = hfclone("acme/tiny", linked)
     assert done.code == 6, done.stderr
-    assert "linked work tree" in done.error
+    assert f"branch 'main' is checked out at {dest}" in done.error
+    assert str(dest) in done.hint
+    assert git(linked, "status", "--porcelain") == ""
+    assert hfclone("fetch", linked).code == 0
+    assert (linked / "model.safetensors").stat().st_size == 300_000
     assert git(linked, "status", "--porcelain") == ""
     assert_settled(hub, tiny_repo, hfclone, dest)
     git(dest, "worktree", "remove", str(linked))
