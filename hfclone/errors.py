@@ -17,7 +17,8 @@
     │       · NotAsLocked · NotAsCommitted
     ├── LocalError        this machine cannot                         exit 6
     │   └── DiskFull · CheckoutBusy · NotACheckout · OtherCheckout · Conflicts
-    │       · OwnCommits · ForeignOrigin · NoReflink · CannotRead · CannotWrite · GitFailed (GitEnded) · ToolMissing
+    │       · OwnCommits · ForeignOrigin · NoReflink · CannotRead · CannotWrite · LimitReached
+    │       · GitFailed (GitEnded) · ToolMissing
     └── Incomplete        patience ran out; carries every failure     exit 4
 
 Why so: an error is a value with fields, made where it happens. Policy (who is asked next, how long we
@@ -27,6 +28,7 @@ wait) is decided from the class in ``patience.py``, never from a text.
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
@@ -56,6 +58,7 @@ __all__ = [
     "Incomplete",
     "IntegrityError",
     "LfsRefused",
+    "LimitReached",
     "LocalError",
     "NoReflink",
     "NotACheckout",
@@ -672,10 +675,33 @@ class CannotRead(LocalError):
 
 
 @dataclass(eq=False)
+class LimitReached(LocalError):
+    """The system gives hfclone no more memory, open files, threads or processes."""
+
+    what: str
+    """``memory``, ``files`` or ``tasks``."""
+    reason: str
+    code = "limit-reached"
+
+    @property
+    def variant(self) -> str:
+        return self.what if self.what in ("memory", "files", "tasks") else ""
+
+
+@dataclass(eq=False)
 class NoReflink(LocalError):
     path: str
     reason: str
     code = "no-reflink"
+
+
+_SIGNALLED = re.compile(r"(?:error|fatal): \S+ died of signal (?:4|6|7|8|9|11)\b")
+"""SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGSEGV: the others are ours, or come of a connection that broke."""
+_NO_MEMORY = re.compile("[Oo]ut of memory|Cannot allocate memory")
+_NO_FILES = re.compile("Too many open files")
+_NO_TASKS = re.compile("Resource temporarily unavailable")
+_NO_MODES = re.compile("chmod on .* failed")
+_NO_LINKS = re.compile("unable to create symlink .*: (?:Operation not |Function not )")
 
 
 @dataclass(eq=False)
@@ -684,14 +710,39 @@ class GitFailed(LocalError):
 
     command: str
     status: int
+    """Of its exit; ``-9`` where signal 9 ended it."""
     stderr: str
+    """Its last lines, with ``LINE_BREAK`` between them and nowhere else."""
     proxy: str = ""
     """What let it not through; ``stderr`` is then the reason."""
     code = "git-failed"
+    LINE_BREAK: ClassVar[str] = "; "
 
     @property
     def variant(self) -> str:
-        return "proxy" if self.proxy else ""
+        if self.proxy:
+            return "proxy"
+        if self.status < 0:
+            return "signal"
+        if self.is_killed:
+            return "killed"
+        troubles = {
+            "memory": _NO_MEMORY, "files": _NO_FILES, "tasks": _NO_TASKS, "modes": _NO_MODES, "links": _NO_LINKS,
+        }  # fmt: skip
+        return next((name for name, words in troubles.items() if words.search(self.stderr)), "")
+
+    @property
+    def lines(self) -> list[str]:
+        """What it said; what the far side said begins with ``remote:``."""
+        return self.stderr.split(self.LINE_BREAK)
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether it, or a part of it, was ended from outside or crashed: then it has answered nothing."""
+        return self.status < 0 or any(map(_SIGNALLED.match, self.lines))
+
+    def words(self) -> dict[str, object]:
+        return {**super().words(), "signal": -self.status}
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""What it is called when the system refuses to write a file: a disk that is full, or another reason, in its own words.
+"""What it is called when the system refuses: a full disk, a limit that is reached, or another reason, in its own words.
 
 Why so: room may be refused at every step, the last ``fsync`` and the ``close`` among them, and what helps then is
 not what helps against missing rights. So nobody who writes decides this by himself.
@@ -7,31 +7,61 @@ not what helps against missing rights. So nobody who writes decides this by hims
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
-from hfclone.errors import CannotWrite, DiskFull
+from hfclone.errors import CannotWrite, DiskFull, LimitReached, LocalError
 
-__all__ = ["refused"]
+__all__ = ["refused", "refused_by_machine"]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_LIMITS = {errno.EMFILE: "files", errno.ENFILE: "files", errno.ENOMEM: "memory"}
+_NO_THREAD = "can't start new thread"
+"""What Python says where the system gives it none."""
 
 
 def refused(
     error: OSError, path: Path | str = "", need: int = 0, *, folder: Path | None = None
-) -> CannotWrite | DiskFull:
+) -> CannotWrite | DiskFull | LimitReached:
     """What ``error`` is to whoever wrote ``path``, a file of ``need`` bytes as far as that is known.
 
     ``folder`` lies on its file system where ``path`` is only a name to be shown. Without a ``path`` it is
     the one that ``error`` names, or ``folder`` itself.
     """
-    shown = str(path or error.filename2 or error.filename or folder)
+    named = [name for name in (path, error.filename2, error.filename) if name and not isinstance(name, int)]
+    shown = os.fsdecode(named[0]) if named else str(folder)
+    reason = error.strerror or str(error)
+    if error.errno in _LIMITS:
+        return LimitReached(_LIMITS[error.errno], reason)
     if error.errno not in _NO_ROOM:
-        return CannotWrite(shown, error.strerror or str(error))
+        return CannotWrite(shown, reason)
     folder = Path(shown).parent if folder is None else folder
     return DiskFull(str(folder), need, _free_bytes(folder))
 
 
+def refused_by_machine(error: BaseException) -> LocalError | None:
+    """What an exception of Python's own is that nobody awaited where it came; ``None`` where it is no refusal.
+
+    A file that cannot be had is one, whichever call said so: no step of a run is safe from a disk that fails or
+    a directory that is moved away. What names no file is not: that may be a mistake of ours.
+    """
+    match error:
+        case MemoryError():
+            return LimitReached("memory", str(error) or "MemoryError")
+        case RuntimeError() if _NO_THREAD in str(error):
+            return LimitReached("tasks", str(error))
+        case BlockingIOError(errno=errno.EAGAIN):  # of a fork
+            return LimitReached("tasks", error.strerror or str(error))
+        case OSError() if error.errno in _LIMITS or error.errno in _NO_ROOM or error.filename is not None:
+            return refused(error)
+        case _:
+            return None
+
+
 def _free_bytes(folder: Path) -> int:
-    """Room where ``folder`` is, or is to be made."""
-    return next((shutil.disk_usage(one).free for one in (folder, *folder.parents) if one.exists()), 0)
+    """Room where ``folder`` is, or is to be made; none where nobody says."""
+    try:
+        return next((shutil.disk_usage(one).free for one in (folder, *folder.parents) if one.exists()), 0)
+    except OSError:
+        return 0

@@ -31,6 +31,7 @@ from hfclone.cli.together import Together
 from hfclone.errors import CannotWrite, HfcloneError
 from hfclone.events import Event, Failed, OnEvent
 from hfclone.redaction import without_secrets
+from hfclone.refusals import refused_by_machine
 from hfclone.settings import Progress, Settings, Verbosity
 from hfclone.wording import line, phrase
 
@@ -82,7 +83,7 @@ class Session:
         except HfcloneError as error:
             return self.fail(error)
         except Exception as error:  # noqa: BLE001  # the last line: a bug must end with words, too
-            return self.fail_by_bug(error)
+            return self.fail_unforeseen(error)
         return EXIT_OK
 
     def _on_event(self, event: Event) -> None:
@@ -118,8 +119,12 @@ class Session:
             say(text)
         return code
 
-    def fail_by_bug(self, error: Exception) -> int:
-        """The same of what nobody foresaw."""
+    def fail_unforeseen(self, error: Exception) -> int:
+        """The same of what nobody awaited: the machine's refusal, or a bug."""
+        refusal = refused_by_machine(error)
+        if refusal is not None:
+            refusal.__cause__ = error
+            return self.fail(refusal)
         if self._json:
             fields = {"type": type(error).__name__}
             self._tell_json(
@@ -150,7 +155,7 @@ def fail_unforeseen(error: Exception) -> int:
         if isinstance(error, BrokenPipeError):
             return EXIT_BROKEN_PIPE
         return session.fail(CannotWrite("stdout", error.strerror or str(error)))
-    return session.fail_by_bug(error)
+    return session.fail_unforeseen(error)
 
 
 def _expect_current_directory() -> None:

@@ -78,6 +78,7 @@ _HELPER = (
 _PROGRESS = re.compile(rb"Receiving objects:\s+\d+% \((\d+)/(\d+)\)")
 _Selector: type[selectors.BaseSelector] | None = getattr(selectors, "PollSelector", None)
 """One that opens no file of its own; Windows, which has none, waits for no pipe."""
+_PROGRESS_LINE = re.compile(rb"(remote: )?([A-Z][a-z ]+:\s+\d+(%|, done)|Total \d+ \()")
 _STDERR_LINES = 6
 TELL_SECONDS = 5.0
 _GRACE_SECONDS = 3.0
@@ -239,8 +240,9 @@ class Git:
     def _last_lines(self, stderr: bytes) -> str:
         """The end of what git said, fit for a terminal and without the secret."""
         pieces = re.split(rb"[\r\n]+", stderr.strip())
-        said = [line for line in pieces if line.strip() and not re.match(rb"(remote: )?[A-Z][a-z ]+:\s+\d+%", line)]
-        text = "; ".join(show_path(line.strip()) for line in said[-_STDERR_LINES:])
+        said = [line for line in pieces if line.strip() and not _PROGRESS_LINE.match(line)]
+        lines = [show_path(line.strip()).replace(GitFailed.LINE_BREAK, ", ") for line in said[-_STDERR_LINES:]]
+        text = GitFailed.LINE_BREAK.join(lines)
         return text.replace(self._credential.token.reveal(), "***") if self._credential else text
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 
 from hfclone.endpoints import Endpoint, TokenRule
@@ -42,12 +44,24 @@ _BAD_TREE = re.compile(
     r"did not send all necessary objects|fsck error|bad object|SHA1 COLLISION|invalid sha1|pack has bad object"
     r"|is corrupt|hash mismatch|fatal: object .* is"
 )
-_LOCAL = re.compile(
-    r"No space left|Permission denied|Read-only file system|[Uu]nable to (?:write|create)|cannot lock ref|Disk quota"
-    r"|Out of diskspace"
-    r"|unable to open|couldn't set|cannot (?:create|open|store)|[Tt]oo many open files|not a git repository: "
+_FAR = re.compile(
+    r"remote: |(?:fatal|error): (?:remote error|unable to access|RPC failed|protocol error|(?:un)?expected )"
 )
-"""What git says when it is this machine that cannot."""
+"""How a line begins in which the far side speaks, or curl, of the way there."""
+_LOCAL = re.compile(
+    r"(?:(?:fatal|error|warning): )?(?:\S+: )?(?:[Uu]nable to (?:write|create|open|fork)|couldn't set"
+    r"|not a git repository|cannot (?:lock ref|create|open|store|fork)|[Oo]ut of memory"
+    r"|[Tt]oo many open files|fsync error)"
+)
+"""How a line begins in which git says that this machine cannot."""
+_REASONS = (
+    errno.EPERM, errno.ENOENT, errno.EIO, errno.EAGAIN, errno.ENOMEM, errno.EACCES, errno.EXDEV, errno.ENODEV,
+    errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ENFILE, errno.EMFILE, errno.EFBIG, errno.ENOSPC, errno.EROFS,
+    errno.EMLINK, errno.ENAMETOOLONG, errno.ENOSYS, errno.ENOTSUP, errno.EDQUOT, errno.ESTALE,
+)  # fmt: skip
+"""What a file system, the memory or a limit refuses with. What a network does is not among them."""
+_REFUSED = re.compile(f": (?:{'|'.join(map(os.strerror, _REASONS))})$")
+"""How a line ends in which git hands on what the system said."""
 _NO_ROOM = re.compile("No space left|Disk quota|Out of diskspace")
 _NOT_GIT = re.compile(
     r"not valid: is this a git repository|invalid server response|dumb http transport|repository .* not found"
@@ -61,7 +75,7 @@ def redirects(error: GitFailed) -> bool:
 
 def is_of_full_disk(error: GitFailed) -> bool:
     """Whether it failed for want of room here."""
-    return _NO_ROOM.search(error.stderr) is not None
+    return any(map(_NO_ROOM.search, _ours(error)))
 
 
 def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
@@ -75,7 +89,7 @@ def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
         return Stalled(name, error.amount) if is_stalled else PackTooLarge(name, int(error.amount), error.free)
     if error.proxy:
         return Unreachable(name, said, error.proxy)
-    if is_of_full_disk(error):  # before all that follows from it: index-pack fails, the far side hangs up
+    if _is_of_this_machine(error):  # before all that follows from it: index-pack fails, the far side hangs up
         return error
     status = _STATUS.search(said)
     if _BAD_TREE.search(said):
@@ -91,8 +105,18 @@ def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
             return NotServed("git", name, 404)
         return NotTheObject(name, phrase("page-for-git"))
     if _UNREACHABLE.search(said):
-        return Unreachable(name, said.rpartition("; ")[2] if len(said) > 300 else said)
-    return error if _LOCAL.search(said) else Unreachable(name, said.rpartition("; ")[2][:300])
+        return Unreachable(name, error.lines[-1] if len(said) > 300 else said)
+    return Unreachable(name, error.lines[-1][:300])
+
+
+def _is_of_this_machine(error: GitFailed) -> bool:
+    """Whether git was killed or crashed, or the system refused it something: the far side has no part in that."""
+    return error.is_killed or any(_LOCAL.match(line) or _REFUSED.search(line) for line in _ours(error))
+
+
+def _ours(error: GitFailed) -> list[str]:
+    """What git said of this machine, or may have."""
+    return [line for line in error.lines if not _FAR.match(line)]
 
 
 def _by_status(status: int, endpoint: Endpoint, pin: Pin) -> HfcloneError:

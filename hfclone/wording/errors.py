@@ -8,6 +8,11 @@ from __future__ import annotations
 
 __all__ = ["ERRORS"]
 
+_MEMORY = "free some memory or raise its limit (ulimit -v, or the container's); fewer --connections need less"
+_FILES = "raise the limit (ulimit -n 1024) and run the same command again; fewer --connections need less"
+_TASKS = "raise the limit (ulimit -u, or the container's pids), or end other programs; fewer --connections need less"
+_KILLED = "the system may be short of memory (its log says so: dmesg): free some, and run the same command again"
+
 ERRORS = {
     "hfclone-error": "hfclone failed",
     # the request
@@ -147,11 +152,31 @@ ERRORS = {
     "cannot-write hint": "check the directory's owner and rights, or name another one",
     "cannot-read": "cannot read {path}: {reason}",
     "cannot-read hint": "its disk may fail: see what the system's log says, and name a directory on another one",
+    "limit-reached": "this machine gives hfclone no more {what}: {reason}",
+    "limit-reached memory": "this machine gives hfclone no more memory: {reason}",
+    "limit-reached memory hint": _MEMORY,
+    "limit-reached files": "this machine gives hfclone no more open files: {reason}",
+    "limit-reached files hint": _FILES,
+    "limit-reached tasks": "this machine gives hfclone no more threads or processes: {reason}",
+    "limit-reached tasks hint": _TASKS,
     "no-reflink": "the file system of {path} cannot share blocks between files: {reason}",
     "no-reflink hint": ("choose --lfs-store none (content in the work tree alone), copy (twice the disk) or hardlink"),
     "git-failed": "git {command} failed ({status}): {stderr}",
     "git-failed proxy": "git {command} does not get through the proxy {proxy}: {stderr}",
     "git-ended": "git {command} was stopped: {why}",
+    "git-failed signal": "git {command} was ended by signal {signal}",
+    "git-failed signal hint": _KILLED,
+    "git-failed killed hint": _KILLED,
+    "git-failed memory hint": _MEMORY,
+    "git-failed files hint": _FILES,
+    "git-failed tasks hint": _TASKS,
+    "git-failed links hint": (
+        "there can be no symbolic links here: run 'git config core.symlinks false' in it, and this command again"
+    ),
+    "git-failed modes hint": (
+        "the file system lets nobody change modes: mount it so that it does (drvfs: option metadata; vfat, ntfs, "
+        "cifs: options uid and gid, or as their owner), or name a directory on another one"
+    ),
     "tool-missing": "{name} is not installed: {why}",
     "tool-missing hint": "install {name} (on Debian and Ubuntu: apt install {name}) and run the command again",
     # patience ran out
