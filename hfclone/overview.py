@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
@@ -14,12 +13,12 @@ from hfclone.choices import ALL, Choice, read_choice
 from hfclone.existing import Existing, state_directory
 from hfclone.git import Staged, TreeEntry, pointers_among
 from hfclone.gitindex import Recorded, recorded_files
-from hfclone.locked import LINK_MODE, SUBMODULE_MODE, git_id
+from hfclone.locked import SUBMODULE_MODE, git_id
 from hfclone.looking import blob_id_of, holds_pointer
 from hfclone.partials import Partials
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, format_pointer
 from hfclone.stamps import Stamps
-from hfclone.worktree import FileMode, Kind, Standing, WorkTree
+from hfclone.worktree import Abilities, Kind, Standing, WorkTree
 
 __all__ = ["Look", "State", "Status", "lacking_objects", "status_of"]
 
@@ -81,7 +80,8 @@ def status_of(here: Existing) -> Status:
     stamps = Stamps(state / "stamps")
     pointers = _pointers(here, entries, stamps)
     with closing(WorkTree(here.path)) as tree:
-        look = Look(tree, stamps, recorded_files(here.repo.git_dir / "index"), Staged.read(here.repo))
+        recorded = recorded_files(here.repo.git_dir / "index")
+        look = Look(tree, stamps, recorded, Staged.read(here.repo), here.repo.abilities)
         states = {entry.path: look.at(entry, pointers.get(entry.path)) for entry in entries}
     partials, choice = Partials(state / "parts"), read_choice(state)
     lacking = {pointer for path, pointer in pointers.items() if states[path] in _LACKING}
@@ -108,7 +108,7 @@ def lacking_objects(here: Existing) -> dict[bytes, Pointer]:
     entries = here.repo.tree_entries(here.commit)
     pointers = _pointers(here, entries, stamps)
     with closing(WorkTree(here.path)) as tree:
-        look = Look(tree, stamps, {}, Staged.read(here.repo))
+        look = Look(tree, stamps, {}, Staged.read(here.repo), here.repo.abilities)
         states = {entry.path: look.at(entry, pointers.get(entry.path)) for entry in entries if entry.path in pointers}
         return {path: one for path, one in pointers.items() if states[path] in _LACKING}
 
@@ -134,6 +134,7 @@ class Look:
     stamps: Stamps
     recorded: Mapping[bytes, Recorded]
     staged: Staged
+    able: Abilities
 
     def at(self, entry: TreeEntry, pointer: Pointer | None) -> State:
         """Of a path of the commit; ``pointer`` where it should hold an object."""
@@ -161,10 +162,10 @@ class Look:
         if standing.kind in (Kind.ABSENT, Kind.BLOCKED):
             return self._absent(entry)
         if entry.mode == SUBMODULE_MODE:
-            return State.PRESENT if standing.kind is Kind.DIRECTORY else State.EDITED
-        if (standing.kind is Kind.LINK) != (entry.mode == LINK_MODE) or stat is None:
+            return State.PRESENT if self.able.can_be(standing.kind, entry.mode) else State.EDITED
+        if stat is None or not self.able.can_be(standing.kind, entry.mode):
             return State.EDITED
-        if entry.is_file and os.name == "posix" and FileMode.of(stat).value != entry.mode:
+        if entry.is_file and not self.able.has_mode(stat, entry.mode):
             return State.EDITED
         known = self.recorded.get(entry.path)
         if known is not None and known.oid == entry.oid and known.fits(stat.st_mtime_ns, stat.st_size):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from hfclone.pointer import Pointer
 from hfclone.stamps import Stamps, looks_placed
 from hfclone.treepaths import is_aside
 from hfclone.wording import phrase
-from hfclone.worktree import FileMode, Kind, Standing, WorkTree
+from hfclone.worktree import Abilities, FileMode, Kind, Standing, WorkTree
 
 __all__ = ["Audit", "Reading", "Select", "Trust", "audit_checkout", "audit_directory"]
 
@@ -86,7 +85,7 @@ def audit_checkout(
     with ExitStack() as stack:
         reading = reading or stack.enter_context(Reading.of_checkout(here.path))
         recorded, staged = recorded_files(here.repo.git_dir / "index"), Staged.read(here.repo)
-        run = _Run(here.path, reading, recorded, staged, trust, select, on_event)
+        run = _Run(here.path, reading, recorded, staged, trust, select, on_event, here.repo.abilities)
         found = run.compare(targets, here.repo)
     commit = here.commit if locked is None else locked.pin.commit
     return _sum(here.path, commit, targets, flaws, found)
@@ -100,7 +99,7 @@ def audit_directory(
     with scratch_repo(git) as empty:
         repo = GitRepo(git, path, empty.git_dir)
         with Reading(path, Stamps(empty.path / "none")) as reading:
-            run = _Run(path, reading, {}, Staged(), Trust.NOTHING, select, on_event)
+            run = _Run(path, reading, {}, Staged(), Trust.NOTHING, select, on_event, Abilities())
             found = run.compare(targets, repo)
     return _sum(path, locked.pin.commit, targets, (), found)
 
@@ -134,6 +133,7 @@ class _Run:
     trust: Trust
     select: Select
     on_event: OnEvent
+    able: Abilities
     _selected: Collection[bytes] = ()
     _findings: list[Finding] = field(default_factory=list)
     _other: dict[bytes, tuple[Target, str]] = field(default_factory=dict)
@@ -170,7 +170,7 @@ class _Run:
                     self._find(target, Problem.REMOVED if is_users else Problem.MISSING)
             case (Kind.DIRECTORY, mode) if mode == SUBMODULE_MODE:
                 pass  # its content is another repo's
-            case (Kind.LINK, mode) if mode == LINK_MODE:
+            case (kind, mode) if mode == LINK_MODE and self.able.can_be(kind, mode):
                 return True
             case (Kind.FILE, mode) if mode not in (LINK_MODE, SUBMODULE_MODE):
                 self._check_mode(target, standing)
@@ -180,11 +180,8 @@ class _Run:
         return False
 
     def _check_mode(self, target: Target, standing: Standing) -> None:
-        if os.name != "posix" or standing.stat is None:
-            return
-        mode = FileMode.of(standing.stat).value
-        if mode != target.mode:
-            self._find(target, Problem.MODE, target.mode, mode)
+        if standing.stat is not None and not self.able.has_mode(standing.stat, target.mode):
+            self._find(target, Problem.MODE, target.mode, FileMode.of(standing.stat).value)
 
     def _is_trusted(self, target: Target, standing: Standing) -> bool:
         stamp = self.reading.stamps.get(target.path)

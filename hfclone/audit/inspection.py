@@ -13,7 +13,7 @@ from hfclone.hashing import blocks
 from hfclone.locked import LINK_MODE, git_id
 from hfclone.looking import holds_pointer
 from hfclone.pointer import MAX_POINTER_BYTES
-from hfclone.worktree import WorkTree
+from hfclone.worktree import Kind, WorkTree
 
 __all__ = ["Looked", "look_closely"]
 
@@ -36,7 +36,7 @@ def look_closely(tree: WorkTree, target: Target, stop: threading.Event, found: l
 
     What is found is added to ``found``. Raises ``OSError`` where the file cannot be read.
     """
-    if target.mode == LINK_MODE:
+    if target.mode == LINK_MODE and tree.look(target.path).kind is Kind.LINK:
         leads_to = tree.read_link(target.path)
         sha256 = hashlib.sha256(leads_to).hexdigest()
         found.append(Looked(target, len(leads_to), sha256, git_id("blob", leads_to)))

@@ -7,14 +7,13 @@ read, and what git was told not to look at.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from hfclone.checkout.ground import Ground
 from hfclone.git import TreeEntry
-from hfclone.locked import LINK_MODE, SUBMODULE_MODE, git_id
+from hfclone.locked import SUBMODULE_MODE, git_id
 from hfclone.looking import as_git_has_it, blob_id_of
-from hfclone.worktree import FileMode, Kind
+from hfclone.worktree import Kind
 
 __all__ = ["kept_files"]
 
@@ -41,19 +40,22 @@ def _differing(ground: Ground, commit: str) -> list[bytes]:
 def _edited(ground: Ground, doubtful: list[TreeEntry]) -> Iterator[bytes]:
     """Those that are not their entries, as git has them or as it converts them."""
     other: list[TreeEntry] = []
+    able = ground.repo.abilities
     for entry in doubtful:
         standing = ground.tree.look(entry.path)
         if standing.kind is Kind.ABSENT:
             continue
-        if standing.stat is None or standing.kind is not (Kind.LINK if entry.mode == LINK_MODE else Kind.FILE):
+        if standing.stat is None or not able.can_be(standing.kind, entry.mode):
             yield entry.path
         elif standing.kind is Kind.LINK:
             if git_id("blob", ground.tree.read_link(entry.path)) != entry.oid:
                 yield entry.path
-        elif os.name == "posix" and FileMode.of(standing.stat).value != entry.mode:
+        elif entry.is_file and not able.has_mode(standing.stat, entry.mode):
             yield entry.path
         elif not (found := blob_id_of(ground.tree, entry.path, standing.stat.st_size)):
             yield entry.path  # it cannot be read, by git neither
+        elif found != entry.oid and not entry.is_file:
+            yield entry.path  # nothing is converted that stands for a link
         elif found != entry.oid:
             other.append(entry)
     right = as_git_has_it(ground.repo, ground.tree, other, ground.side.entries.values(), ground.state)

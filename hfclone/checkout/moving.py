@@ -199,7 +199,7 @@ class Move:
                 return self._judge_directory(path, old, new)
             case Kind.LINK | Kind.FILE:
                 if new is not None and self._is_entry(path, standing, new, self.after):
-                    if os.name == "posix" and standing.stat is not None and not _same_bits(standing.stat, new):
+                    if standing.stat is not None and not self._has_bits(standing.stat, new):
                         self._bits.append(path)
                     return _Verdict.DONE
                 if old is not None and self._is_entry(path, standing, old, self.before):
@@ -233,7 +233,7 @@ class Move:
             if entry.mode != LINK_MODE:
                 return False
             return self.repo.write_blob(self.tree.read_link(path)) == entry.oid
-        if not entry.is_file:
+        if not self.repo.abilities.can_be(standing.kind, entry.mode):
             return False
         pointer = side.pointers.get(path)
         if pointer is None:
@@ -242,6 +242,9 @@ class Move:
             self._contents[path] = pointer
             return True
         return holds_pointer(self.tree, path, size, pointer)
+
+    def _has_bits(self, stat: os.stat_result, entry: TreeEntry) -> bool:
+        return not entry.is_file or self.repo.abilities.has_mode(stat, entry.mode)
 
     def _is_object(self, path: bytes, pointer: Pointer, stat: os.stat_result) -> bool:
         stamp = self.stamps.get(path)
@@ -360,10 +363,6 @@ def _replace(lock: IndexLock, index: Path) -> None:
         lock.replace(index)
     except OSError as error:
         raise refused(error, lock.index) from error
-
-
-def _same_bits(stat: os.stat_result, entry: TreeEntry) -> bool:
-    return not entry.is_file or FileMode.of(stat).value == entry.mode
 
 
 def held_objects(state: Path) -> dict[Oid, Path]:

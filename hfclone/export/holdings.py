@@ -64,7 +64,8 @@ def read_holdings(here: Existing, tree: WorkTree, on_event: OnEvent) -> tuple[Ho
     if missing:
         raise NotAsCommitted(str(here.path), here.commit, len(missing))
     stamps = Stamps(state_directory(here.repo) / "stamps")
-    look = Look(tree, stamps, recorded_files(here.repo.git_dir / "index"), Staged.read(here.repo))
+    recorded = recorded_files(here.repo.git_dir / "index")
+    look = Look(tree, stamps, recorded, Staged.read(here.repo), here.repo.abilities)
     found = []
     for entry in entries:
         pointer = pointers.get(entry.path)

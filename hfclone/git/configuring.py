@@ -12,6 +12,11 @@ from hfclone.treepaths import show_path
 __all__ = ["Config", "as_file"]
 
 
+_SCOPES = ("system", "global", "local", "worktree", "command")
+"""Where git reads a configuration from, in this order."""
+_OFF = ("false", "no", "off", "0", "")
+
+
 class Config:
     """What the repo's own configuration says, and what is in force. Git is asked once, and told what changes.
 
@@ -20,16 +25,12 @@ class Config:
 
     def __init__(self, run: Callable[..., bytes]) -> None:
         self._run = run
-        self._local: dict[str, str] = {}
-        """The last value of each local key; emptied by all of ours that may change one."""
-        self._in_force: dict[str, str] | None = None
-        """The same of all keys, wherever they stand."""
+        self._said: dict[str, dict[str, str]] = {}
+        """The last value of each key by scope, the one that outdoes the others last; emptied by what may change one."""
 
     def get(self, key: str) -> str | None:
         """The local value of ``key``, the last one if there are several."""
-        if not self._local:
-            self._local = self._list("--local")
-        return self._local.get(_as_listed(key))
+        return self._by_scope().get("local", {}).get(_as_listed(key))
 
     def names(self, section: str) -> list[str]:
         """What stands between ``section`` and the last part of its local keys: the names of remotes, of branches."""
@@ -41,8 +42,7 @@ class Config:
         """Set ``key`` in the repo's own configuration, where it is not so already."""
         if self.get(key) != value:
             self._run("config", "--local", "--replace-all", key, value)
-            self._local[_as_listed(key)] = value
-            self._in_force = None
+            self._said.setdefault("local", {})[_as_listed(key)] = value
 
     def unset(self, key: str) -> None:
         """Take ``key`` out of the repo's own configuration, if it is there."""
@@ -54,9 +54,13 @@ class Config:
 
     def in_force(self, prefix: str) -> dict[str, str]:
         """What is in force of all keys that begin with ``prefix``, wherever the user configured it."""
-        if self._in_force is None:
-            self._in_force = self._list()
-        return {key: value for key, value in self._in_force.items() if key.startswith(prefix)}
+        rows = (row for said in self._by_scope().values() for row in said.items())
+        return {key: value for key, value in rows if key.startswith(prefix)}
+
+    def is_on(self, key: str, *, default: bool) -> bool:
+        """Whether the switch ``key`` is on, wherever that is said."""
+        found = self.in_force(_as_listed(key)).get(_as_listed(key))
+        return default if found is None else found.lower() not in _OFF
 
     def urls_in_blob(self, oid: str) -> tuple[str, ...]:
         """Values of keys that end in ``url`` in a blob that is in git's configuration language."""
@@ -73,16 +77,22 @@ class Config:
 
     def forget(self) -> None:
         """Somebody else may have changed it: git is asked anew."""
-        self._local, self._in_force = {}, None
+        self._said = {}
 
     def _drop(self, how: str, name: str) -> None:
         with suppress(GitFailed):  # there is none
             self._run("config", "--local", how, name)
         self.forget()
 
-    def _list(self, *where: str) -> dict[str, str]:
-        rows = (row.decode("utf-8", "replace").partition("\n") for row in self._rows(*where, "--list"))
-        return {key: value for key, _, value in rows}
+    def _by_scope(self) -> dict[str, dict[str, str]]:
+        if not self._said:
+            words = [word.decode("utf-8", "replace") for word in self._rows("--show-scope", "--list")]
+            said: dict[str, dict[str, str]] = {scope: {} for scope in _SCOPES}
+            for scope, row in zip(words[::2], words[1::2], strict=True):
+                key, _, value = row.partition("\n")
+                said.setdefault(scope, {})[key] = value
+            self._said = said if words else {}
+        return self._said
 
     def _rows(self, *args: str) -> list[bytes]:
         """What git lists; nothing where it has nothing to say."""

@@ -22,6 +22,7 @@ from hfclone.names import is_full_sha
 from hfclone.refusals import refused
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
+from hfclone.worktree import Abilities
 
 __all__ = ["GitRepo", "IndexFlag", "StagedEntry", "TreeEntry", "in_batches", "scratch_repo"]
 
@@ -140,6 +141,12 @@ class GitRepo:
         return self.git.run(
             args, stdin=stdin, extra=extra, config=config, on_progress=on_progress, watch=watch, timeout=timeout
         )
+
+    @property
+    def abilities(self) -> Abilities:
+        """What git says of the work tree's file system."""
+        on = self.config.is_on
+        return Abilities(links=on("core.symlinks", default=True), modes=on("core.fileMode", default=True))
 
     def init(self, branch: str, values: Mapping[str, str] = MappingProxyType({})) -> None:
         """Make the repo, or complete what a killed run left of it; ``HEAD`` on ``branch``, no template of a user's.

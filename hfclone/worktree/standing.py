@@ -7,7 +7,9 @@ import stat
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["FileMode", "Kind", "Standing", "kind_of", "with_mode"]
+from hfclone.locked import LINK_MODE, SUBMODULE_MODE
+
+__all__ = ["Abilities", "FileMode", "Kind", "Standing", "kind_of", "with_mode"]
 
 
 class Kind(Enum):
@@ -40,6 +42,28 @@ class FileMode(Enum):
     def of(cls, found: os.stat_result) -> FileMode:
         """What git would record for a regular file; only a POSIX system has the bit that tells."""
         return cls.EXECUTABLE if found.st_mode & 0o100 else cls.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a work tree's file system can do, as git found out when it made the repo."""
+
+    links: bool = True
+    """``core.symlinks``: without, a file that holds the target is git's link."""
+    modes: bool = True
+    """``core.fileMode``: without, an executable bit says nothing."""
+
+    def can_be(self, kind: Kind, mode: str) -> bool:
+        """Whether git takes what is of ``kind`` for an entry of ``mode``."""
+        if mode == SUBMODULE_MODE:
+            return kind is Kind.DIRECTORY
+        if mode == LINK_MODE:
+            return kind is Kind.LINK or (kind is Kind.FILE and not self.links)
+        return kind is Kind.FILE
+
+    def has_mode(self, found: os.stat_result, mode: str) -> bool:
+        """Whether a regular file that looks like ``found`` has the bits of a file of ``mode``, as far as git asks."""
+        return not self.modes or os.name != "posix" or FileMode.of(found).value == mode
 
 
 @dataclass(frozen=True, slots=True)
