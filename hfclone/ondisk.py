@@ -19,9 +19,12 @@ from hfclone.wording import phrase
 __all__ = [
     "WRITE_BITS",
     "clone_file",
+    "free_bytes",
+    "lacks",
     "replace_across",
     "settle_mtime",
     "share_blocks",
+    "sync_directory",
     "sync_file",
     "write_safely",
 ]
@@ -33,6 +36,8 @@ _NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 _FICLONE = 0x40049409
 """Linux: let a file share another's blocks until one is written to."""
 _COPY_BYTES = 1024 * 1024
+_LACKING = (errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+_NO_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _PAST_SECONDS = 10
 """How far back an mtime is set. Git takes a file as young as its index for possibly changed, and
 reads it; builds without nanoseconds need a whole second, network file systems have clocks of their own."""
@@ -70,6 +75,41 @@ def share_blocks(source: int, target: int) -> None:
     fcntl.ioctl(target, _FICLONE, source)
 
 
+def free_bytes(folder: Path) -> int | None:
+    """Room on the file system of ``folder``; ``None`` where that does not say. Raises ``OSError``."""
+    try:
+        found = shutil.disk_usage(folder)
+    except OSError as error:
+        if lacks(error):
+            return None
+        raise
+    return found.free if found.total else None
+
+
+def lacks(error: OSError) -> bool:
+    """Whether a file system says so to what it does not know, or lets nobody do."""
+    return error.errno in _LACKING
+
+
+def sync_directory(directory: Path | int) -> None:
+    """Have the names in a directory (or an open one) on the disk, where its file system can. Raises ``OSError``.
+
+    Some know no sync of a directory (FUSE, 9p and SMB among them): what a loss of power undoes there is a rename,
+    and what was renamed is found again as a part. A disk that fails is another matter.
+    """
+    if os.name == "nt":  # it opens no directories
+        return
+    handle = directory if isinstance(directory, int) else os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        if handle is not directory:
+            os.close(handle)
+
+
 def sync_file(path: Path) -> None:
     """Have what the file holds on the disk. Raises ``OSError``."""
     access = os.O_RDWR if os.name == "nt" else os.O_RDONLY  # Windows syncs only what may be written
@@ -96,12 +136,7 @@ def write_safely(path: Path, data: bytes, mode: int = 0o666) -> None:
             out.flush()
             os.fsync(out.fileno())
         os.replace(fresh, path)
-        if os.name != "nt":  # Windows opens no directories
-            handle = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        sync_directory(path.parent)
     except OSError as error:
         raise refused(error, path) from error
 
@@ -111,15 +146,23 @@ def settle_mtime(path: Path | str, seen: os.stat_result) -> None:
 
     ``seen`` is how it looks, no link followed.
 
-    One that is old keeps its own: the file may have another name elsewhere, where its mtime counts, too.
+    One that is old keeps its own: the file may have another name elsewhere, where its mtime counts, too. Where
+    no mtime can be set (SMB, or another user's file) git reads such files once more, and that is all.
+
+    Raises:
+        CannotWrite: the disk fails.
     """
     past = int(time.time()) - _PAST_SECONDS
     if 0 < seen.st_mtime <= past:
         return
-    if os.utime in os.supports_follow_symlinks:
-        os.utime(path, (past, past), follow_symlinks=False)
-    elif not stat.S_ISLNK(seen.st_mode):
-        os.utime(path, (past, past))
+    try:
+        if os.utime in os.supports_follow_symlinks:
+            os.utime(path, (past, past), follow_symlinks=False)
+        elif not stat.S_ISLNK(seen.st_mode):
+            os.utime(path, (past, past))
+    except OSError as error:
+        if not lacks(error):
+            raise refused(error, path) from error
 
 
 def replace_across(source: Path, name: str, handle: int | None) -> None:
@@ -151,4 +194,8 @@ def _copy_beside(source: Path, beside: str, handle: int | None) -> None:
         shutil.copyfileobj(old, new, _COPY_BYTES)
         new.flush()
         os.fsync(descriptor)
-        os.utime(descriptor if os.utime in os.supports_fd else beside, ns=(found.st_mtime_ns,) * 2)
+        try:
+            os.utime(descriptor if os.utime in os.supports_fd else beside, ns=(found.st_mtime_ns,) * 2)
+        except OSError as error:
+            if not lacks(error):
+                raise

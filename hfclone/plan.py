@@ -49,8 +49,8 @@ class Plan:
     """Bytes of missing objects that lie in partials."""
     reserved: int
     """Bytes of disk that the partials of missing objects take up already, filled or not."""
-    free: int
-    """Bytes free on the checkout's file system."""
+    free: int | None
+    """Bytes free on the checkout's file system; ``None`` where that does not say."""
     store_bytes: int = 0
     """Bytes of disk that copies for git-lfs's store will take."""
 
@@ -85,7 +85,8 @@ class Plan:
 class Disk:
     """What a checkout's file system has for its objects, in bytes."""
 
-    free: int
+    free: int | None
+    """``None`` where that is not known."""
     held: Callable[[Pointer], int]
     """What a partial holds of an object; asked of missing ones alone, as is ``reserved``."""
     reserved: Callable[[Pointer], int]

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from shutil import disk_usage
 from stat import S_ISREG
 
 from hfclone.checkout import Checkout, Edits
@@ -14,6 +13,7 @@ from hfclone.errors import Conflicts, DiskFull, HfcloneError
 from hfclone.events import OnEvent, Planned, Warned, ignore
 from hfclone.git import Git, GitRepo, Staged, state_dir_of
 from hfclone.names import LfsStore, Pin
+from hfclone.ondisk import free_bytes
 from hfclone.partials import Partials
 from hfclone.plan import SPARE_BYTES, Disk, Plan, Presence, make_plan
 from hfclone.pointer import Pointer
@@ -59,7 +59,7 @@ def plan_by_looks(pin: Pin, files: Mapping[bytes, Pointer], dest: Path, settings
     partials = Partials(state_dir_of(dest) / "parts")
     there = next(parent for parent in (dest.absolute(), *dest.absolute().parents) if os.path.exists(parent))
     disk = Disk(
-        disk_usage(there).free,
+        free_bytes(there),
         partials.claimed_bytes,
         partials.reserved_bytes,
         stored=lambda pointer: pointer.size if settings.lfs_store is LfsStore.COPY else 0,
@@ -76,7 +76,7 @@ def check_space(checkout: Checkout, todo: Plan) -> None:
         DiskFull: with what is needed and what is free.
     """
     need = todo.need_bytes
-    if need > 0 and need + SPARE_BYTES > todo.free:
+    if need > 0 and todo.free is not None and need + SPARE_BYTES > todo.free:
         raise DiskFull(str(checkout.path), need + SPARE_BYTES, todo.free)
 
 

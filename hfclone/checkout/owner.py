@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
@@ -45,12 +45,16 @@ def owned(lock: Path, checkout: Path) -> Iterator[LastRun]:
         if not _take(descriptor):
             raise CheckoutBusy(str(checkout), _read(descriptor) or phrase("other-run"))
         last = LastRun.KILLED if _read(descriptor) else LastRun.ENDED
-        file.truncate(0)
-        file.write(phrase("process-on", number=os.getpid(), host=socket.gethostname()).encode())
+        try:
+            file.truncate(0)
+            file.write(phrase("process-on", number=os.getpid(), host=socket.gethostname()).encode())
+        except OSError as error:
+            raise refused(error, lock) from error
         try:
             yield last
         finally:
-            file.truncate(0)
+            with suppress(OSError):  # then the next run looks for what a killed one leaves, and finds nothing
+                file.truncate(0)
 
 
 def _read(descriptor: int) -> str:

@@ -82,8 +82,8 @@ class Checkout:
         """Paths at which the user staged something else than the commit has."""
         return self._ground.changed
 
-    def free_bytes(self) -> int:
-        """Room on the checkout's file system, in bytes."""
+    def free_bytes(self) -> int | None:
+        """Room on the checkout's file system, in bytes; ``None`` where that does not say."""
         return self._ground.tree.free_bytes()
 
     def inventory(self, on_event: OnEvent = ignore) -> Mapping[bytes, Presence]:

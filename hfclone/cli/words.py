@@ -127,8 +127,15 @@ def plan_lines(plan: Plan) -> tuple[str, ...]:
     return (
         line("plan partly" if plan.unselected else "plan", objects=objects, size=size, unselected=plan.unselected),
         line("plan fetch", **fetch, here=show_size(plan.here_bytes)),
-        line("plan disk", need=show_size(plan.need_bytes), free=show_size(plan.free)),
+        _disk_line(plan),
     )
+
+
+def _disk_line(plan: Plan) -> str:
+    need = show_size(plan.need_bytes)
+    if plan.free is None:
+        return line("plan disk unknown", need=need)
+    return line("plan disk", need=need, free=show_size(plan.free))
 
 
 def missing_line(plan: Plan) -> str:

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import disk_usage
 
 from hfclone.checkout.owner import owned
 from hfclone.errors import BadOption, CannotWrite, DiskFull
@@ -27,7 +26,7 @@ from hfclone.git import in_batches, run_lock_of
 from hfclone.hashing import sha256_of
 from hfclone.locked import git_id
 from hfclone.names import CacheLink, Repo, is_revision
-from hfclone.ondisk import sync_file
+from hfclone.ondisk import free_bytes, sync_file
 from hfclone.overview import State
 from hfclone.plan import SPARE_BYTES, Plan
 from hfclone.refusals import refused
@@ -129,8 +128,8 @@ def _told(
         on_event(Warned("cache-hardlink", {"need": large}))
     if large and way is CacheLink.COPY and choice is CacheLink.AUTO:
         on_event(Warned("cache-copies", {"folder": layout.folder, "need": large}))
-    free = disk_usage(layout.blobs).free
-    if need and need + SPARE_BYTES > free:
+    free = free_bytes(layout.blobs)
+    if need and free is not None and need + SPARE_BYTES > free:
         raise DiskFull(str(layout.folder), need + SPARE_BYTES, free)
     return way, need
 

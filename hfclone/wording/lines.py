@@ -14,6 +14,7 @@ LINES = {
     "plan partly": "{objects}, {size} ({unselected:,} more stay as pointers)",
     "plan fetch": "to fetch: {size} in {objects}; here: {here}",
     "plan disk": "disk: {need} needed, {free} free",
+    "plan disk unknown": "disk: {need} needed; how much is free it does not say",
     "plan missing": "{objects}, {size}; missing: {missing} in {lacking}",
     "reused": "reused {objects}, {size}, from {place}",
     "working": "{what} {done:,}",

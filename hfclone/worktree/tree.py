@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from hfclone.errors import CannotWrite, HfcloneError
-from hfclone.ondisk import replace_across
+from hfclone.ondisk import free_bytes, replace_across, sync_directory
 from hfclone.refusals import refused
 from hfclone.treepaths import aside_of, show_path
 from hfclone.wording import phrase
@@ -122,7 +121,7 @@ class WorkTree:
         """Have the directory of ``path`` on the disk."""
         _, handle = self._walk.leaf(path)
         if handle is not None:
-            os.fsync(handle)
+            sync_directory(handle)
 
     def set_mtime(self, path: bytes, mtime_ns: int) -> None:
         """Set the mtime of the regular file at ``path``."""
@@ -221,9 +220,12 @@ class WorkTree:
         self._walk.forget()  # what was open may be what has moved
         return aside
 
-    def free_bytes(self) -> int:
-        """Room on the tree's file system, in bytes."""
-        return shutil.disk_usage(self.root).free
+    def free_bytes(self) -> int | None:
+        """Room on the tree's file system, in bytes; ``None`` where that does not say."""
+        try:
+            return free_bytes(self.root)
+        except OSError as error:
+            raise refused(error, self.root) from error
 
     def _translated(self, error: OSError, path: bytes) -> HfcloneError:
         return refused(error, show_path(path), folder=(self.root / os.fsdecode(path)).parent)
