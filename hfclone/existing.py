@@ -44,6 +44,8 @@ def find_existing(directory: Path | None, git: Git) -> Existing:
     try:
         commit = repo.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}").decode("ascii", "replace").strip()
     except GitFailed as error:
+        if error.is_killed:
+            raise
         raise _without_commit(repo, branch, error) from error
     remote = remote_of(repo, branch)
     if remote is None:

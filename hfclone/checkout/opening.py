@@ -231,7 +231,9 @@ def replace_torn_index(repo: GitRepo, on_event: OnEvent) -> None:
 def _is_readable(repo: GitRepo) -> bool:
     try:
         repo.staged()
-    except GitFailed:
+    except GitFailed as error:
+        if error.is_killed:
+            raise
         return False
     return True
 
@@ -267,7 +269,9 @@ def _leads_to(repo: GitRepo, tip: str, commit: str) -> bool:
     """Whether ``tip`` is in the past of ``commit``, as far as that is here: nothing is lost then."""
     try:
         repo.run("merge-base", "--is-ancestor", tip, commit)
-    except GitFailed:
+    except GitFailed as error:
+        if error.is_killed:
+            raise
         return False
     return True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import cached_property
 
 from hfclone.errors import GitFailed
@@ -80,8 +79,7 @@ class Config:
         self._said = {}
 
     def _drop(self, how: str, name: str) -> None:
-        with suppress(GitFailed):  # there is none
-            self._run("config", "--local", how, name)
+        self._asked("--local", how, name)  # there may be none
         self.forget()
 
     def _by_scope(self) -> dict[str, dict[str, str]]:
@@ -96,9 +94,15 @@ class Config:
 
     def _rows(self, *args: str) -> list[bytes]:
         """What git lists; nothing where it has nothing to say."""
-        with suppress(GitFailed):
-            return self._run("config", "-z", *args).split(b"\0")[:-1]
-        return []
+        return self._asked("-z", *args).split(b"\0")[:-1]
+
+    def _asked(self, *args: str) -> bytes:
+        try:
+            return self._run("config", *args)
+        except GitFailed as error:
+            if error.is_killed:
+                raise
+            return b""
 
 
 def as_file(values: Mapping[str, str]) -> str:

@@ -413,7 +413,9 @@ class GitRepo:
         """Stdout of a question that git answers with status 1 or 128 for no."""
         try:
             return self.run(*args)
-        except GitFailed:
+        except GitFailed as error:
+            if error.is_killed:
+                raise
             return b""
 
 
