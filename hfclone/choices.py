@@ -14,6 +14,7 @@ from glob import escape
 from os import fsdecode
 from pathlib import Path
 
+from hfclone.access import UMASK, Access
 from hfclone.errors import QuantNotFound
 from hfclone.ondisk import write_safely
 from hfclone.settings import Settings
@@ -73,8 +74,8 @@ def leaving(paths: Iterable[bytes]) -> Choice:
     return Choice(exclude=tuple(escape(fsdecode(path)) for path in sorted(paths)))
 
 
-def remember(state: Path, choice: Choice) -> None:
-    """Keep ``choice`` for the checkout whose directory of ours is ``state``.
+def remember(state: Path, choice: Choice, access: Access = UMASK) -> None:
+    """Keep ``choice`` for the checkout whose directory of ours is ``state``, for those that ``access`` lets read it.
 
     Raises:
         CannotWrite, DiskFull: the system refuses.
@@ -83,7 +84,7 @@ def remember(state: Path, choice: Choice) -> None:
     if not choice:
         file.unlink(missing_ok=True)
     elif read_choice(state) != choice:
-        write_safely(file, json.dumps({"version": _VERSION, **asdict(choice)}).encode("ascii"))
+        write_safely(file, json.dumps({"version": _VERSION, **asdict(choice)}).encode("ascii"), access=access)
 
 
 def read_choice(state: Path) -> Choice:

@@ -38,7 +38,7 @@ def clone(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ig
     tools = Tools.of(settings, spec)
     tools.warm_up()
     with opened(spec, dest, tools, on_event) as checkout:
-        remember(checkout.state, chosen(settings))
+        remember(checkout.state, chosen(settings), checkout.access)
         return complete(checkout, tools, on_event)
 
 
@@ -75,7 +75,7 @@ def complete(
     failures = wanted_but_bad(checkout, tools)
     for pointer in todo.copies:
         checkout.copy(pointer, todo.paths[pointer.oid])
-    partials = Partials(checkout.parts_dir)
+    partials = checkout.partials()
     silent = {pointer.oid for pointer in todo.missing}
     for outcome in _arrivals(checkout, partials, todo, tools, on_event):
         silent.discard(outcome.pointer.oid)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from hfclone.access import UMASK, Access
 from hfclone.errors import CheckoutBusy
 from hfclone.ondisk import sync_file
 from hfclone.refusals import refused
@@ -115,7 +116,9 @@ class Unpatched:
     reason: str
 
 
-def patch_index(index: Path, fresh: Mapping[bytes, Fresh], size_rule: SizeRule = SizeRule.ZERO) -> Patched | Unpatched:
+def patch_index(
+    index: Path, fresh: Mapping[bytes, Fresh], size_rule: SizeRule = SizeRule.ZERO, access: Access = UMASK
+) -> Patched | Unpatched:
     """Write the stat fields of ``fresh`` (by path) into ``index``, under git's own ``index.lock``.
 
     An entry whose git id is not the one given is left alone: the user staged something else.
@@ -125,7 +128,7 @@ def patch_index(index: Path, fresh: Mapping[bytes, Fresh], size_rule: SizeRule =
         CheckoutBusy: a git command holds the lock.
         CannotWrite: the index cannot be read or replaced.
     """
-    with index_lock(index) as lock:
+    with index_lock(index, access) as lock:
         try:
             done = _patched(data := bytearray(index.read_bytes()), fresh, size_rule)
             if isinstance(done, Patched) and done.entries:
@@ -138,8 +141,9 @@ def patch_index(index: Path, fresh: Mapping[bytes, Fresh], size_rule: SizeRule =
 class IndexLock:
     """Git's own lock of its index, held: whoever runs git meanwhile is told so, and changes nothing."""
 
-    def __init__(self, index: Path) -> None:
+    def __init__(self, index: Path, access: Access) -> None:
         self.index = index
+        self._access = access
         self._file = index.with_name(index.name + ".lock")
         self._is_held = False
 
@@ -156,6 +160,7 @@ class IndexLock:
     def write(self, data: bytes | bytearray) -> None:
         """Make ``data`` the index, synced; the lock is gone then. Raises ``OSError``."""
         with open(self._file, "wb") as new:
+            self._access.give(new.fileno())
             new.write(data)
             new.flush()
             os.fsync(new.fileno())
@@ -164,6 +169,7 @@ class IndexLock:
 
     def replace(self, new: Path) -> None:
         """Make the file ``new`` the index, synced; the lock stays. Raises ``OSError``."""
+        self._access.give(new)
         sync_file(new)  # git's own are not synced; after a loss of power none could be read
         os.replace(new, self.index)
 
@@ -178,14 +184,14 @@ class IndexLock:
 
 
 @contextmanager
-def index_lock(index: Path) -> Iterator[IndexLock]:
+def index_lock(index: Path, access: Access = UMASK) -> Iterator[IndexLock]:
     """Hold the lock; what is read of ``index`` before that may be old.
 
     Raises:
         CheckoutBusy: a git command holds it.
         CannotWrite, DiskFull: the system refuses.
     """
-    lock = IndexLock(index)
+    lock = IndexLock(index, access)
     lock.take()
     try:
         yield lock

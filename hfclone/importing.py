@@ -12,7 +12,6 @@ from hfclone.events import ByteCount, OnEvent, Planned, Verified, ignore
 from hfclone.existing import find_existing
 from hfclone.hashing import sha256_of
 from hfclone.names import Taking
-from hfclone.partials import Partials
 from hfclone.plan import Plan
 from hfclone.planning import plan_of
 from hfclone.pointer import Oid, Pointer
@@ -83,7 +82,7 @@ class _Importing:
         self._checkout = checkout
         self._todo = todo
         self._on_event = on_event
-        self._partials = Partials(checkout.parts_dir)
+        self._partials = checkout.partials()
         self._adopter = Adopter(self._partials, taking, on_event)
         self._left: dict[Oid, Pointer] = {pointer.oid: pointer for pointer in todo.missing}
         self._made = Imported(checkout.path)

@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from hfclone.access import UMASK, Access
 from hfclone.errors import CannotWrite
-from hfclone.refusals import refused
+from hfclone.refusals import lacks, refused
 from hfclone.wording import phrase
 
 __all__ = [
     "WRITE_BITS",
     "clone_file",
     "free_bytes",
-    "lacks",
     "replace_across",
     "settle_mtime",
     "share_blocks",
@@ -36,7 +36,6 @@ _NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 _FICLONE = 0x40049409
 """Linux: let a file share another's blocks until one is written to."""
 _COPY_BYTES = 1024 * 1024
-_LACKING = (errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _NO_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _PAST_SECONDS = 10
 """How far back an mtime is set. Git takes a file as young as its index for possibly changed, and
@@ -86,11 +85,6 @@ def free_bytes(folder: Path) -> int | None:
     return found.free if found.total else None
 
 
-def lacks(error: OSError) -> bool:
-    """Whether a file system says so to what it does not know, or lets nobody do."""
-    return error.errno in _LACKING
-
-
 def sync_directory(directory: Path | int) -> None:
     """Have the names in a directory (or an open one) on the disk, where its file system can. Raises ``OSError``.
 
@@ -120,8 +114,10 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_safely(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Replace a file of ours by ``data`` so that a crash leaves the old or the new one; ``mode`` less the umask.
+def write_safely(path: Path, data: bytes, mode: int = 0o666, access: Access = UMASK) -> None:
+    """Replace a file of ours by ``data`` so that a crash leaves the old or the new one.
+
+    It gets ``mode`` less the umask, and what ``access`` gives beyond.
 
     Raises:
         CannotWrite: the system refuses.
@@ -132,6 +128,7 @@ def write_safely(path: Path, data: bytes, mode: int = 0o666) -> None:
     try:
         fresh.unlink(missing_ok=True)
         with open(fresh, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as out:  # through no link
+            access.give(out.fileno())
             out.write(data)
             out.flush()
             os.fsync(out.fileno())

@@ -90,7 +90,7 @@ def wanted_but_bad(checkout: Checkout, tools: Tools) -> list[HfcloneError]:
 
 
 def _planned(checkout: Checkout, presence: Mapping[bytes, Presence], wanted: AbstractSet[bytes]) -> Plan:
-    partials = Partials(checkout.parts_dir)
+    partials = checkout.partials()
     disk = Disk(checkout.free_bytes(), partials.claimed_bytes, partials.reserved_bytes, checkout.store_bytes)
     return make_plan(checkout.pin, checkout.files(), presence, wanted, disk)
 

@@ -191,4 +191,6 @@ def _note_shallow(repo: GitRepo, locked: LockedRepo) -> None:
     file = repo.common_dir / "shallow"
     known = set(file.read_text("ascii").split()) if file.exists() else set()
     if locked.pin.commit not in known:
-        write_safely(file, "".join(f"{commit}\n" for commit in sorted({*known, locked.pin.commit})).encode())
+        write_safely(
+            file, "".join(f"{commit}\n" for commit in sorted({*known, locked.pin.commit})).encode(), access=repo.access
+        )

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from hfclone.errors import CannotWrite, DiskFull, LimitReached, LocalError
 
-__all__ = ["refused", "refused_by_machine"]
+__all__ = ["lacks", "refused", "refused_by_machine"]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _LIMITS = {errno.EMFILE: "files", errno.ENFILE: "files", errno.ENOMEM: "memory"}
+_LACKING = (errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _NO_THREAD = "can't start new thread"
 """What Python says where the system gives it none."""
 
@@ -57,6 +58,11 @@ def refused_by_machine(error: BaseException) -> LocalError | None:
             return refused(error)
         case _:
             return None
+
+
+def lacks(error: OSError) -> bool:
+    """Whether a file system says so to what it does not know, or lets nobody do."""
+    return error.errno in _LACKING
 
 
 def _free_bytes(folder: Path) -> int:

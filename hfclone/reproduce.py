@@ -75,5 +75,5 @@ def sync_one(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEve
     with tools.web(on_event) as web:
         bring = Rebuilder(locked, tools, web, on_event)
         with held(hub_checkout(pin, dest, None, tools), tools, bring, on_event) as checkout:
-            remember(checkout.state, leaving(unselected))
+            remember(checkout.state, leaving(unselected), checkout.access)
             return flows.complete(checkout, tools, on_event, leave=unselected)

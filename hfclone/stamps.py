@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hfclone.access import UMASK, Access
 from hfclone.gitindex import Recorded
 from hfclone.ondisk import write_safely
 from hfclone.pointer import Oid, Pointer
@@ -60,8 +61,9 @@ def looks_placed(
 class Stamps(Mapping[bytes, Stamp]):
     """The stamps of one checkout by path."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, access: Access = UMASK) -> None:
         self.file = file
+        self._access = access
         self._read = _content(file)
         self._stamps = dict(_stamps_in(self._read))
         self._begun = bool(self._read)
@@ -102,6 +104,7 @@ class Stamps(Mapping[bytes, Stamp]):
     def _append(self, record: bytes) -> None:
         if self._out is None:
             self._out = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
+            self._access.give(self._out)
         if os.write(self._out, record) != len(record):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -128,7 +131,7 @@ class Stamps(Mapping[bytes, Stamp]):
             return
         self._stamps = kept
         self._close()
-        write_safely(self.file, _text(kept))
+        write_safely(self.file, _text(kept), access=self._access)
         self._is_tidy = self._begun = True
         self.is_dirty = False
 

@@ -61,7 +61,7 @@ def fetch(directory: Path | None, settings: Settings, on_event: OnEvent = ignore
         HfcloneError: as ``flows.complete``.
     """
     with opened_where_it_is(find_existing(directory, offline_git(settings)), settings, on_event) as (checkout, tools):
-        remember(checkout.state, chosen(settings))
+        remember(checkout.state, chosen(settings), checkout.access)
         return flows.complete(checkout, tools, on_event)
 
 

@@ -114,10 +114,10 @@ class _Opening:
         check_paths(repo, entries)
         known = read_known(state / "pointers")
         pointers, bad = pointers_among(repo, entries, known)
-        write_known(state / "pointers", known, entries, pointers)
+        write_known(state / "pointers", known, entries, pointers, repo.access)
         warn_of_lfsconfig(repo, entries, self.on_event)
         after = Side({entry.path: entry for entry in entries}, pointers)
-        journal, stamps = Journal(state / "journal"), Stamps(state / "stamps")
+        journal, stamps = Journal(state / "journal", repo.access), Stamps(state / "stamps", repo.access)
         came_from = journal.read()
         before = came_from if came_from is not None else repo.resolve("HEAD") or ""
         refuse_own_commits(repo, self.target.branch, commit)

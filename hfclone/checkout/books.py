@@ -11,6 +11,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from hfclone.access import Access
+
 __all__ = ["Books"]
 
 
@@ -21,6 +23,7 @@ class Books:
     index: Path
     stamps: Path
     note: Path
+    access: Access
     _told: str = ""
     """The index as this run has left it."""
 
@@ -42,6 +45,7 @@ class Books:
         """Nothing waits for the disk: if the note is lost or torn, all files are looked at again."""
         with contextlib.suppress(OSError):
             self.note.write_text(self._text(about), "ascii")
+            self.access.give(self.note)
 
     def _text(self, about: str) -> str:
         return f"{about}\n{_look(self.index)}\n{_look(self.stamps)}\n"

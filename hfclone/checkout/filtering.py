@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from pathlib import Path
 
+from hfclone.access import Access
 from hfclone.checkout.moving import Side
 from hfclone.git import GitRepo
 from hfclone.ondisk import write_safely
@@ -57,7 +58,7 @@ def install_filter(repo: GitRepo, side: Side, *, has_store: bool) -> None:
     lfs = _lfs_of(repo, said)
     no_bytes = {path for path, pointer in side.pointers.items() if not pointer.size}
     if lfs is not _Lfs.WORKS or no_bytes:
-        _write_script(repo.common_dir / "hfclone" / _SCRIPT.name)
+        _write_script(repo.common_dir / "hfclone" / _SCRIPT.name, repo.access)
     ours = {_Lfs.NONE: "lfs", _Lfs.BROKEN: _OWN_DRIVER}.get(lfs)
     for driver in ("lfs", _OWN_DRIVER):
         _configure(repo, said, driver, _driver(has_store=has_store) if driver == ours else {})
@@ -110,11 +111,11 @@ def _configure(repo: GitRepo, said: Mapping[str, str], driver: str, wanted: Mapp
             repo.config.unset(prefix + key)
 
 
-def _write_script(target: Path) -> None:
+def _write_script(target: Path, access: Access) -> None:
     text = _SCRIPT.read_bytes()
     _make_folder(target.parent)
     if not target.exists() or target.read_bytes() != text:
-        write_safely(target, text)
+        write_safely(target, text, access=access)
 
 
 def _make_folder(folder: Path) -> None:
@@ -140,20 +141,21 @@ def _write_attributes(
         # What a line of ours names is asked of git in vain. So it is kept for as long as it is wanted;
         # and one that is not must be gone before git is asked.
         if not wanted.issuperset(old):
-            _put(file, [line for line in old if line in wanted], theirs)
+            _put(file, [line for line in old if line in wanted], theirs, repo.access)
         there = frozenset(old)
         asked = [path for path, line in lines.items() if line not in there]
         known = named(asked) if asked else set()
-        _put(file, dict.fromkeys(line for path, line in lines.items() if line and path not in known), theirs)
+        ours = dict.fromkeys(line for path, line in lines.items() if line and path not in known)
+        _put(file, ours, theirs, repo.access)
     except OSError as error:
         raise refused(error, file) from error
 
 
-def _put(file: Path, ours: Collection[bytes], theirs: bytes) -> None:
+def _put(file: Path, ours: Collection[bytes], theirs: bytes, access: Access) -> None:
     text = (_BEGIN + b"".join(ours) + _END if ours else b"") + theirs
     if text != (file.read_bytes() if file.exists() else b""):
-        file.parent.mkdir(exist_ok=True)
-        write_safely(file, text)
+        access.make_folder(file.parent)
+        write_safely(file, text, access=access)
 
 
 def _lines(paths: Collection[bytes], side: Side, driver: str) -> dict[bytes, bytes]:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from hfclone.access import Access
 from hfclone.errors import CannotWrite
 from hfclone.git import TreeEntry
 from hfclone.ondisk import write_safely
@@ -36,7 +37,11 @@ def read_known(file: Path) -> dict[str, Pointer]:
 
 
 def write_known(
-    file: Path, known: Mapping[str, Pointer], entries: Iterable[TreeEntry], pointers: Mapping[bytes, Pointer]
+    file: Path,
+    known: Mapping[str, Pointer],
+    entries: Iterable[TreeEntry],
+    pointers: Mapping[bytes, Pointer],
+    access: Access,
 ) -> None:
     """Have ``file`` tell of the ``pointers`` (by path) of a commit, if it can; ``known`` is what it tells now."""
     found = {entry.oid: pointers[entry.path] for entry in entries if entry.path in pointers}
@@ -45,7 +50,7 @@ def write_known(
     rows = (f"{blob} {pointer.oid} {pointer.size}\n" for blob, pointer in found.items())
     text = _HEADER + "".join(rows).encode("ascii")
     with contextlib.suppress(CannotWrite):
-        write_safely(file, text + b"\n" + _digest(text))
+        write_safely(file, text + b"\n" + _digest(text), access=access)
 
 
 def _digest(text: bytes) -> bytes:

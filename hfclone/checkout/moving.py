@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from hfclone.access import UMASK, Access
 from hfclone.checkout.aside import Aside
 from hfclone.checkout.replacing import Replacement
 from hfclone.checkout.staging import place_staged, stage
@@ -54,6 +55,7 @@ class Journal:
     """The file that says which move is under way."""
 
     file: Path
+    access: Access = UMASK
 
     def read(self) -> str | None:
         """The commit that an unfinished move comes from: empty for none; ``None`` if no move is under way."""
@@ -65,7 +67,7 @@ class Journal:
 
     def write(self, before: str, after: str) -> None:
         """Begin a move."""
-        write_safely(self.file, json.dumps({"version": 1, "from": before, "to": after}).encode())
+        write_safely(self.file, json.dumps({"version": 1, "from": before, "to": after}).encode(), access=self.access)
 
     def drop(self) -> None:
         """End it."""
@@ -143,7 +145,7 @@ class Move:
             CheckoutBusy, Conflicts: a git command runs, or has staged something since ``judge``. Nothing was touched.
             CannotWrite, DiskFull, GitFailed: this machine cannot.
         """
-        with index_lock(self.repo.git_dir / "index") as lock:
+        with index_lock(self.repo.git_dir / "index", self.repo.access) as lock:
             conflicts = sorted(self._staged_conflicts(Staged.read(self.repo)))
             if conflicts:
                 raise Conflicts(str(self.repo.path), tuple(map(show_path, conflicts)))
@@ -342,7 +344,7 @@ class Move:
         self._held.add(pointer.oid)
         held = self.state / "held"
         try:
-            held.mkdir(mode=0o700, exist_ok=True)
+            self.repo.access.make_folder(held)
         except OSError as error:
             raise refused(error, held) from error
         return held / pointer.oid

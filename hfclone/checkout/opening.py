@@ -8,8 +8,10 @@ import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_IMODE, S_ISREG
 from urllib.parse import urlsplit
 
+from hfclone.access import change_mode, made_mode
 from hfclone.errors import CannotWrite, CheckoutBusy, GitFailed, NotACheckout, OtherCheckout, OwnCommits
 from hfclone.events import OnEvent, Warned
 from hfclone.git import (
@@ -22,6 +24,7 @@ from hfclone.git import (
     git_dir_of,
     remote_of,
     remotes_of,
+    run_lock_of,
     state_dir_of,
 )
 from hfclone.gitindex import Wholeness, wholeness_of
@@ -92,9 +95,8 @@ def prepare_directory(target: Target) -> None:
     try:
         for folder in (dest, git_dir_of(dest)):
             folder.mkdir(parents=True, exist_ok=True)
-        # Others may pass, and read what they know the name of: the filter is for whoever runs git here.
-        state.mkdir(mode=0o711, exist_ok=True)
-        (state / "parts").mkdir(mode=0o700, exist_ok=True)
+        for folder in (state, state / "parts"):
+            folder.mkdir(exist_ok=True)
     except OSError as error:
         raise refused(error, str(error.filename or dest)) from error
     if not os.access(dest, os.W_OK | os.X_OK):
@@ -165,7 +167,32 @@ def ready_repo(target: Target, git: Git, *, after_kill: bool) -> GitRepo:
     repo.clear_abandoned()
     _refuse_unfinished(repo)
     _configure(repo, target)
+    _share(target.state, repo)
     return repo
+
+
+def _share(state: Path, repo: GitRepo) -> None:
+    """Give what is ours in ``.git`` the rights that git's own has.
+
+    Earlier versions kept it to their user: it gets at least what ``.git`` has, and the umask leaves.
+
+    Raises:
+        CannotWrite: this machine cannot.
+    """
+    lock = run_lock_of(repo.path)
+    ours = (state, state / "parts", state / "journals", lock.parent, lock)
+    try:
+        git = S_IMODE(os.stat(repo.git_dir).st_mode)
+        found = {path: os.stat(path) for path in ours if path.exists()}
+        if any(S_IMODE(one.st_mode) & 0o066 != git & 0o066 for one in found.values()):
+            made = made_mode(state)
+            for path, one in found.items():
+                wanted = git & (made if S_ISREG(one.st_mode) else made | (made & 0o444) >> 2)
+                change_mode(path, S_IMODE(one.st_mode) | wanted)
+        for path in found:
+            repo.access.give(path)
+    except OSError as error:
+        raise refused(error, state) from error
 
 
 def _following(branch: str | None) -> dict[str, str]:

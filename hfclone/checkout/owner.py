@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
+from hfclone.access import UMASK, Access
 from hfclone.errors import CheckoutBusy
 from hfclone.refusals import refused
 from hfclone.wording import phrase
@@ -29,16 +30,19 @@ class LastRun(Enum):
 
 
 @contextmanager
-def owned(lock: Path, checkout: Path) -> Iterator[LastRun]:
+def owned(lock: Path, checkout: Path, access: Access = UMASK) -> Iterator[LastRun]:
     """Hold ``lock`` for ``checkout``; the directory that it is in is made, if need be.
+
+    Who may is whoever ``access`` lets write there.
 
     Raises:
         CheckoutBusy: another run holds it.
         CannotWrite: the file cannot be made.
     """
     try:
-        lock.parent.mkdir(mode=0o711, exist_ok=True)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        access.make_folder(lock.parent)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        access.give(descriptor)
     except OSError as error:
         raise refused(error, lock) from error
     with os.fdopen(descriptor, "r+b", buffering=0) as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -10,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from stat import S_IMODE
 
+from hfclone.access import change_mode, made_mode
 from hfclone.checkout.aside import Aside
 from hfclone.checkout.books import Books
 from hfclone.checkout.ground import Ground
@@ -51,16 +53,21 @@ class Checkout:
         self.path = ground.repo.path
         self.state = ground.state
         self.parts_dir = ground.state / "parts"
+        self.access = ground.repo.access
         self._ground = ground
         self._bad = bad
         self._on_event = on_event
-        self._vouchers = Vouchers(ground.state / "journals")
+        self._vouchers = Vouchers(ground.state / "journals", self.access)
         self._kept = ByteCount(phrase("copying-for-lfs"), 0, on_event)
-        self._books = Books(ground.repo.git_dir / "index", ground.stamps.file, ground.state / "settled")
+        self._books = Books(ground.repo.git_dir / "index", ground.stamps.file, ground.state / "settled", self.access)
         self._all_fit = True
         """Whether every stamp was as its file; one that is not may fit again (a file moved away and back)."""
         self._unsynced: dict[bytes, bytes] = {}
         """Directories that something was renamed into, each by one of its paths."""
+
+    def partials(self) -> Partials:
+        """What there is of objects that are not whole."""
+        return Partials(self.parts_dir, self.access)
 
     def files(self) -> Mapping[bytes, Pointer]:
         """The commit's pointers by path, in the tree's order."""
@@ -108,7 +115,7 @@ class Checkout:
     def salvage(self, pointer: Pointer, paths: Iterable[bytes]) -> bool:
         """Begin a missing object's partial with what stood at ``paths``: see ``salvage``."""
         progress = ByteCount(phrase("copying"), pointer.size, self._on_event)
-        return salvage(self._ground, self._vouchers, Partials(self.parts_dir), pointer, paths, progress.advance)
+        return salvage(self._ground, self._vouchers, self.partials(), pointer, paths, progress.advance)
 
     def place(self, pointer: Pointer, part: Path, paths: Sequence[bytes], *, is_synced: bool = False) -> None:
         """Put the object in ``part``, which the caller has verified, to all ``paths``; ``part`` is gone then.
@@ -256,10 +263,10 @@ class Checkout:
     def _patch_index(self) -> bool:
         """Tell the index what is fresh; whether that could be done."""
         index = self._ground.repo.git_dir / "index"
-        if isinstance(patch_index(index, self._ground.fresh, self._size_rule), Patched):
+        if isinstance(patch_index(index, self._ground.fresh, self._size_rule, self.access), Patched):
             return True
         self._ground.repo.write_plain_index()
-        return isinstance(patch_index(index, self._ground.fresh, self._size_rule), Patched)
+        return isinstance(patch_index(index, self._ground.fresh, self._size_rule, self.access), Patched)
 
     @property
     def _size_rule(self) -> SizeRule:
@@ -350,9 +357,7 @@ class Checkout:
         """
         found = os.lstat(source)
         if os.name == "posix":
-            mode = with_mode(found.st_mode, FileMode(self._ground.side.entries[path].mode))
-            if S_IMODE(found.st_mode) != mode:
-                os.chmod(source, mode)
+            self._set_mode(source, found, path)
         settle_mtime(source, found)
         if self._ground.store.is_filled:
             self._ground.store.keep_part(pointer, source, self._kept.advance)
@@ -360,6 +365,23 @@ class Checkout:
         self._unsynced[path.rpartition(b"/")[0]] = path
         self._ground.damaged.pop(path, None)
         self._ground.holds(path, pointer, stat)
+
+    def _set_mode(self, source: Path, found: os.stat_result, path: bytes) -> None:
+        """Give ``source`` the permissions that a new file at ``path`` has; one of two names keeps whose it is.
+
+        Raises ``OSError``, also where git would see another mode than the commit's.
+        """
+        entry = self._ground.side.entries[path]
+        mode = with_mode(self._made_mode if found.st_nlink == 1 else found.st_mode, FileMode(entry.mode))
+        if S_IMODE(found.st_mode) == mode:
+            return
+        change_mode(source, mode)
+        if not self._ground.repo.abilities.has_mode(os.lstat(source), entry.mode):
+            raise PermissionError(errno.EPERM, phrase("no-such-mode", mode=entry.mode), str(source))
+
+    @cached_property
+    def _made_mode(self) -> int:
+        return made_mode(self.state)
 
     def _copy_to(self, pointer: Pointer, source: bytes, paths: Mapping[bytes, Standing]) -> None:
         progress = ByteCount(phrase("copying"), pointer.size * len(paths), self._on_event)

@@ -42,7 +42,7 @@ def stage(repo: GitRepo, index: Path, staging: Path, entries: Iterable[TreeEntry
     """
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        staging.mkdir(mode=0o700)
+        repo.access.make_folder(staging)
     except OSError as error:
         raise refused(error, staging) from error
     paths = [entry.path for entry in entries if entry.mode != SUBMODULE_MODE]

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from hfclone.access import Access
 from hfclone.errors import NoReflink
 from hfclone.events import OnEvent, Warned
 from hfclone.git import GitRepo
@@ -29,8 +30,9 @@ _PROBE = "reflink-probe"
 class Store:
     """The store of one checkout. ``way`` is how it is filled, and never ``AUTO``."""
 
-    def __init__(self, folder: Path, way: LfsStore) -> None:
+    def __init__(self, folder: Path, way: LfsStore, access: Access) -> None:
         self.way = way
+        self._access = access
         self._objects = folder / "objects"
         self._temporary = folder / "tmp"
         self._right: dict[Oid, bool] = {}
@@ -118,16 +120,18 @@ class Store:
             return
         try:
             for folder in (self._temporary, target.parent):
-                folder.mkdir(parents=True, exist_ok=True)
+                self._access.make_folder(folder, parents=True)
             fresh.unlink(missing_ok=True)
             match self.way:
                 case LfsStore.HARDLINK:
                     link(fresh)
                 case LfsStore.REFLINK:
                     with open(fresh, "xb") as new:
+                        self._access.give(new.fileno())
                         share_blocks(source, new.fileno())
                 case _:
                     clone_file(source, fresh, on_bytes)
+                    self._access.give(fresh)
             os.replace(fresh, target)
         except OSError as error:
             raise refused(error, target, pointer.size) from error
@@ -149,21 +153,21 @@ def open_store(repo: GitRepo, choice: LfsStore, on_event: OnEvent) -> Store:
     if choice is LfsStore.HARDLINK:
         on_event(Warned("lfs-store-hardlink"))
     if choice not in (LfsStore.AUTO, LfsStore.REFLINK):
-        return Store(folder, choice)
-    reason = _why_no_reflink(parts, folder)
+        return Store(folder, choice, repo.access)
+    reason = _why_no_reflink(parts, folder, repo.access)
     if not reason:
-        return Store(folder, LfsStore.REFLINK)
+        return Store(folder, LfsStore.REFLINK, repo.access)
     if choice is LfsStore.REFLINK:
         raise NoReflink(str(folder), reason)
-    return Store(folder, LfsStore.NONE)
+    return Store(folder, LfsStore.NONE, repo.access)
 
 
-def _why_no_reflink(parts: Path, folder: Path) -> str:
+def _why_no_reflink(parts: Path, folder: Path, access: Access) -> str:
     """What a file of a few bytes says when it is to share them; empty if it does. ``folder`` may have to be made."""
     made = not folder.exists()
     source, target = parts / _PROBE, folder / f".{_PROBE}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        access.make_folder(folder, parents=True)
         source.write_bytes(bytes(4096))
         with open(source, "rb") as one, open(target, "wb") as other:
             share_blocks(one.fileno(), other.fileno())

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+from hfclone.access import Access
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
 
@@ -28,8 +29,9 @@ MOST_BYTES = 8 * 1024 * 1024
 class Vouchers:
     """The journals that are kept in ``folder``, which need not exist."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, access: Access) -> None:
         self._folder = folder
+        self._access = access
 
     def keep(self, pointer: Pointer, parts: Path) -> None:
         """Move the journal of an object that was placed here, if it has one in ``parts`` and it is of use."""
@@ -38,7 +40,7 @@ class Vouchers:
         journal = Partials(parts).journal_path(pointer)
         with contextlib.suppress(OSError):  # the next repair fetches more, that is all
             if journal.stat().st_size <= MOST_BYTES:
-                self._folder.mkdir(mode=0o700, exist_ok=True)
+                self._access.make_folder(self._folder)
                 os.replace(journal, self._folder / pointer.oid)
 
     def lay_out(self, pointer: Pointer, partials: Partials) -> bool:
@@ -52,8 +54,9 @@ class Vouchers:
         kept = self._folder / pointer.oid
         if not kept.exists() or partials.part_path(pointer).exists():
             return False
-        partials.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._access.make_folder(partials.directory, parents=True)
         shutil.copyfile(kept, partials.journal_path(pointer))
+        self._access.give(partials.journal_path(pointer))
         return True
 
     def tidy(self, wanted: Collection[Oid]) -> None:

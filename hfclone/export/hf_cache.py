@@ -58,9 +58,9 @@ def fill_cache(
         raise BadOption("--revision", revision, phrase("it-cannot-be-revision"))
     layout = CacheLayout(hub_cache(settings), repo)
     state = state_directory(here.repo)
-    _make_folders(state, layout, here.commit)
+    _make_folders(here, layout)
     with (
-        owned(run_lock_of(here.path), here.path),
+        owned(run_lock_of(here.path), here.path, here.repo.access),
         closing(WorkTree(here.path)) as tree,
         closing(WorkTree(layout.snapshot(here.commit))) as snapshot,
     ):
@@ -93,10 +93,10 @@ def foretell(plan: Plan, state: Path, repo: Repo, settings: Settings, on_event: 
     _told(state, layout, settings.cache_link, sum(lacking), 0, on_event)
 
 
-def _make_folders(state: Path, layout: CacheLayout, commit: str) -> None:
+def _make_folders(here: Existing, layout: CacheLayout) -> None:
     try:
-        state.mkdir(exist_ok=True)
-        for folder in (layout.blobs, layout.snapshot(commit)):
+        here.repo.access.make_folder(state_directory(here.repo))
+        for folder in (layout.blobs, layout.snapshot(here.commit)):
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise refused(error, str(error.filename or layout.folder)) from error
@@ -159,7 +159,7 @@ class _Filling:
         self._here, self._layout, self._tree, self._snapshot = here, layout, tree, snapshot
         self._choice = settings.cache_link
         self._on_event = on_event
-        self._seen = Stamps(state_directory(here.repo) / "cache-stamps")
+        self._seen = Stamps(state_directory(here.repo) / "cache-stamps", here.repo.access)
         self._half_done = half_done
         self._with_links = has_cache_links(settings) and half_done.can_link()
 
@@ -252,7 +252,7 @@ class _Filling:
 
     def _put_large(self, places: Iterable[_Place], way: CacheLink) -> None:
         listed = list(places)
-        sharer = Sharer(self._tree, self._here.commit, way)
+        sharer = Sharer(self._tree, self._here.commit, way, may_copy=self._choice is CacheLink.AUTO)
         total = sum(place.one.size for place in listed)
         steps = ByteCount(phrase("cache-filling"), total if way is CacheLink.COPY else 0, self._on_event)
         for place in listed:

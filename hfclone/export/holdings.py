@@ -63,7 +63,7 @@ def read_holdings(here: Existing, tree: WorkTree, on_event: OnEvent) -> tuple[Ho
     missing = [oid for oid, size in sizes.items() if size is None]
     if missing:
         raise NotAsCommitted(str(here.path), here.commit, len(missing))
-    stamps = Stamps(state_directory(here.repo) / "stamps")
+    stamps = Stamps(state_directory(here.repo) / "stamps", here.repo.access)
     recorded = recorded_files(here.repo.git_dir / "index")
     look = Look(tree, stamps, recorded, Staged.read(here.repo), here.repo.abilities)
     found = []

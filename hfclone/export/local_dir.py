@@ -40,10 +40,10 @@ def note_local_dir(here: Existing, on_event: OnEvent = ignore) -> Shared:
     """
     state = state_directory(here.repo)
     try:
-        state.mkdir(exist_ok=True)
+        here.repo.access.make_folder(state)
     except OSError as error:
         raise refused(error, state) from error
-    with owned(run_lock_of(here.path), here.path), closing(WorkTree(here.path)) as tree:
+    with owned(run_lock_of(here.path), here.path, here.repo.access), closing(WorkTree(here.path)) as tree:
         found = read_holdings(here, tree, on_event)
         refuse_edits(here, found)
         present = [one for one in found if one.state is State.PRESENT]

@@ -20,7 +20,7 @@ from hfclone.export.holdings import Holding
 from hfclone.hashing import blocks, write_at
 from hfclone.names import CacheLink
 from hfclone.ondisk import WRITE_BITS, share_blocks
-from hfclone.refusals import refused
+from hfclone.refusals import lacks, refused
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
@@ -56,6 +56,8 @@ class Sharer:
     tree: WorkTree
     commit: str
     way: CacheLink
+    may_copy: bool
+    """What cannot be linked; the user has not asked for links."""
 
     def bring(self, one: Holding, fresh: Path, steps: ByteCount) -> None:
         """Make ``fresh``, which is not there, the object of a file that is present.
@@ -76,10 +78,7 @@ class Sharer:
     def _bring(self, one: Holding, fresh: Path, steps: ByteCount) -> None:
         descriptor = self.tree.open_file(one.path)
         try:
-            if self.way is CacheLink.HARDLINK:
-                if hasattr(os, "fchmod"):
-                    os.fchmod(descriptor, os.fstat(descriptor).st_mode & ~WRITE_BITS)
-                self.tree.link_to(one.path, fresh)
+            if self.way is CacheLink.HARDLINK and self._linked(one, descriptor, fresh):
                 return
             with fresh.open("xb") as new:
                 if self.way is CacheLink.REFLINK:
@@ -89,6 +88,19 @@ class Sharer:
                 os.fsync(new.fileno())
         finally:
             os.close(descriptor)
+
+    def _linked(self, one: Holding, descriptor: int, fresh: Path) -> bool:
+        """Whether ``fresh`` is another name of the file now; another user's may be neither changed nor linked."""
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if mode & WRITE_BITS and hasattr(os, "fchmod"):
+                os.fchmod(descriptor, mode & ~WRITE_BITS)
+            self.tree.link_to(one.path, fresh)
+        except OSError as error:
+            if self.may_copy and lacks(error):
+                return False
+            raise
+        return True
 
     def _copy(self, one: Holding, source: int, target: int, steps: ByteCount) -> None:
         """Hashed on its way: the bytes pass by anyhow."""

@@ -56,9 +56,13 @@ class Config:
         rows = (row for said in self._by_scope().values() for row in said.items())
         return {key: value for key, value in rows if key.startswith(prefix)}
 
+    def value(self, key: str) -> str | None:
+        """What is in force of ``key`` (in lower case, as git lists it), wherever that is said."""
+        return next((said[key] for said in reversed(self._by_scope().values()) if key in said), None)
+
     def is_on(self, key: str, *, default: bool) -> bool:
-        """Whether the switch ``key`` is on, wherever that is said."""
-        found = self.in_force(_as_listed(key)).get(_as_listed(key))
+        """Whether the switch ``key`` (in lower case) is on, wherever that is said."""
+        found = self.value(key)
         return default if found is None else found.lower() not in _OFF
 
     def urls_in_blob(self, oid: str) -> tuple[str, ...]:

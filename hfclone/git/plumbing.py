@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from time import time
 from types import MappingProxyType
 
+from hfclone.access import Access
 from hfclone.errors import GitFailed, NotACheckout
 from hfclone.git.configuring import Config, as_file
 from hfclone.git.places import common_dir_of, git_dir_of
@@ -146,7 +147,12 @@ class GitRepo:
     def abilities(self) -> Abilities:
         """What git says of the work tree's file system."""
         on = self.config.is_on
-        return Abilities(links=on("core.symlinks", default=True), modes=on("core.fileMode", default=True))
+        return Abilities(links=on("core.symlinks", default=True), modes=on("core.filemode", default=True))
+
+    @property
+    def access(self) -> Access:
+        """Who else may read and write what lies in it."""
+        return Access.said(self.config.value("core.sharedrepository"))
 
     def init(self, branch: str, values: Mapping[str, str] = MappingProxyType({})) -> None:
         """Make the repo, or complete what a killed run left of it; ``HEAD`` on ``branch``, no template of a user's.

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from hfclone.access import UMASK, Access
 from hfclone.aria2control import format_control
 from hfclone.hashing import blocks, range_digest, sha256_of, write_at
 from hfclone.partials.account import claimed, filled, read_control
@@ -40,8 +41,9 @@ SMALL_BYTES = 1024 * 1024
 class Partials:
     """The directory of a checkout's partials. Its methods may be called from any thread."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, access: Access = UMASK) -> None:
         self.directory = directory
+        self.access = access
         self._reserving = threading.Lock()  # one that does not fit takes all there is for a moment
         self._awaiting = threading.Lock()
         self._alone = False
@@ -92,11 +94,12 @@ class Partials:
             if pointer.oid not in self._left and (fresh := self._begun(pointer, path)) is not None:
                 return fresh
             self._is_told_of(pointer)
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_directory()
             self._regain(pointer)
             leave_to_others(path)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | OPEN_FLAGS, 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | OPEN_FLAGS, 0o666)
             try:
+                self.access.give(descriptor)
                 with self._reserving:  # first: reading what is here is in vain where the disk is full
                     reserve(descriptor, pointer.size)
                 records = list(self._provable(pointer, descriptor, on_bytes))
@@ -105,7 +108,7 @@ class Partials:
                 raise
         except OSError as error:
             raise refused(error, path, pointer.size) from error
-        partial = Partial(pointer, path, self.journal_path(pointer), descriptor, records)
+        partial = Partial(pointer, path, self.journal_path(pointer), descriptor, records, access=self.access)
         try:
             records += self.absorb(partial, partial.held(), UNKNOWN_SENDER)
             if not records and 0 < pointer.size <= SMALL_BYTES:
@@ -123,16 +126,17 @@ class Partials:
         self._bare.add(pointer.oid)  # before it may be opened by another, who knows better then
         self._left.add(pointer.oid)  # whoever opens it again looks at what there is
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o666)
         except (FileExistsError, FileNotFoundError):
             return None
         try:
+            self.access.give(descriptor)
             with self._reserving:
                 reserve(descriptor, pointer.size)
         except BaseException:
             os.close(descriptor)
             raise
-        return Partial(pointer, path, self.journal_path(pointer), descriptor, [], self._is_told_of)
+        return Partial(pointer, path, self.journal_path(pointer), descriptor, [], self._is_told_of, self.access)
 
     def _is_told_of(self, pointer: Pointer) -> None:
         """Something beside its part tells of the object."""
@@ -152,7 +156,7 @@ class Partials:
         """
         path = self._part(pointer)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o644)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o666)
         except (FileExistsError, FileNotFoundError):
             return False
         except OSError as error:
@@ -161,6 +165,7 @@ class Partials:
         self._left.add(pointer.oid)
         try:
             try:
+                self.access.give(descriptor)
                 write_at(descriptor, memoryview(content), 0)
                 os.fsync(descriptor)
             finally:
@@ -206,6 +211,7 @@ class Partials:
         content = format_control(held, pointer.size)
         try:
             path.write_bytes(content)
+            self.access.give(path)
         except OSError as error:
             raise refused(error, path, len(content)) from error
         return claimed(content, pointer)
@@ -222,6 +228,7 @@ class Partials:
             with path.open("w", encoding="utf-8") as file:
                 file.write(writer)
                 file.flush()
+                self.access.give(file.fileno())
                 os.fsync(file.fileno())
         except OSError as error:
             raise refused(error, path, len(writer)) from error
@@ -243,6 +250,7 @@ class Partials:
             return
         fresh = self.directory / f"{pointer.oid}.regained"
         with contextlib.suppress(FileNotFoundError), path.open("rb") as old, fresh.open("wb") as new:
+            self.access.give(new.fileno())
             reserve(new.fileno(), pointer.size)
             for start, stop in self._all_claimed(pointer):
                 at = start
@@ -268,10 +276,13 @@ class Partials:
         """
         with self._awaiting:
             if not self._alone:
-                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._make_directory()
                 await_lock(self.directory)
                 self._left.update(name.partition(".")[0] for name in os.listdir(self.directory))
                 self._alone = True
+
+    def _make_directory(self) -> None:
+        self.access.make_folder(self.directory, parents=True)
 
     def discard(self, pointer: Pointer) -> None:
         """Forget an object's partial: it has been placed, or nothing of it is right.

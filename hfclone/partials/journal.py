@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from hfclone.access import UMASK, Access
 from hfclone.hashing import write_at
 from hfclone.partials.ondisk import OPEN_FLAGS
 from hfclone.pointer import Pointer
@@ -48,13 +49,14 @@ def read_journal(path: Path, pointer: Pointer) -> list[Record]:
     return [record for record in map(_parse_record, lines[1:]) if record and record.stop <= pointer.size]
 
 
-def open_journal(path: Path) -> tuple[int, int]:
+def open_journal(path: Path, access: Access = UMASK) -> tuple[int, int]:
     """The journal and its end; what it said before stays, since every claim is proven anew.
 
     Begun by the first record: an object that comes whole in one piece never has a journal. One of
     another format is begun anew.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | OPEN_FLAGS, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | OPEN_FLAGS, 0o666)
+    access.give(descriptor)
     header = f"{_HEADER}\n".encode()
     if os.read(descriptor, len(header)) != header:
         os.ftruncate(descriptor, 0)

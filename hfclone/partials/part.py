@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hfclone.access import UMASK, Access
 from hfclone.errors import CannotRead
 from hfclone.hashing import blocks, range_digest, same_bytes, write_at
 from hfclone.partials.journal import Record, open_journal
@@ -34,6 +35,7 @@ class Partial:
         descriptor: int,
         records: list[Record],
         on_journal: Callable[[Pointer], None] = lambda _pointer: None,
+        access: Access = UMASK,
     ) -> None:
         self.pointer = pointer
         self.path = path
@@ -41,6 +43,7 @@ class Partial:
         self.records = records
         self._journal_path = journal_path
         self._on_journal = on_journal
+        self._access = access
         self._journal: int | None = None
         self._journal_end = 0
         self._journal_lock = threading.Lock()
@@ -95,7 +98,7 @@ class Partial:
             with self._journal_lock:
                 if self._journal is None:
                     self._on_journal(self.pointer)
-                    self._journal, self._journal_end = open_journal(self._journal_path)
+                    self._journal, self._journal_end = open_journal(self._journal_path, self._access)
                 if slot is None:
                     slot = self._journal_end
                     self._journal_end += len(line)

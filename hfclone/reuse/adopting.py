@@ -125,7 +125,7 @@ class Adopter:
 
     def _take(self, found: Found, left: Collection[Oid], progress: ByteCount) -> Oid:
         """Make ``_fresh`` of the file; the sha256 of what lies there. Raises ``OSError``."""
-        self._partials.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._partials.access.make_folder(self._partials.directory, parents=True)
         source = os.open(found.path, _OPEN)
         try:
             stat = os.fstat(source)
@@ -155,8 +155,9 @@ class Adopter:
         return True
 
     def _copied(self, source: int, size: int, progress: ByteCount) -> Oid:
-        target = os.open(self._fresh, _CREATE, 0o644)
+        target = os.open(self._fresh, _CREATE, 0o666)
         try:
+            self._partials.access.give(target)
             try:
                 share_blocks(source, target)
             except OSError:

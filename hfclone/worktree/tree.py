@@ -132,13 +132,20 @@ class WorkTree:
             os.close(descriptor)
 
     def set_executable(self, path: bytes, mode: FileMode) -> None:
-        """Give or take the regular file's executable bits, following who may read it."""
-        descriptor = self.open_file(path)
+        """Give or take the regular file's executable bits, following who may read it.
+
+        Raises:
+            CannotWrite: the system refuses.
+        """
         try:
-            if hasattr(os, "fchmod"):
-                os.fchmod(descriptor, with_mode(os.fstat(descriptor).st_mode, mode))
-        finally:
-            os.close(descriptor)
+            descriptor = self.open_file(path)
+            try:
+                if hasattr(os, "fchmod"):
+                    os.fchmod(descriptor, with_mode(os.fstat(descriptor).st_mode, mode))
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise self._translated(error, path) from error
 
     def make_directory(self, path: bytes) -> None:
         """Make an (empty) directory: what git has for a submodule."""

@@ -275,9 +275,8 @@ def test_without_any_hash_program_nothing_is_staged(
 
 def test_the_filter_is_for_whoever_runs_git_here(hub: Hub, tiny_repo: LivingRepo, bare: World, tmp_path: Path) -> None:
     dest = filled(hub, tiny_repo, bare, tmp_path / "t")
-    assert (dest / ".git/hfclone").stat().st_mode & 0o777 == 0o711 & ~_umask()
-    assert (dest / ".git/hfclone/filter.sh").stat().st_mode & 0o444 == 0o444 & ~_umask()
-    assert (dest / ".git/hfclone/parts").stat().st_mode & 0o777 == 0o700
+    assert (dest / ".git/hfclone").stat().st_mode & 0o777 == 0o777 & ~_umask()
+    assert (dest / ".git/hfclone/filter.sh").stat().st_mode & 0o777 == 0o666 & ~_umask()
 
 
 def _umask() -> int:
