@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.command import Command, Outcome, git, sha256, tree_of
-from tests.hub import Hub, LivingRepo
+from tests.hub import Executable, Hub, Lfs, LivingRepo, Symlink
 from tests.hub.fixtures import make_tiny
 from tests.refusing import Refusal, Refusing
 
@@ -107,3 +109,90 @@ def test_a_clone(
         assert not any(world.sent(oid, since) for oid in arrived)
     assert git(dest, "status", "--porcelain") == ""
     assert as_committed(dest, world.right)
+
+
+def test_a_checkout_without_links(hub: Hub, tiny_repo: LivingRepo, hfclone: Command, refusing: Refusing) -> None:
+    """A file that holds the target is git's link, whatever is done with the checkout."""
+    dest = hfclone.cwd / "tiny"
+    hfclone.environ |= refusing.environ(Refusal("symlink", "EPERM", f"{dest}*"))
+
+    def is_right() -> bool:
+        assert hfclone("verify", dest).code == 0
+        assert json.loads(hfclone("status", dest, "--json").stdout)["complete"]
+        return git(dest, "status", "--porcelain") == ""
+
+    assert hfclone("acme/tiny").code == 0
+    assert ("symlink", str(dest)) in {(call, path[: len(str(dest))]) for call, path in refusing.refused()}
+    assert (dest / "link.json").read_bytes() == b"config.json"
+    assert is_right()
+    tiny_repo.add_commit({"link.json": Symlink(b"sub/ab"), "config.json": Symlink(b"x" * 5000), "new": Symlink(b"")})
+    assert hfclone("pull", dest).code == 0
+    assert [(dest / name).read_bytes() for name in ("link.json", "config.json", "new")] == [b"sub/ab", b"x" * 5000, b""]
+    assert is_right()
+    assert hfclone("export", dest, "--format", "local-dir").code == 0
+    assert hfclone("export", dest, "--format", "hf-cache").code == 0
+    (dest / "link.json").write_bytes(b"mine")
+    outcome = hfclone("acme/tiny", "--progress", "json")
+    assert outcome.event("report")["kept"] == ["link.json"]
+    assert hfclone("verify", dest).code == 5
+    tiny_repo.add_commit({"link.json": "a file\n"})
+    outcome = hfclone("pull", dest)
+    assert (outcome.code, "link.json" in outcome.error) == (6, True)
+    assert (dest / "link.json").read_bytes() == b"mine"
+    assert hfclone("pull", dest, "--backup").code == 0
+    assert (dest / "link.json").read_bytes() == b"a file\n"
+    assert hfclone("verify", dest).code == 0
+
+
+def test_links_that_can_no_longer_be_made(tiny_repo: LivingRepo, hfclone: Command, refusing: Refusing) -> None:
+    """A checkout that was copied to another disk says what is to be done, and that helps."""
+    dest = hfclone.cwd / "tiny"
+    assert hfclone("acme/tiny").code == 0
+    tiny_repo.add_commit({"link.json": Symlink(b"README.md")})
+    hfclone.environ |= refusing.environ(Refusal("symlink", "EOPNOTSUPP", f"{dest}*"))
+    outcome = hfclone("pull", dest)
+    assert (outcome.code, "link.json" in outcome.error) == (6, True)
+    assert "git config core.symlinks false" in outcome.hint
+    assert git(dest, "config", "core.symlinks", "false") == ""
+    assert hfclone("pull", dest).code == 0
+    assert (hfclone("verify", dest).code, git(dest, "status", "--porcelain")) == (0, "")
+
+
+def test_a_checkout_whose_modes_say_nothing(tiny_repo: LivingRepo, hfclone: Command) -> None:
+    """As on a vfat, where every file has the same."""
+    dest = hfclone.cwd / "tiny"
+    assert hfclone("acme/tiny").code == 0
+    assert git(dest, "config", "core.fileMode", "false") == ""
+    (dest / "run.sh").chmod(0o644)
+    (dest / "config.json").chmod(0o755)
+    (dest / "model.safetensors").chmod(0o755)
+    assert (hfclone("verify", dest).code, git(dest, "status", "--porcelain")) == (0, "")
+    assert json.loads(hfclone("status", dest, "--json").stdout)["complete"]
+    tiny_repo.add_commit({"run.sh": "plain\n", "README.md": Executable(b"x\n")})
+    assert hfclone("pull", dest).code == 0
+    assert hfclone("verify", dest).code == 0
+
+
+def test_a_mount_on_which_no_mode_can_be_changed(tiny_repo: LivingRepo, hfclone: Command, refusing: Refusing) -> None:
+    """Drvfs without metadata, say: git itself cannot make a repo there, and what would help is said."""
+    outcome = hfclone("acme/tiny", env=refusing.environ(Refusal("chmod", "EPERM", f"{hfclone.cwd}/*")))
+    assert outcome.code == 6
+    assert "chmod on" in outcome.error
+    assert "metadata" in outcome.hint
+    assert "uid" in outcome.hint
+    assert os.listdir(hfclone.cwd) == []
+
+
+def test_a_time_that_cannot_be_set_costs_git_one_look(
+    tiny_repo: LivingRepo, hfclone: Command, refusing: Refusing, hub: Hub
+) -> None:
+    dest = hfclone.cwd / "tiny"
+    env = refusing.environ(Refusal("utime", "EPERM", f"{dest}*"))
+    assert hfclone("acme/tiny", env=env).code == 0
+    since = len(hub.log)
+    assert hfclone("acme/tiny", env=env).code == 0
+    assert hub.log.bytes_sent(kind="cdn", since=since) == 0
+    tiny_repo.add_commit({"config.json": "{}\n", "model.safetensors": Lfs(90_000, seed=9)})
+    assert hfclone("pull", dest, env=env).code == 0
+    assert git(dest, "status", "--porcelain") == ""
+    assert hfclone("verify", dest).code == 0
