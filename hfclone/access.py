@@ -12,6 +12,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from hfclone.folders import missing_folders
 from hfclone.refusals import lacks
 
 __all__ = ["UMASK", "Access", "change_mode", "made_mode"]
@@ -70,12 +71,11 @@ class Access:
         if mode != stat.S_IMODE(found):
             change_mode(target, mode)
 
-    def make_folder(self, folder: Path, *, parents: bool = False) -> None:
-        """Make a directory, which may be there. Raises ``OSError``."""
-        if parents and not folder.parent.is_dir():
-            self.make_folder(folder.parent, parents=True)
-        folder.mkdir(exist_ok=True)
-        self.give(folder)
+    def make_folder(self, folder: Path) -> None:
+        """Make a directory, which may be there, and those that it lies in. Raises ``OSError``."""
+        for each in missing_folders(folder):
+            each.mkdir(exist_ok=True)
+            self.give(each)
 
 
 UMASK = Access()

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from shutil import rmtree
 
 from hfclone import hub
 from hfclone.blobs import HttpBlobs
@@ -24,6 +23,7 @@ from hfclone.errors import (
     ServerFault,
 )
 from hfclone.events import OnEvent, Warned
+from hfclone.folders import files_below, remove_folder
 from hfclone.git import MOST_BYTES, GitRepo, remote_of, scratch_repo
 from hfclone.http import Web
 from hfclone.names import Pin, Repo, RepoSpec
@@ -201,7 +201,7 @@ def _forget_if_empty(dest: Path) -> None:
     """Remove the directory that this run has made, if nothing has come into it: a repo that is not to be had."""
     git_dir = dest / ".git"
     with suppress(OSError):  # it was not even made, or somebody is at work there
-        nothing_came = not any(path.is_file() for path in (git_dir / "objects").rglob("*"))
+        nothing_came = not any(files_below(git_dir / "objects"))
         if nothing_came and os.listdir(dest) == [git_dir.name]:
-            rmtree(git_dir)
+            remove_folder(git_dir)
             dest.rmdir()

@@ -149,10 +149,10 @@ def _flaw_of_pointer(file: LockedFile) -> str:
 
 def _folder(below: dict[bytes, dict[bytes, tuple[str, str]]], folder: bytes) -> dict[bytes, tuple[str, str]]:
     """The entries of ``folder``, which is made with all that it lies in."""
-    if folder not in below:
+    found = below.setdefault(folder, {})
+    while folder and (folder := folder.rpartition(b"/")[0]) not in below:
         below[folder] = {}
-        _folder(below, folder.rpartition(b"/")[0])
-    return below[folder]
+    return found
 
 
 def _raw_tree(entries: Mapping[bytes, tuple[str, str]]) -> bytes:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from hfclone.errors import BadPointer
+from hfclone.folders import remove_folder
 from hfclone.git import GitRepo, TreeEntry
 from hfclone.hashing import blocks, sha256_of
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, parse_pointer
@@ -71,12 +71,12 @@ def as_git_has_it(
     if here:
         index, written = scratch / "compare.index", scratch / "compare"
         index.unlink(missing_ok=True)
-        shutil.rmtree(written, ignore_errors=True)
+        remove_folder(written)
         written.mkdir()
         repo.update_index(index, commit, ())
         repo.checkout_files(index, written, here)
         right |= {path for path in here if digest_of(tree, path) == _sha256_at(written / os.fsdecode(path))}
-        shutil.rmtree(written, ignore_errors=True)
+        remove_folder(written)
         index.unlink(missing_ok=True)
     return right
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from hfclone.blobs import HttpBlobs
 from hfclone.endpoints import Endpoint
@@ -27,6 +25,7 @@ from hfclone.errors import (
     TransferError,
 )
 from hfclone.events import Faulted, OnEvent, Working
+from hfclone.folders import temporary_folder
 from hfclone.git import Fetch, GitRepo, fetch, translate
 from hfclone.http import Web
 from hfclone.listing import digests_of
@@ -172,10 +171,10 @@ def _has_trees(repo: GitRepo, locked: LockedRepo) -> bool:
 
 def _write_objects(repo: GitRepo, kind: str, contents: Iterable[bytes]) -> None:
     """Store many objects with one git process."""
-    with TemporaryDirectory(prefix="hfclone-") as scratch:
+    with temporary_folder() as scratch:
         names: list[str] = []
         for number, content in enumerate(contents):
-            file = Path(scratch) / str(number)
+            file = scratch / str(number)
             file.write_bytes(content)
             names.append(f"{file}\n")
         if names:

@@ -15,7 +15,17 @@ from enum import Enum
 from hfclone.errors import UnsafePath
 from hfclone.wording import phrase
 
-__all__ = ["Folding", "Platform", "aside_of", "check_tree", "is_aside", "show_path"]
+__all__ = [
+    "LONGEST_PATH",
+    "Folding",
+    "Platform",
+    "aside_of",
+    "check_link",
+    "check_tree",
+    "is_aside",
+    "show_beginning",
+    "show_path",
+]
 
 
 class Platform(Enum):
@@ -42,6 +52,12 @@ _WINDOWS_DEVICE = re.compile(
 )
 
 
+LONGEST_NAME = 255
+"""Bytes; of any file system that matters, in one unit or another."""
+LONGEST_PATH = 4095
+"""Bytes that Linux takes as a path or as a link's target; whatever is longer nobody there can name."""
+_SHOWN = 200
+
 _ASIDE = re.compile(rb"[^/]\.hfclone-orig-[1-9][0-9]*(?:/|\Z)")
 
 
@@ -59,6 +75,25 @@ def show_path(path: bytes) -> str:
     r"""``path`` for a message: what is not printable UTF-8 is shown as ``\xNN`` or ``\uNNNN``."""
     text = path.decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def show_beginning(path: bytes) -> str:
+    """``show_path``, cut where nobody would read on."""
+    return show_path(path) if len(path) <= _SHOWN else f"{show_path(path[:_SHOWN])}..."
+
+
+def check_link(path: bytes, target: bytes) -> None:
+    """Judge a link at ``path``, where there can be links.
+
+    Raises:
+        UnsafePath: no system can make it. Git would make one that leads elsewhere: it writes up to the NUL.
+    """
+    if not target:
+        raise UnsafePath(show_path(path), phrase("link-to-nothing"))
+    if b"\0" in target:
+        raise UnsafePath(show_path(path), phrase("link-with-nul"))
+    if len(target) > LONGEST_PATH:
+        raise UnsafePath(show_path(path), phrase("link-too-long", limit=LONGEST_PATH))
 
 
 def check_tree(
@@ -83,10 +118,12 @@ def check_tree(
 
 
 def _check_parts(path: bytes, platform: Platform) -> None:
-    if platform is Platform.POSIX and _PLAIN.fullmatch(path):
+    if platform is Platform.POSIX and len(path) <= LONGEST_NAME and _PLAIN.fullmatch(path):
         return
     if path.startswith(b"/"):
         raise UnsafePath(show_path(path), phrase("absolute"))
+    if len(path) > LONGEST_PATH:
+        raise UnsafePath(show_beginning(path), phrase("path-too-long", limit=LONGEST_PATH))
     for part in path.split(b"/"):
         reason = _why_bad(part) or (_why_bad_on_windows(part) if platform is Platform.WINDOWS else None)
         if reason:
@@ -100,6 +137,8 @@ def _why_bad(part: bytes) -> str | None:
         return phrase("leaves-directory")
     if b"\0" in part:
         return phrase("holds-nul")
+    if len(part) > LONGEST_NAME:
+        return phrase("name-too-long", limit=LONGEST_NAME)
     if _is_git_alike(part):
         return phrase("gits-own")
     return None

@@ -7,7 +7,6 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from hfclone.audit.inspection import Looked
 from hfclone.audit.reading import Reading
@@ -16,6 +15,7 @@ from hfclone.choices import ALL, Choice
 from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.existing import Existing
+from hfclone.folders import temporary_folder
 from hfclone.git import Git, GitRepo, Staged, TreeEntry, scratch_repo
 from hfclone.gitindex import Recorded, recorded_files
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo
@@ -242,8 +242,8 @@ class _Run:
 
 def _extras(repo: GitRepo, targets: Sequence[Target]) -> list[bytes]:
     """Files that are nobody's. An index of our own: what the user staged is not the commit's."""
-    with TemporaryDirectory(prefix="hfclone-") as scratch:
-        index = Path(scratch) / "index"
+    with temporary_folder() as scratch:
+        index = scratch / "index"
         repo.update_index(index, map(_entry, targets), ())
         return repo.run("ls-files", "--others", "--exclude-standard", "-z", index=index).split(b"\0")[:-1]
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from hfclone.access import change_mode, made_mode
 from hfclone.errors import CannotWrite, CheckoutBusy, GitFailed, NotACheckout, OtherCheckout, OwnCommits
 from hfclone.events import OnEvent, Warned
+from hfclone.folders import files_below, make_folders
 from hfclone.git import (
     Git,
     GitRepo,
@@ -28,9 +29,10 @@ from hfclone.git import (
     state_dir_of,
 )
 from hfclone.gitindex import Wholeness, wholeness_of
+from hfclone.locked import LINK_MODE
 from hfclone.names import Pin
 from hfclone.refusals import refused
-from hfclone.treepaths import Folding, Platform, check_tree
+from hfclone.treepaths import LONGEST_PATH, Folding, Platform, check_link, check_tree, show_beginning
 from hfclone.wording import phrase
 
 __all__ = [
@@ -93,9 +95,8 @@ def prepare_directory(target: Target) -> None:
     """
     dest, state = target.dest, target.state
     try:
-        for folder in (dest, git_dir_of(dest)):
-            folder.mkdir(parents=True, exist_ok=True)
-        for folder in (state, state / "parts"):
+        make_folders(dest)
+        for folder in (git_dir_of(dest), state, state / "parts"):
             folder.mkdir(exist_ok=True)
     except OSError as error:
         raise refused(error, str(error.filename or dest)) from error
@@ -304,17 +305,45 @@ def _leads_to(repo: GitRepo, tip: str, commit: str) -> bool:
 
 
 def check_paths(repo: GitRepo, entries: Iterable[TreeEntry]) -> None:
-    """Refuse a commit that holds what must not be written here.
+    """Refuse a commit that holds what must not be written here, or cannot.
 
     Raises:
         UnsafePath: it does.
+        CannotWrite: in a directory with a shorter name it could.
     """
+    entries = list(entries)
     folded = repo.config.get("core.ignorecase") == "true"
     check_tree(
         (entry.path for entry in entries),
         platform=Platform.WINDOWS if os.name == "nt" else Platform.POSIX,
         folding=Folding.FOLDED if folded else Folding.DISTINCT,
     )
+    _check_lengths(repo, entries)
+    _check_links(repo, entries)
+
+
+def _check_lengths(repo: GitRepo, entries: Iterable[TreeEntry]) -> None:
+    """Of full paths, as most programs name files; also of where git writes files before they get their place."""
+    if not hasattr(os, "pathconf"):
+        return
+    limit = os.pathconf(repo.path, "PC_PATH_MAX") - 1
+    room = limit - len(os.fsencode(repo.git_dir / "hfclone" / "compare0")) - 1
+    longest = max((entry.path for entry in entries), key=len, default=b"")
+    if len(longest) > room:
+        raise CannotWrite(show_beginning(longest), phrase("path-too-long-here", limit=limit))
+
+
+def _check_links(repo: GitRepo, entries: Iterable[TreeEntry]) -> None:
+    """Where links can be made: elsewhere any target fits into the file that stands for one."""
+    links = {entry.path: entry.oid for entry in entries if entry.mode == LINK_MODE}
+    if not links or not repo.abilities.links:
+        return
+    sizes = repo.blob_sizes(links.values())
+    small = [oid for oid, size in sizes.items() if size is not None and size <= LONGEST_PATH]
+    targets = dict(repo.read_blobs(small))
+    for path, oid in links.items():
+        if sizes[oid] is not None:
+            check_link(path, targets.get(oid, b"-" * (LONGEST_PATH + 1)))
 
 
 def warn_of_lfsconfig(repo: GitRepo, entries: Iterable[TreeEntry], on_event: OnEvent) -> None:
@@ -328,9 +357,7 @@ def warn_of_lfsconfig(repo: GitRepo, entries: Iterable[TreeEntry], on_event: OnE
 def _is_blank(git_dir: Path) -> bool:
     """Whether nobody has committed or fetched anything of their own here."""
     refs = git_dir / "refs"
-    heads = (
-        [path for path in refs.rglob("*") if path.is_file() and "hfclone" not in path.parts] if refs.is_dir() else []
-    )
+    heads = [path for path in files_below(refs) if "hfclone" not in path.parts]
     return not heads and not (git_dir / "packed-refs").exists()
 
 

@@ -7,12 +7,12 @@ deleted: what is in the way is renamed to a folder of ours first, and renamed ba
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from hfclone.errors import HfcloneError
+from hfclone.folders import remove_folder
 from hfclone.refusals import refused
 from hfclone.worktree import FileMode, Kind, Standing, WorkTree
 
@@ -31,7 +31,7 @@ class Replacement:
         self._taken: list[tuple[bytes, Path]] = []
         self._placed: list[tuple[bytes, Standing]] = []
         self._modes: list[tuple[bytes, FileMode]] = []
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
 
     def take(self, path: bytes, seen: Standing, target: Path | None = None) -> None:
         """Rename the file or link that was ``seen`` at ``path`` out of the tree (to ``target``), or remove a directory.
@@ -92,7 +92,7 @@ class Replacement:
 
     def keep(self) -> None:
         """All is done: what was replaced is deleted."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove_folder(self._folder)
 
     def _put_back(self, path: bytes, saved: Path) -> None:
         if saved == self._folder:
@@ -102,7 +102,7 @@ class Replacement:
 
     def _fresh_name(self) -> Path:
         try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._folder.mkdir(exist_ok=True)
         except OSError as error:
             raise refused(error, self._folder) from error
         return self._folder / str(len(self._taken))

@@ -7,11 +7,11 @@ a user's files. So it writes where nothing is, and each file goes to its place b
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from hfclone.folders import remove_folder
 from hfclone.git import GitRepo, TreeEntry
 from hfclone.gitindex import Fresh
 from hfclone.locked import SUBMODULE_MODE
@@ -40,7 +40,7 @@ def stage(repo: GitRepo, index: Path, staging: Path, entries: Iterable[TreeEntry
     Raises:
         GitFailed: git cannot. CannotWrite, DiskFull: the system refuses.
     """
-    shutil.rmtree(staging, ignore_errors=True)
+    remove_folder(staging)
     try:
         repo.access.make_folder(staging)
     except OSError as error:
@@ -65,5 +65,5 @@ def place_staged(
         staged = os.path.join(staging, os.fsdecode(entry.path))
         settle_mtime(staged, os.lstat(staged))
         fresh[entry.path] = Fresh(entry.oid, placer.place(staged, entry.path, standing[entry.path]))
-    shutil.rmtree(staging, ignore_errors=True)
+    remove_folder(staging)
     return fresh

@@ -120,7 +120,7 @@ class Store:
             return
         try:
             for folder in (self._temporary, target.parent):
-                self._access.make_folder(folder, parents=True)
+                self._access.make_folder(folder)
             fresh.unlink(missing_ok=True)
             match self.way:
                 case LfsStore.HARDLINK:
@@ -167,7 +167,7 @@ def _why_no_reflink(parts: Path, folder: Path, access: Access) -> str:
     made = not folder.exists()
     source, target = parts / _PROBE, folder / f".{_PROBE}"
     try:
-        access.make_folder(folder, parents=True)
+        access.make_folder(folder)
         source.write_bytes(bytes(4096))
         with open(source, "rb") as one, open(target, "wb") as other:
             share_blocks(one.fileno(), other.fileno())

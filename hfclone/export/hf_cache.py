@@ -22,6 +22,7 @@ from hfclone.export.halfdone import HalfDone
 from hfclone.export.holdings import Holding, read_holdings, refuse_edits
 from hfclone.export.hub_layout import CACHEDIR_TAG, CacheLayout, tree_text
 from hfclone.export.sharing import Sharer, way_between
+from hfclone.folders import make_folders
 from hfclone.git import in_batches, run_lock_of
 from hfclone.hashing import sha256_of
 from hfclone.locked import git_id
@@ -87,7 +88,7 @@ def foretell(plan: Plan, state: Path, repo: Repo, settings: Settings, on_event: 
     pointers = (*plan.missing, *plan.copies, *plan.present)
     lacking = [one.size for one in pointers if not _has_size(layout.blobs / one.oid, one.size)]
     try:
-        layout.blobs.mkdir(parents=True, exist_ok=True)
+        make_folders(layout.blobs)
     except OSError as error:
         raise refused(error, folder=layout.root) from error
     _told(state, layout, settings.cache_link, sum(lacking), 0, on_event)
@@ -97,7 +98,7 @@ def _make_folders(here: Existing, layout: CacheLayout) -> None:
     try:
         here.repo.access.make_folder(state_directory(here.repo))
         for folder in (layout.blobs, layout.snapshot(here.commit)):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folders(folder)
     except OSError as error:
         raise refused(error, str(error.filename or layout.folder)) from error
 
@@ -292,12 +293,12 @@ class _Filling:
     def _write_once(self, file: Path, data: bytes) -> None:
         """What is there already may know more (a tree's Xet hashes), and is not worse."""
         if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(file.parent)
             self._half_done.written(data).replace(file)
 
     def _write_ref(self, revision: str) -> None:
         file, commit = self._layout.ref(revision), self._here.commit.encode()
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(file.parent)
         if not file.is_file() or file.read_bytes() != commit:
             self._half_done.written(commit).replace(file)
 

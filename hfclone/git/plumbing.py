@@ -8,13 +8,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from shutil import rmtree
-from tempfile import TemporaryDirectory
 from time import time
 from types import MappingProxyType
 
 from hfclone.access import Access
 from hfclone.errors import GitFailed, NotACheckout
+from hfclone.folders import files_below, make_folders, remove_folder, temporary_folder
 from hfclone.git.configuring import Config, as_file
 from hfclone.git.places import common_dir_of, git_dir_of
 from hfclone.git.running import Git, OnProgress
@@ -86,8 +85,8 @@ def in_batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
 @contextmanager
 def scratch_repo(git: Git) -> Iterator[GitRepo]:
     """An empty repo in a folder that goes: for what is only to be looked at."""
-    with TemporaryDirectory(prefix="hfclone-") as folder:
-        repo = GitRepo(git, Path(folder))
+    with temporary_folder() as folder:
+        repo = GitRepo(git, folder)
         repo.init("main", {"core.autocrlf": "false"})
         yield repo
 
@@ -172,14 +171,14 @@ class GitRepo:
             return
         folder = self.git_dir / "hfclone" / "template"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folders(folder)
             (folder / "config").write_text(as_file(values), "utf-8")
         except OSError as error:
             raise refused(error, folder) from error
         try:
             yield str(folder)
         finally:
-            rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
 
     def check_ids(self) -> None:
         """Refuse a repo whose ids are sha256: nothing here would know a file by them.
@@ -401,8 +400,9 @@ class GitRepo:
             for left in (self.common_dir / folder).glob(pattern):
                 if left.is_file():
                     left.unlink(missing_ok=True)
-        for branch_lock in (self.common_dir / "refs").rglob("*.lock"):
-            branch_lock.unlink(missing_ok=True)
+        for ref in files_below(self.common_dir / "refs"):
+            if ref.suffix == ".lock":
+                ref.unlink(missing_ok=True)
 
     def clear_abandoned(self) -> None:
         """Remove packs that nobody has written to for an hour, and nobody has ended: they may fill the disk."""

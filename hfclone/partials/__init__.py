@@ -282,7 +282,7 @@ class Partials:
                 self._alone = True
 
     def _make_directory(self) -> None:
-        self.access.make_folder(self.directory, parents=True)
+        self.access.make_folder(self.directory)
 
     def discard(self, pointer: Pointer) -> None:
         """Forget an object's partial: it has been placed, or nothing of it is right.

@@ -13,6 +13,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from hfclone.git import state_dir_of
+from hfclone.folders import files_below
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import Stamps
 
@@ -61,14 +62,10 @@ def walk(place: Path, on_files: Callable[[int], None] = lambda _count: None) -> 
     if not _is_folder(place):
         yield place
         return
-    count = 0
-    for folder, below, names in os.walk(place):
-        below[:] = sorted(name for name in below if name != ".git")
-        for name in sorted(names):
-            yield Path(folder, name)
-            count += 1
-            if count % _TELL_FILES == 0:
-                on_files(count)
+    for count, file in enumerate(files_below(place, without=".git"), start=1):
+        yield file
+        if count % _TELL_FILES == 0:
+            on_files(count)
 
 
 def _named(place: Path, sizes: dict[Oid, int]) -> Iterator[Path]:
