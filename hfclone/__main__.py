@@ -16,13 +16,15 @@ def main() -> None:
         try:
             print(version_line(), flush=True)
         except OSError as error:
-            from hfclone.cli.session import fail_unforeseen
+            from hfclone.cli.session import fail_unforeseen, make_streams_safe
 
+            make_streams_safe()
             sys.exit(fail_unforeseen(error))
         sys.exit(0)
     from hfclone.cli.commands import run
+    from hfclone.cli.session import end_streams
 
-    code = run(sys.argv[1:])
+    code = end_streams(run(sys.argv[1:]))
     gc.freeze()  # nothing of it is to be looked through at exit: that would take as long as several runs of git
     sys.exit(code)
 

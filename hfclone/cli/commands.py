@@ -10,7 +10,7 @@ import click
 
 from hfclone.cli import configuring, handoff, inspecting, keeping
 from hfclone.cli.helping import Command, write_epilog, write_options
-from hfclone.cli.messages import EXIT_INTERRUPTED, EXIT_USAGE, usage_lines
+from hfclone.cli.messages import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_USAGE, usage_lines
 from hfclone.cli.options import (
     Job,
     checkout_options,
@@ -62,6 +62,8 @@ def run(args: Sequence[str]) -> int:
         return _tell(usage_lines(error.format_message(), ""), EXIT_USAGE)
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
+    except SystemExit:  # what click makes of a help that nobody reads to its end
+        return EXIT_BROKEN_PIPE
     except Exception as error:  # noqa: BLE001  # as a Session's: what comes before there is one
         return fail_unforeseen(error)
 

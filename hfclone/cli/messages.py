@@ -27,6 +27,7 @@ __all__ = [
     "EXIT_BUG",
     "EXIT_CODES",
     "EXIT_INTERRUPTED",
+    "EXIT_LOCAL",
     "EXIT_OK",
     "EXIT_USAGE",
     "bug_lines",

@@ -19,6 +19,7 @@ from hfclone.cli.messages import (
     EXIT_BROKEN_PIPE,
     EXIT_BUG,
     EXIT_INTERRUPTED,
+    EXIT_LOCAL,
     EXIT_OK,
     bug_lines,
     error_lines,
@@ -37,6 +38,7 @@ from hfclone.wording import line, phrase
 
 __all__ = [
     "Session",
+    "end_streams",
     "fail_early",
     "fail_unforeseen",
     "make_streams_safe",
@@ -73,7 +75,7 @@ class Session:
                     work(self._on_event)
                 finally:
                     self._threads.let_go()
-                    self._view.close()
+                    self._shown(self._view.close)
         except OutputClosed:
             return EXIT_BROKEN_PIPE
         except KeyboardInterrupt:
@@ -91,7 +93,15 @@ class Session:
         self._threads.note(event)
         if isinstance(event, Failed):
             self._names.setdefault(id(event.error), []).append(self._tally.name(event.pointer.oid))
-        self._view(event)
+        self._shown(lambda: self._view(event))
+
+    def _shown(self, show: Callable[[], None]) -> None:
+        """Have the view do something; where its terminal is gone, nothing is shown any more, and the run goes on."""
+        try:
+            show()
+        except OSError:
+            _forget(sys.stderr)
+            self._view = Silence()
 
     def fail(self, error: HfcloneError) -> int:
         """Tell ``error``; returns its exit code."""
@@ -151,7 +161,7 @@ def fail_unforeseen(error: Exception) -> int:
     """Tell what nobody foresaw before there was a run; returns its exit code."""
     session = Session(Settings(progress=Progress.NONE))
     if isinstance(error, OSError) and error.filename is None:  # no file's: click writes its help by itself
-        _forget_stdout()
+        _forget(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return EXIT_BROKEN_PIPE
         return session.fail(CannotWrite("stdout", error.strerror or str(error)))
@@ -208,7 +218,10 @@ def make_streams_safe() -> None:
     _occupy_standard_files()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            try:
+                stream.reconfigure(errors="backslashreplace")
+            except OSError:  # it is flushed, and what was written before stays in its buffer
+                _forget(stream)
 
 
 def _occupy_standard_files() -> None:
@@ -226,8 +239,8 @@ def say(text: str) -> None:
     """One line on stderr; if nobody can read it any more, the run still goes on."""
     try:
         print(text, file=sys.stderr, flush=True)
-    except OSError:
-        pass  # the terminal is gone (SIGHUP ignored by nohup, a closed pipe)
+    except OSError:  # the terminal is gone (SIGHUP ignored by nohup, a closed pipe)
+        _forget(sys.stderr)
 
 
 def write_line(text: str) -> None:
@@ -254,13 +267,36 @@ def _stdout_may_fail() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        _forget_stdout()
+        _forget(sys.stdout)
         raise OutputClosed from None
     except OSError as error:
-        _forget_stdout()
+        _forget(sys.stdout)
         raise CannotWrite("stdout", error.strerror or str(error)) from error
 
 
-def _forget_stdout() -> None:
-    """What is left in the buffer would be written again at exit, and complained about."""
-    sys.stdout = io.StringIO()
+def end_streams(code: int) -> int:
+    """The exit code of a run that would end with ``code``, once all that it said is out.
+
+    Python ends with 120 where that fails only at its own end; what was written to stdout and is lost is a failure.
+    """
+    for stream in (sys.stderr, sys.stdout):
+        try:
+            stream.flush()
+        except OSError as error:
+            _forget(stream)
+            if stream is sys.stdout and code == EXIT_OK:
+                code = EXIT_BROKEN_PIPE if isinstance(error, BrokenPipeError) else EXIT_LOCAL
+    return code
+
+
+def _forget(stream: TextIO) -> None:
+    """Let a stream that fails lead nowhere: the rest of its buffer would be written again, and fail again."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):  # it is none of the system's
+        if stream is sys.stdout:
+            sys.stdout = io.StringIO()
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
