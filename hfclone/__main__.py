@@ -1,6 +1,7 @@
 """``python -m hfclone``, and what the ``hfclone`` script calls."""
 
 import gc
+import os
 import sys
 
 ALLOCATIONS = 50_000
@@ -21,6 +22,9 @@ def main() -> None:
             make_streams_safe()
             sys.exit(fail_unforeseen(error))
         sys.exit(0)
+    # GitPython, when it is imported, would run git in our environment, the token in it: it is told of none. Before
+    # there are threads; what it starts later we name to it.
+    os.environ.update(GIT_PYTHON_GIT_EXECUTABLE=os.devnull, GIT_PYTHON_REFRESH="quiet")
     from hfclone.cli.commands import run
     from hfclone.cli.session import end_streams
 

@@ -124,7 +124,6 @@ class GitRepo:
         """Run a command that speaks to nobody. ``index`` and ``work_tree`` take the place of the repo's."""
         # The -C matters: GitPython quietly stays where it is if it cannot change directory.
         extra = self._extra(work_tree) | {"GIT_INDEX_FILE": str(index or self.git_dir / "index")}
-        extra["GIT_ALLOW_PROTOCOL"] = "none"
         return self.git.run(["-C", str(work_tree or self.path), *args], stdin=stdin, extra=extra, config=config)
 
     def speak(
@@ -139,8 +138,9 @@ class GitRepo:
         """Run a command that speaks to a far side."""
         args, extra = ("-C", str(self.path), *args), self._extra()
         return self.git.run(
-            args, stdin=stdin, extra=extra, config=config, on_progress=on_progress, watch=watch, timeout=timeout
-        )
+            args, stdin=stdin, extra=extra, speaks=True, config=config, on_progress=on_progress, watch=watch,
+            timeout=timeout,
+        )  # fmt: skip
 
     @property
     def abilities(self) -> Abilities:

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from hfclone.errors import GitEnded, GitFailed, ToolMissing
 from hfclone.git.watching import Ending, Watch
 from hfclone.names import Token
-from hfclone.settings import inherited_names
+from hfclone.settings import inherited_names, secret_names, untraced
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 
@@ -124,6 +124,7 @@ class Git:
         *,
         stdin: bytes = b"",
         extra: Mapping[str, str] | None = None,
+        speaks: bool = False,
         config: Sequence[tuple[str, str]] = (),
         on_progress: OnProgress | None = None,
         watch: Watch | None = None,
@@ -131,15 +132,17 @@ class Git:
     ) -> bytes:
         """Run git to its end and return its stdout; its processes end with us, whatever happens here.
 
-        ``extra`` adds to the environment, ``config`` to the configuration, for this call alone. With
-        ``on_progress``, which is called on this thread, stdout is dropped, and ``watch`` may end git; without, it is
-        ended after ``timeout`` seconds.
+        ``extra`` adds to the environment, ``config`` to the configuration, for this call alone. Only a call that
+        ``speaks`` to a far side may, and knows the token. With ``on_progress``, which is called on this thread, stdout
+        is dropped, and ``watch`` may end git; without, it is ended after ``timeout`` seconds.
 
         Raises:
             ToolMissing: there is no git.
             GitEnded: it was ended. GitFailed: it ended with another status than 0.
         """
-        process = self._start(args, self._environment(extra or {}, config), with_stdout=on_progress is None)
+        process = self._start(
+            args, self._environment(extra or {}, config, speaks=speaks), with_stdout=on_progress is None
+        )
         try:
             if on_progress is None:
                 stdout, stderr = process.communicate(stdin, timeout)
@@ -209,12 +212,17 @@ class Git:
         auto.proc = None
         return process
 
-    def _environment(self, extra: Mapping[str, str], config: Sequence[tuple[str, str]]) -> dict[str, str]:
-        kept = {k: v for k, v in self._environ.items() if not k.startswith("GIT_") or k in _KEPT}
+    def _environment(
+        self, extra: Mapping[str, str], config: Sequence[tuple[str, str]], *, speaks: bool
+    ) -> dict[str, str]:
+        secrets = secret_names()
+        given = {k: v for k, v in self._environ.items() if k not in secrets}
+        kept = {k: v for k, v in given.items() if not k.startswith("GIT_") or k in _KEPT}
+        kept |= dict.fromkeys(inherited_names() & secrets, "")  # GitPython adds to what we have, and takes nothing out
         proxy = [("http.proxy", self._proxy)] if self._proxy else []
         settings = [*_CONFIG, *proxy, *config]
         secret: dict[str, str] = {}
-        if self._credential and extra.get("GIT_ALLOW_PROTOCOL") != "none":  # none: it speaks to nobody
+        if self._credential and speaks:
             settings += [("credential.helper", ""), ("credential.helper", _HELPER)]
             secret = {
                 "HFCLONE_GIT_ORIGINS": self._credential.origins,
@@ -232,7 +240,7 @@ class Git:
             "GIT_OPTIONAL_LOCKS": "0",
             # Some commands flush after each line that they answer (check-attr): 20,000 wake-ups for 20,000 files.
             "GIT_FLUSH": "0",
-            "GIT_ALLOW_PROTOCOL": ":".join(self._protocols),
+            "GIT_ALLOW_PROTOCOL": ":".join(self._protocols) if speaks else "none",
             "LC_ALL": "C",
         }
         return {**kept, **fixed, **block, **secret, **extra}
@@ -252,7 +260,7 @@ def _wrapping(path: str | None, ours: Collection[str]) -> list[str]:
     GitPython adds to the environment, but cannot remove. Both replace themselves: the process is git's.
     """
     words: list[str] = []
-    foreign = sorted(name for name in inherited_names() if name.startswith("GIT_") and name not in ours)
+    foreign = sorted(name for name in inherited_names() if _is_gits(name) and name not in ours)
     env = shutil.which("env", path=path) or shutil.which("env", path=os.defpath) if foreign else None
     if env and os.name == "posix":
         words += [env, *(f"--unset={name}" for name in foreign)]
@@ -262,6 +270,10 @@ def _wrapping(path: str | None, ours: Collection[str]) -> list[str]:
     return words
 
 
+def _is_gits(name: str) -> bool:
+    return name.startswith("GIT_") and not name.startswith("GIT_PYTHON_")
+
+
 def load_git() -> GitPython:
     """GitPython's runner, which is imported when it is needed: that takes as long as ten runs of git.
 
@@ -269,7 +281,8 @@ def load_git() -> GitPython:
         ToolMissing: it is not there, or finds no git.
     """
     try:
-        from git.cmd import Git as GitPython
+        with untraced():  # it runs git to see whether there is one
+            from git.cmd import Git as GitPython
     except ImportError as error:
         raise ToolMissing("git", phrase("needed-for-checkouts")) from error
     return GitPython()

@@ -11,7 +11,7 @@ from hfclone.settings.layers import Layer, Origin, Said
 from hfclone.settings.narrowing import narrowed
 from hfclone.settings.places import has_cache_links, hub_cache
 from hfclone.settings.proxies import without_password
-from hfclone.settings.reading import inherited_names, read_settings, what_was_said
+from hfclone.settings.reading import inherited_names, read_settings, secret_names, untraced, what_was_said
 from hfclone.settings.table import SECRETS, VARIABLES, Variable, Where
 from hfclone.settings.whom import endpoints_of
 
@@ -35,6 +35,8 @@ __all__ = [
     "inherited_names",
     "narrowed",
     "read_settings",
+    "secret_names",
+    "untraced",
     "user_file",
     "what_was_said",
     "without_password",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +19,11 @@ from hfclone.settings.layers import Layer, Origin, Said, environment_layer, firs
 from hfclone.settings.places import cache_at
 from hfclone.settings.proxies import proxies_of, with_certificates, with_proxies
 from hfclone.settings.reuse import reused_places
-from hfclone.settings.table import VARIABLES, Variable, variable
+from hfclone.settings.table import SECRETS, VARIABLES, Variable, variable
 from hfclone.settings.values import ca_bundle, choice, connections, named, positive_duration, reuse_by, switch
 from hfclone.settings.whom import endpoints, hub_and_mirrors
 
-__all__ = ["FindProject", "inherited_names", "read_settings", "what_was_said"]
+__all__ = ["FindProject", "inherited_names", "read_settings", "secret_names", "untraced", "what_was_said"]
 
 FindProject = Callable[[Mapping[str, str]], Path | None]
 """The project's file of settings, found with an environment for git."""
@@ -32,7 +34,27 @@ _TOKEN_VARIABLES = (
 """What makes huggingface_hub find a token elsewhere than in its file, or that file elsewhere."""
 
 
-def inherited_names() -> Collection[str]:
+def secret_names() -> AbstractSet[str]:
+    """Variables that hold a secret of the user's: for no child of ours."""
+    return frozenset(name for option in SECRETS for name in variable(option).name.split())
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Within, a git that is started in the process's own environment traces nothing.
+
+    Why not for good: the environment may be a library's user's. Nothing is removed, since another thread of theirs may
+    be reading.
+    """
+    before = {name: value for name, value in os.environ.items() if name.startswith("GIT_TRACE")}
+    os.environ.update(dict.fromkeys(before, ""))
+    try:
+        yield
+    finally:
+        os.environ.update(before)
+
+
+def inherited_names() -> AbstractSet[str]:
     """Names of the process's own environment: a child is born with them, whatever it is given."""
     return os.environ.keys()
 
@@ -56,7 +78,7 @@ def read_settings(
     environment = dict(os.environ if environ is None else environ)
     said = first_said(_layers(flags, environment, project))
     settings = _checked(said)
-    secrets = [name for option in ("token", "aria2-rpc-secret") for name in variable(option).name.split()]
+    secrets = secret_names()
     children = {name: value for name, value in environment.items() if name not in secrets}
     return replace(
         settings,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -121,6 +124,54 @@ def test_a_gated_repo_and_a_mirror(hub: Hub, gated: LivingRepo, hfclone: Command
     ours = ("-m hfclone", "/git", "git ", "HFCLONE_GIT_TOKEN", "/true ")
     holders = [line for line, environment in watch.environments.items() if TOKEN.encode() in environment]
     assert not [line for line in holders if line and not any(word in line for word in ours)]
+
+
+TRACES = ("GIT_TRACE", "GIT_TRACE_CURL", "GIT_TRACE_SETUP", "GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF")
+GIT_SPY = """#!/bin/sh
+env | grep -Eq "^[A-Z_]*TOKEN=$MARK" && echo "$@" >>"$SPY"
+exec {git} "$@"
+"""
+LIBRARY = "import sys, hfclone; hfclone.clone('acme/gate', sys.argv[1])"
+
+
+def traced(folder: Path) -> dict[str, str]:
+    """What makes any git tell its whole environment."""
+    wanted = {"GIT_TRACE2_ENV_VARS": "HF_TOKEN,HFCLONE_GIT_TOKEN", "GIT_TRACE_REDACT": "0"}
+    return {name: str(folder / name) for name in TRACES} | wanted
+
+
+def test_traces_of_git(hub: Hub, gated: LivingRepo, hfclone: Command, tmp_path: Path) -> None:
+    """None is written, by whichever git: not by the one that GitPython asks for its version, either."""
+    assert gated.commit
+    done = hfclone("acme/gate", env={"HF_TOKEN": TOKEN, **traced(tmp_path)})
+    assert done.code == 0, done.stderr
+    assert not [path for path in tmp_path.iterdir() if path.name in TRACES]
+
+
+def test_traces_of_git_in_a_library(hub: Hub, gated: LivingRepo, hfclone: Command, tmp_path: Path) -> None:
+    assert gated.commit
+    env = {**hfclone.environ, "HF_TOKEN": TOKEN, **traced(tmp_path)}
+    command = [sys.executable, "-c", LIBRARY, tmp_path / "gate"]
+    subprocess.run(command, env=env, cwd=tmp_path, check=True, capture_output=True)
+    assert placed(tmp_path / "gate") == LARGE
+    assert not [path for path in tmp_path.iterdir() if path.name in TRACES]
+
+
+def test_only_a_git_that_speaks_knows_the_token(hub: Hub, gated: LivingRepo, hfclone: Command, tmp_path: Path) -> None:
+    """Whatever git is asked on this machine, it is asked without."""
+    assert gated.commit
+    spy, log = tmp_path / "bin" / "git", tmp_path / "log"
+    spy.parent.mkdir()
+    spy.write_text(GIT_SPY.format(git=shutil.which("git")))
+    spy.chmod(0o755)
+    path = f"{spy.parent}:{hfclone.environ['PATH']}"
+    env = {"HF_TOKEN": TOKEN, "PATH": path, "SPY": str(log), "MARK": TOKEN[:9], "GIT_TRACE2": "0"}
+    for args in (("acme/gate",), ("verify", "gate"), ("pull", "gate"), ("status", "gate"), ("ls", "acme/gate")):
+        done = hfclone(*args, env=env)
+        assert done.code == 0, done.stderr
+    asked = log.read_text().splitlines()
+    assert asked
+    assert {line.split()[2] for line in asked} <= {"fetch", "ls-remote"}, asked
 
 
 def test_where_a_token_comes_from(hub: Hub, gated: LivingRepo, hfclone: Command) -> None:
