@@ -27,6 +27,9 @@ def main() -> None:
     os.environ.update(GIT_PYTHON_GIT_EXECUTABLE=os.devnull, GIT_PYTHON_REFRESH="quiet")
     from hfclone.cli.commands import run
     from hfclone.cli.session import end_streams
+    from hfclone.limits import raise_open_files
+
+    raise_open_files()
 
     code = end_streams(run(sys.argv[1:]))
     gc.freeze()  # nothing of it is to be looked through at exit: that would take as long as several runs of git

@@ -16,6 +16,7 @@ from hfclone.folders import remove_folder
 from hfclone.git import GitRepo, TreeEntry
 from hfclone.hashing import blocks, sha256_of
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, parse_pointer
+from hfclone.refusals import expect_file
 from hfclone.worktree import WorkTree
 
 __all__ = ["as_git_has_it", "blob_id_of", "digest_of", "holds_pointer"]
@@ -40,7 +41,8 @@ def holds_pointer(tree: WorkTree, path: bytes, size: int, pointer: Pointer) -> b
         return False
     try:
         descriptor = tree.open_file(path)
-    except OSError:
+    except OSError as error:
+        expect_file(error)
         return False
     try:
         text = os.read(descriptor, MAX_POINTER_BYTES)
@@ -88,7 +90,8 @@ def _sha256_at(file: Path) -> str | None:
 def _digest(tree: WorkTree, path: bytes, digest: hashlib._Hash, on_bytes: Callable[[int], None]) -> str:
     try:
         descriptor = tree.open_file(path)
-    except OSError:
+    except OSError as error:
+        expect_file(error)
         return ""
     try:
         for block in blocks(descriptor, 0, os.fstat(descriptor).st_size):

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from hfclone import errors
 from hfclone.errors import HfcloneError
+from hfclone.limits import limit_of
 
 __all__ = [
     "MOST_UNFORESEEN",
@@ -168,7 +169,8 @@ class Patience:
         """Call ``attempt`` until it returns, as long as its errors allow and patience lasts.
 
         For single calls (a revision, a git fetch); ranges have the pool. An error that is final at
-        once, or the last one when patience ends, is raised as it is. ``on_wait`` hears each second how
+        once, or the last one when patience ends, is raised as it is; so is a limit of this machine's that is behind
+        one. ``on_wait`` hears each second how
         many are left. The last wait is cut to what
         remains, but for one that the server asked for.
         """
@@ -177,6 +179,9 @@ class Patience:
             try:
                 result = attempt()
             except HfcloneError as error:
+                limit = limit_of(error)
+                if limit is not None:
+                    raise limit from error
                 unforeseen = unforeseen + 1 if isinstance(error, errors.Unforeseen) else 0
                 if judge(error) in (Verdict.STOP, Verdict.ELSEWHERE) or unforeseen >= MOST_UNFORESEEN:
                     raise

@@ -12,14 +12,12 @@ import shutil
 from pathlib import Path
 
 from hfclone.errors import CannotWrite, DiskFull, LimitReached, LocalError
+from hfclone.limits import limit_of
 
-__all__ = ["lacks", "refused", "refused_by_machine"]
+__all__ = ["expect_file", "lacks", "refused", "refused_by_machine"]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_LIMITS = {errno.EMFILE: "files", errno.ENFILE: "files", errno.ENOMEM: "memory"}
 _LACKING = (errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
-_NO_THREAD = "can't start new thread"
-"""What Python says where the system gives it none."""
 
 
 def refused(
@@ -30,13 +28,13 @@ def refused(
     ``folder`` lies on its file system where ``path`` is only a name to be shown. Without a ``path`` it is
     the one that ``error`` names, or ``folder`` itself.
     """
+    limit = limit_of(error)
+    if limit is not None:
+        return limit
     named = [name for name in (path, error.filename2, error.filename) if name and not isinstance(name, int)]
     shown = os.fsdecode(named[0]) if named else str(folder)
-    reason = error.strerror or str(error)
-    if error.errno in _LIMITS:
-        return LimitReached(_LIMITS[error.errno], reason)
     if error.errno not in _NO_ROOM:
-        return CannotWrite(shown, reason)
+        return CannotWrite(shown, error.strerror or str(error))
     folder = Path(shown).parent if folder is None else folder
     return DiskFull(str(folder), need, _free_bytes(folder))
 
@@ -47,17 +45,21 @@ def refused_by_machine(error: BaseException) -> LocalError | None:
     A file that cannot be had is one, whichever call said so: no step of a run is safe from a disk that fails or
     a directory that is moved away. What names no file is not: that may be a mistake of ours.
     """
-    match error:
-        case MemoryError():
-            return LimitReached("memory", str(error) or "MemoryError")
-        case RuntimeError() if _NO_THREAD in str(error):
-            return LimitReached("tasks", str(error))
-        case BlockingIOError(errno=errno.EAGAIN):  # of a fork
-            return LimitReached("tasks", error.strerror or str(error))
-        case OSError() if error.errno in _LIMITS or error.errno in _NO_ROOM or error.filename is not None:
-            return refused(error)
-        case _:
-            return None
+    limit = limit_of(error)
+    if limit is None and isinstance(error, OSError) and (error.errno in _NO_ROOM or error.filename is not None):
+        return refused(error)
+    return limit
+
+
+def expect_file(error: OSError) -> None:
+    """Where ``error`` would be taken for a word on one file: that there is no more memory or descriptor is none.
+
+    Raises:
+        LimitReached: it is so.
+    """
+    limit = limit_of(error)
+    if limit is not None:
+        raise limit from error
 
 
 def lacks(error: OSError) -> bool:

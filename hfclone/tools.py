@@ -12,12 +12,13 @@ from random import Random
 
 from hfclone.checkout import Edits
 from hfclone.endpoints import Endpoint, EndpointKind, TokenRule
-from hfclone.errors import ToolMissing, Unforeseen
+from hfclone.errors import LimitReached, ToolMissing, Unforeseen
 from hfclone.events import OnEvent, Waiting, Warned
 from hfclone.git import Git, GitCredential, load_git
 from hfclone.health import Board
 from hfclone.http import Attendant, Authority, Limits, Route, Web
 from hfclone.hub import find_token
+from hfclone.limits import start_thread
 from hfclone.names import RepoSpec, Token
 from hfclone.patience import Clock, Patience
 from hfclone.settings import Fetcher, Settings, endpoints_of
@@ -113,7 +114,7 @@ class Tools:
 
     def warm_up(self) -> None:
         """Import what git and the transfer need while the hub is waited for; who needs it sooner waits for it."""
-        threading.Thread(target=_import_ahead).start()
+        start_thread(_import_ahead, daemon=False)  # where none is to be had, they are imported when they are needed
 
     @property
     def edits(self) -> Edits:
@@ -154,7 +155,7 @@ class Tools:
 
 
 def _import_ahead() -> None:
-    with suppress(ToolMissing):  # told where it is missed
+    with suppress(ToolMissing, LimitReached):  # told where it is missed
         load_git()
     import hfclone.transfer.threads  # noqa: F401  # for those who come after
 

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -195,4 +196,5 @@ static int refused_here(const char *call) {
 int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*run)(void *), void *x) {
     return refused_here("thread") ? errno : NEXT(pthread_create)(t, a, run, x);
 }
+CALL(socket, int, (int domain, int type, int protocol), (domain, type, protocol), refused_here("socket"))
 CALL(fork, pid_t, (void), (), refused_here("fork"))

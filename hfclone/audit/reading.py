@@ -20,7 +20,9 @@ from types import TracebackType
 from hfclone.audit.inspection import Looked, look_closely
 from hfclone.audit.targets import Target
 from hfclone.errors import CannotWrite
+from hfclone.limits import has_no_thread
 from hfclone.pointer import Pointer
+from hfclone.refusals import expect_file
 from hfclone.stamps import Stamps
 from hfclone.worktree import Kind, Standing, WorkTree
 
@@ -58,7 +60,12 @@ class Reading:
         self._work: list[Future[None]] = []
 
     def __enter__(self) -> Reading:
-        self._work = [self._pool.submit(self._run, number) for number in range(THREADS)]
+        for number in range(THREADS):
+            try:
+                self._work.append(self._pool.submit(self._run, number))
+            except RuntimeError as error:
+                if not (self._work and has_no_thread(error)):
+                    raise  # one alone takes longer, and that is all
         return self
 
     def __exit__(
@@ -129,7 +136,8 @@ class Reading:
                 try:
                     for step in look_closely(tree, target, self._stop, self._found):
                         self._counts[number] += step
-                except OSError:
+                except OSError as error:
+                    expect_file(error)
                     self._found.append(Looked(target, is_read=False))
 
     def _next(self) -> Target | None:

@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 
 from hfclone.access import UMASK, Access
-from hfclone.errors import CheckoutBusy
+from hfclone.errors import CheckoutBusy, GitFailed
 from hfclone.refusals import refused
 from hfclone.wording import phrase
 
@@ -27,6 +27,7 @@ class LastRun(Enum):
 
     ENDED = "ended"
     KILLED = "killed"
+    """It, or a git of its."""
 
 
 @contextmanager
@@ -54,11 +55,16 @@ def owned(lock: Path, checkout: Path, access: Access = UMASK) -> Iterator[LastRu
             file.write(phrase("process-on", number=os.getpid(), host=socket.gethostname()).encode())
         except OSError as error:
             raise refused(error, lock) from error
+        is_clean = True
         try:
             yield last
+        except GitFailed as error:
+            is_clean = not error.is_killed  # its locks are still there
+            raise
         finally:
-            with suppress(OSError):  # then the next run looks for what a killed one leaves, and finds nothing
-                file.truncate(0)
+            if is_clean:
+                with suppress(OSError):  # else the next run looks for what a killed one leaves, and finds nothing
+                    file.truncate(0)
 
 
 def _read(descriptor: int) -> str:

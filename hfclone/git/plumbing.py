@@ -298,11 +298,13 @@ class GitRepo:
 
     def read_tree(self, commit: str, index: Path) -> None:
         """Make ``index`` that of ``commit``; touches no file."""
+        self._clear_lock(index)
         self.run("read-tree", "--reset", "-i", commit, index=index)
 
     def update_index(self, index: Path, changes: Iterable[TreeEntry], gone: Iterable[bytes]) -> None:
         """Put entries into ``index`` and take paths out of it; touches no file."""
         rows = [b"0 %s\t%s\0" % (b"0" * 40, path) for path in gone]
+        self._clear_lock(index)
         rows += [b"%s %s\t%s\0" % (e.mode.encode(), e.oid.encode(), e.path) for e in changes]
         self.run("update-index", "-z", "--index-info", stdin=b"".join(rows), index=index)
 
@@ -329,6 +331,11 @@ class GitRepo:
             return {path for path, entry in self.staged(index).items() if entry.skip_worktree}
         finally:
             index.unlink(missing_ok=True)
+
+    def _clear_lock(self, index: Path) -> None:
+        """Of an index of our own a killed git leaves its lock, and nobody but us has one there."""
+        if index != self.git_dir / "index":
+            index.with_name(f"{index.name}.lock").unlink(missing_ok=True)
 
     def write_plain_index(self) -> None:
         """Rewrite the index in full: neither split nor sparse."""

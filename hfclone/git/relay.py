@@ -16,15 +16,15 @@ import os
 import secrets
 import socket
 import ssl
-import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hmac import compare_digest
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from hfclone.errors import GitFailed
+from hfclone.errors import GitFailed, LimitReached
 from hfclone.http import PROXY_WANTS_PASSWORD, reason_of
+from hfclone.limits import start_thread
 from hfclone.wording import phrase
 
 __all__ = ["Relay", "relayed"]
@@ -92,8 +92,12 @@ class Relay:
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._loop = asyncio.new_event_loop()
         self._ended = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="hfclone-relay", daemon=True)
-        self._thread.start()
+        thread = start_thread(self._run, "hfclone-relay")
+        if thread is None:
+            self._listener.close()
+            self._loop.close()
+            raise LimitReached("tasks", phrase("no-thread"))
+        self._thread = thread
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from hfclone.errors import GitEnded, GitFailed, ToolMissing
 from hfclone.git.watching import Ending, Watch
+from hfclone.limits import limit_of
 from hfclone.names import Token
 from hfclone.settings import inherited_names, secret_names, untraced
 from hfclone.treepaths import show_path
@@ -138,6 +139,7 @@ class Git:
 
         Raises:
             ToolMissing: there is no git.
+            LimitReached: the system has no process for it.
             GitEnded: it was ended. GitFailed: it ended with another status than 0.
         """
         process = self._start(
@@ -202,10 +204,13 @@ class Git:
         if program is None:
             raise ToolMissing("git", phrase("needed-for-checkouts"))
         command = [*_wrapping(path, env.keys()), program, *args]
-        auto = load_git().execute(
-            command, as_process=True, env=env, istream=subprocess.PIPE, with_stdout=with_stdout,
-            start_new_session=True,
-        )  # fmt: skip
+        try:
+            auto = load_git().execute(
+                command, as_process=True, env=env, istream=subprocess.PIPE, with_stdout=with_stdout,
+                start_new_session=True,
+            )  # fmt: skip
+        except (OSError, MemoryError) as error:
+            raise limit_of(error) or error from error
         process: subprocess.Popen[bytes] | None = auto.proc
         assert process is not None  # it is set where as_process is true
         # GitPython's wrapper would kill the process when it is collected; ours are waited for.
@@ -279,11 +284,15 @@ def load_git() -> GitPython:
 
     Raises:
         ToolMissing: it is not there, or finds no git.
+        LimitReached: the system has no process for it.
     """
     try:
         with untraced():  # it runs git to see whether there is one
             from git.cmd import Git as GitPython
     except ImportError as error:
+        limit = limit_of(error.__cause__ or error)
+        if limit is not None:
+            raise limit from error
         raise ToolMissing("git", phrase("needed-for-checkouts")) from error
     return GitPython()
 

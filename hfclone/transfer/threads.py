@@ -11,10 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from hfclone.errors import LimitReached
 from hfclone.events import Failed, OnEvent
 from hfclone.health import Board
 from hfclone.http import READ_BYTES, Authority, Web
+from hfclone.limits import start_thread
 from hfclone.measures import Window
 from hfclone.patience import Clock, Patience
 from hfclone.transfer import Arrived, Wanted
@@ -23,6 +26,7 @@ from hfclone.transfer.pool import Lease
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.tempo import Hours, Pace, Tempo
 from hfclone.transfer.worker import Line, Worker
+from hfclone.wording import phrase
 
 __all__ = ["ThreadTransfer"]
 
@@ -104,9 +108,22 @@ class _Crew:
         self._crash: list[BaseException] = []
         self._threads: list[threading.Thread] = []
         self._hired = 0
-        self._hire()
-        for job in (*[self._hash] * HASHERS, self._flush):
-            self._start(job)
+        self._leaving = threading.Lock()
+        self._gone = 0
+        """Workers that went home since the system gave them nothing more."""
+        self._is_full = False
+        """Whether nobody else is to be hired, for the same reason."""
+        try:
+            self._expect(self._hash)
+            self._hire()
+            if not self._hired:
+                self._expect(lambda: self._work(workers[0]))
+                self._hired = 1
+        except BaseException:
+            self.dismiss()
+            raise
+        for job in (*[self._hash] * (HASHERS - 1), self._flush):
+            self._start(job)  # without, all goes on, and takes longer
 
     def outcomes(self, on_event: OnEvent) -> Iterator[Arrived | Failed]:
         """Keep time until everything is settled."""
@@ -118,6 +135,8 @@ class _Crew:
             for event in events:
                 on_event(event)
             yield from outcomes
+            if not (settled or self._threads[0].is_alive()):  # without memory it could not even tell why
+                raise LimitReached("memory", phrase("thread-ended"))
             if self._now() >= due:  # not after each of many small objects: a tick wakes all workers
                 for lease in self._desk.tick():
                     self._drop(lease)
@@ -137,14 +156,37 @@ class _Crew:
         """As many workers as the tempo has a use for: dozens that only wait would take their turns all the same."""
         held_up = self._desk.hindered([fetching[0] for worker in self._workers if (fetching := worker.fetching)])
         for worker in self._workers[self._hired : self._desk.target + held_up + SPARE]:
+            if self._is_full or not self._start(partial(self._work, worker)):
+                return  # those that there are do; when one more may be had is seen at the next look
             self._hired += 1
-            self._start(worker.run)
 
-    def _start(self, job: Callable[[], None]) -> None:
-        # A daemon: a thread stuck in a connect must not hold a process that ends.
-        thread = threading.Thread(target=self._guard, args=(job,), daemon=True)
+    def _work(self, worker: Worker) -> None:
+        """One of those that find no more memory or descriptors goes home, and leaves what there is to the others."""
+        try:
+            worker.run()
+        except LimitReached:
+            with self._leaving:
+                self._gone += 1
+                self._is_full = True
+                if self._gone >= self._hired:
+                    raise
+
+    def _expect(self, job: Callable[[], None]) -> None:
+        """Start a thread that nothing goes on without.
+
+        Raises:
+            LimitReached: the system has none to give.
+        """
+        if not self._start(job):
+            raise LimitReached("tasks", phrase("no-thread"))
+
+    def _start(self, job: Callable[[], None]) -> bool:
+        """Whether the system had a thread for ``job``."""
+        thread = start_thread(partial(self._guard, job))
+        if thread is None:
+            return False
         self._threads.append(thread)
-        thread.start()
+        return True
 
     def _drop(self, lease: Lease) -> None:
         for worker in self._workers:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hfclone.errors import HfcloneError, LocalError, Truncated
 from hfclone.hashing import RangeDigest
 from hfclone.http import READ_BYTES, Grip, Web
+from hfclone.limits import limit_of
 from hfclone.names import Pin
 from hfclone.partials import RECORD_BYTES, Partial, Record
 from hfclone.patience import Clock
@@ -71,11 +72,18 @@ class Worker:
             self._desk.opened(item, partial)
 
     def _fetch(self, lease: Lease) -> None:
-        """Fetch a range; however it ends, its rest goes back."""
+        """Fetch a range; however it ends, its rest goes back.
+
+        Raises:
+            LimitReached: the system gives us no more.
+        """
         failure: HfcloneError | None = None
         try:
             self._request(lease)
         except HfcloneError as error:
+            limit = limit_of(error)
+            if limit is not None:  # nobody else's failure
+                raise limit from error
             failure = error
         finally:
             self.fetching = None

@@ -209,6 +209,8 @@ PHRASES = {
     "git-command": "a git command (index.lock)",
     "unfinished-of-git": "an unfinished {what} of git's",
     "names-no-file": "it names no file",
+    "thread-ended": "a thread found none for its first step",
+    "no-thread": "not one thread can be started",
     "no-such-mode": "it cannot be given the mode {mode}",
     "changed-meanwhile": "it was changed while hfclone worked on it",
     "needed-for-checkouts": "hfclone needs it to make a checkout",

@@ -8,6 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from hfclone.errors import LimitReached
+from hfclone.limits import start_thread
+from hfclone.wording import phrase
+
 __all__ = ["Crew"]
 
 T = TypeVar("T")
@@ -28,10 +32,10 @@ class Crew:
         self.read = 0
         """Bytes that jobs have read: that is work, also where nothing arrives."""
         self._counting = threading.Lock()
-        # Daemons: a thread stuck in a connect must not hold a process that ends.
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(size)]
-        for thread in self._threads:
-            thread.start()
+        started = (start_thread(self._run) for _ in range(size))
+        self._threads = [thread for thread in started if thread is not None]
+        if not self._threads:  # else those that there are do
+            raise LimitReached("tasks", phrase("no-thread"))
 
     def submit(self, work: Callable[[], T], then: Callable[[T], None], on_stop: Callable[[], None]) -> None:
         """Run ``work`` on a thread and hand its result to ``then``; ``on_stop`` in place of it after a stop.
