@@ -202,6 +202,6 @@ def _forget_if_empty(dest: Path) -> None:
     git_dir = dest / ".git"
     with suppress(OSError):  # it was not even made, or somebody is at work there
         nothing_came = not any(files_below(git_dir / "objects"))
-        if nothing_came and os.listdir(dest) == [git_dir.name]:
+        if nothing_came and os.listdir(dest) == [git_dir.name] and (git_dir / "hfclone").is_dir():
             remove_folder(git_dir)
             dest.rmdir()

@@ -16,7 +16,7 @@
     │   └── HashMismatch · WrongBytes · BadPointer · UnsafePath · BadTree · PackTooLarge
     │       · NotAsLocked · NotAsCommitted
     ├── LocalError        this machine cannot                         exit 6
-    │   └── DiskFull · CheckoutBusy · NotACheckout · OtherCheckout · Conflicts
+    │   └── DiskFull · CheckoutBusy · CheckoutMoved · NotACheckout · OtherCheckout · Conflicts
     │       · OwnCommits · ForeignOrigin · NoReflink · CannotRead · CannotWrite · LimitReached
     │       · GitFailed (GitEnded) · ToolMissing
     └── Incomplete        patience ran out; carries every failure     exit 4
@@ -48,6 +48,7 @@ __all__ = [
     "CannotRead",
     "CannotWrite",
     "CheckoutBusy",
+    "CheckoutMoved",
     "Conflicts",
     "DiskFull",
     "ForeignOrigin",
@@ -607,6 +608,12 @@ class CheckoutBusy(LocalError):
     path: str
     owner: str
     code = "checkout-busy"
+
+
+@dataclass(eq=False)
+class CheckoutMoved(LocalError):
+    path: str
+    code = "checkout-moved"
 
 
 @dataclass(eq=False)

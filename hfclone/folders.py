@@ -15,10 +15,45 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
-__all__ = ["files_below", "make_folders", "missing_folders", "remove_folder", "temporary_folder"]
+from hfclone.errors import CheckoutMoved
+
+__all__ = ["FixedFolders", "files_below", "make_folders", "missing_folders", "remove_folder", "temporary_folder"]
 
 _HANDLES = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd and os.listdir in os.supports_fd
 _OPEN: int = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+class FixedFolders:
+    """Directories that a run works in by their names: each has to stay the one that it was.
+
+    Why so: most calls name whole paths. If another directory stands there by then (a checkout that was moved away, and
+    another in its place), they would write into that.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        """Raises ``OSError`` where one is not there."""
+        # Held open: some file systems number a directory anew when nobody uses it.
+        self._held = {folder: os.open(folder, _OPEN) for folder in folders} if _HANDLES else {}
+        self._seen = {folder: _identity(os.stat(self._held.get(folder, folder))) for folder in folders}
+
+    def check(self) -> None:
+        """Raises ``CheckoutMoved`` where one is another, or is there no more."""
+        for folder, seen in self._seen.items():
+            try:
+                found = _identity(os.stat(folder))
+            except OSError as error:
+                raise CheckoutMoved(str(folder)) from error
+            if found != seen:
+                raise CheckoutMoved(str(folder))
+
+    def close(self) -> None:
+        """Let the handles go."""
+        while self._held:
+            os.close(self._held.popitem()[1])
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def make_folders(folder: Path) -> None:

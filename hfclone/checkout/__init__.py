@@ -33,10 +33,12 @@ from hfclone.checkout.opening import (
 from hfclone.checkout.owner import LastRun, owned
 from hfclone.checkout.placing import Checkout
 from hfclone.checkout.store import Store, open_store
-from hfclone.errors import Conflicts, HfcloneError
+from hfclone.errors import Conflicts, HfcloneError, LocalError
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
-from hfclone.git import Git, GitRepo, Staged, pointers_among, run_lock_of
+from hfclone.folders import FixedFolders
+from hfclone.git import Git, GitRepo, Staged, git_dir_of, pointers_among, run_lock_of
 from hfclone.names import LfsStore
+from hfclone.refusals import refused
 from hfclone.stamps import Stamps
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
@@ -74,13 +76,19 @@ def open_checkout(
         NoReflink: the file system cannot do what ``lfs_store`` asks for.
         UnsafePath: the commit holds what must not be written here.
         Conflicts: files of the user's are in the way. Nothing of the work tree was touched.
+        CheckoutMoved: the directory was moved, removed or replaced meanwhile.
         HfcloneError: whatever ``bring`` raises.
     """
     target = replace(target, dest=target.dest.absolute())
     inspect(target, git)
     prepare_directory(target)
-    with owned(run_lock_of(target.dest), target.dest) as last_run, contextlib.closing(WorkTree(target.dest)) as tree:
+    with (
+        owned(run_lock_of(target.dest), target.dest) as last_run,
+        contextlib.closing(WorkTree(target.dest)) as tree,
+        _fixed(target) as folders,
+    ):
         repo = ready_repo(target, git, after_kill=last_run is LastRun.KILLED)
+        repo.check_place = folders.check
         replace_torn_index(repo, on_event)
         store = open_store(repo, lfs_store, on_event)
         bring(repo)
@@ -90,10 +98,29 @@ def open_checkout(
             yield checkout
         except BaseException:
             # What was placed is to be clean; why the run ends is more important than that.
-            with contextlib.suppress(HfcloneError):
+            with contextlib.suppress(HfcloneError, OSError):
                 checkout.settle()
             raise
         checkout.settle()
+
+
+@contextmanager
+def _fixed(target: Target) -> Iterator[FixedFolders]:
+    """What has to stay where it is; whatever fails where it has not is called so.
+
+    Raises:
+        CheckoutMoved: a directory of the checkout is another by now, or is there no more.
+    """
+    try:
+        folders = FixedFolders(target.dest, git_dir_of(target.dest), target.state, target.state / "parts")
+    except OSError as error:
+        raise refused(error, target.dest) from error
+    with contextlib.closing(folders):
+        try:
+            yield folders
+        except (LocalError, OSError):
+            folders.check()
+            raise
 
 
 @dataclass(frozen=True)

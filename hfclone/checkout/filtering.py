@@ -113,15 +113,15 @@ def _configure(repo: GitRepo, said: Mapping[str, str], driver: str, wanted: Mapp
 
 def _write_script(target: Path, access: Access) -> None:
     text = _SCRIPT.read_bytes()
-    _make_folder(target.parent)
+    _make_folder(target.parent, access)
     if not target.exists() or target.read_bytes() != text:
         write_safely(target, text, access=access)
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path, access: Access) -> None:
     """Where only a linked work tree has notes of ours, the repo has none yet."""
     try:
-        folder.mkdir(mode=0o711, exist_ok=True)
+        access.make_folder(folder)
     except OSError as error:
         raise refused(error, folder) from error
 

@@ -67,7 +67,7 @@ class Checkout:
 
     def partials(self) -> Partials:
         """What there is of objects that are not whole."""
-        return Partials(self.parts_dir, self.access)
+        return Partials(self.parts_dir, self.access, self._ground.repo.check_place)
 
     def files(self) -> Mapping[bytes, Pointer]:
         """The commit's pointers by path, in the tree's order."""
@@ -128,6 +128,7 @@ class Checkout:
             Conflicts: something stands there that is neither the pointer nor nothing.
             CannotWrite, DiskFull: this machine cannot.
         """
+        self._ground.repo.check_place()
         free = self._placeable(pointer, paths)
         if not free:
             return
@@ -206,8 +207,10 @@ class Checkout:
 
         Raises:
             CheckoutBusy: a git command is changing the index just now.
+            CheckoutMoved: the checkout is no longer here; nothing was written.
         """
         ground = self._ground
+        ground.repo.check_place()
         self._sync_directories()
         if not ground.fresh and not ground.store.is_filled and self._books.are_as_noted(self._about):
             self._books.tell()

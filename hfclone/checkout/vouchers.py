@@ -54,7 +54,6 @@ class Vouchers:
         kept = self._folder / pointer.oid
         if not kept.exists() or partials.part_path(pointer).exists():
             return False
-        self._access.make_folder(partials.directory)
         shutil.copyfile(kept, partials.journal_path(pointer))
         self._access.give(partials.journal_path(pointer))
         return True

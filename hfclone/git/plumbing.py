@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -107,6 +107,8 @@ class GitRepo:
         self.common_dir = common_dir_of(self.git_dir)
         self.remote = "origin"
         self.config = Config(self.run)
+        self.check_place: Callable[[], None] = lambda: None
+        """Called before each command: whoever works here for long says whether this is still the place."""
         self._commits: set[str] = set()
         """Commits that were found here with their root trees; what is here stays."""
         self._entries: dict[str, list[TreeEntry]] = {}
@@ -122,6 +124,7 @@ class GitRepo:
         config: Sequence[tuple[str, str]] = (),
     ) -> bytes:
         """Run a command that speaks to nobody. ``index`` and ``work_tree`` take the place of the repo's."""
+        self.check_place()
         # The -C matters: GitPython quietly stays where it is if it cannot change directory.
         extra = self._extra(work_tree) | {"GIT_INDEX_FILE": str(index or self.git_dir / "index")}
         return self.git.run(["-C", str(work_tree or self.path), *args], stdin=stdin, extra=extra, config=config)
@@ -136,7 +139,10 @@ class GitRepo:
         timeout: float | None = None,
     ) -> bytes:
         """Run a command that speaks to a far side."""
+        self.check_place()
         args, extra = ("-C", str(self.path), *args), self._extra()
+        if self.git_dir == self.path / ".git":  # it stays with the directory then, should that be moved meanwhile
+            extra = {"GIT_DIR": ".git", "GIT_WORK_TREE": "."}
         return self.git.run(
             args, stdin=stdin, extra=extra, speaks=True, config=config, on_progress=on_progress, watch=watch,
             timeout=timeout,

@@ -41,9 +41,11 @@ SMALL_BYTES = 1024 * 1024
 class Partials:
     """The directory of a checkout's partials. Its methods may be called from any thread."""
 
-    def __init__(self, directory: Path, access: Access = UMASK) -> None:
+    def __init__(self, directory: Path, access: Access = UMASK, check_place: Callable[[], None] = lambda: None) -> None:
+        """``check_place`` says whether this is still the directory; it may raise."""
         self.directory = directory
         self.access = access
+        self._check_place = check_place
         self._reserving = threading.Lock()  # one that does not fit takes all there is for a moment
         self._awaiting = threading.Lock()
         self._alone = False
@@ -89,12 +91,12 @@ class Partials:
             DiskFull, CannotWrite, CannotRead: this machine cannot.
         """
         path = self.part_path(pointer)
+        self._check_place()
         try:
             self.await_writers()
             if pointer.oid not in self._left and (fresh := self._begun(pointer, path)) is not None:
                 return fresh
             self._is_told_of(pointer)
-            self._make_directory()
             self._regain(pointer)
             leave_to_others(path)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | OPEN_FLAGS, 0o666)
@@ -155,6 +157,7 @@ class Partials:
             DiskFull, CannotWrite: this machine cannot.
         """
         path = self._part(pointer)
+        self._check_place()
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o666)
         except (FileExistsError, FileNotFoundError):
@@ -276,13 +279,11 @@ class Partials:
         """
         with self._awaiting:
             if not self._alone:
-                self._make_directory()
+                self.directory.mkdir(exist_ok=True)
+                self.access.give(self.directory)
                 await_lock(self.directory)
                 self._left.update(name.partition(".")[0] for name in os.listdir(self.directory))
                 self._alone = True
-
-    def _make_directory(self) -> None:
-        self.access.make_folder(self.directory)
 
     def discard(self, pointer: Pointer) -> None:
         """Forget an object's partial: it has been placed, or nothing of it is right.

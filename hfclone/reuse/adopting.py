@@ -125,7 +125,6 @@ class Adopter:
 
     def _take(self, found: Found, left: Collection[Oid], progress: ByteCount) -> Oid:
         """Make ``_fresh`` of the file; the sha256 of what lies there. Raises ``OSError``."""
-        self._partials.access.make_folder(self._partials.directory)
         source = os.open(found.path, _OPEN)
         try:
             stat = os.fstat(source)

@@ -134,6 +134,8 @@ ERRORS = {
     ),
     "checkout-busy": "{path} is in use by {owner}",
     "checkout-busy hint": "wait for it to end, or stop it",
+    "checkout-moved": "{path} was moved, removed or replaced while hfclone worked in it",
+    "checkout-moved hint": "nothing was written elsewhere; run the command again where the checkout is now",
     "not-a-checkout": "{path} is not a checkout of hfclone's: {reason}",
     "not-a-checkout hint": "{suggestion}",
     "other-checkout": "{path} is a checkout of {holds}, not of {asked}",
