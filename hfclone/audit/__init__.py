@@ -226,8 +226,8 @@ class _Run:
         if not self._other:
             return
         doubtful = [_entry(target) for target, _raw in self._other.values()]
-        with TemporaryDirectory(prefix="hfclone-") as scratch, _tree(self.root) as tree:
-            right = as_git_has_it(repo, tree, doubtful, map(_entry, targets), Path(scratch))
+        with temporary_folder() as scratch, _tree(self.root) as tree:
+            right = as_git_has_it(repo, tree, doubtful, map(_entry, targets), scratch)
         for path, (target, raw) in self._other.items():
             if path in right:
                 continue

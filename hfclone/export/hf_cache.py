@@ -58,7 +58,6 @@ def fill_cache(
     if revision is not None and not is_revision(revision):  # it becomes a file's path
         raise BadOption("--revision", revision, phrase("it-cannot-be-revision"))
     layout = CacheLayout(hub_cache(settings), repo)
-    state = state_directory(here.repo)
     _make_folders(here, layout)
     with (
         owned(run_lock_of(here.path), here.path, here.repo.access),

@@ -33,8 +33,7 @@ class Config:
 
     def names(self, section: str) -> list[str]:
         """What stands between ``section`` and the last part of its local keys: the names of remotes, of branches."""
-        self.get(section)
-        parts = (_parts(key) for key in self._local)
+        parts = (_parts(key) for key in self._by_scope().get("local", {}))
         return list(dict.fromkeys(middle for first, middle, _ in parts if first == section and middle))
 
     def set(self, key: str, value: str) -> None:

@@ -6,14 +6,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from shutil import disk_usage
 
 from hfclone.errors import GitEnded, GitFailed
 from hfclone.git.plumbing import GitRepo
 from hfclone.git.running import OnProgress
 from hfclone.git.translating import is_of_full_disk
 from hfclone.git.watching import Ending, Limits, Watch
+from hfclone.ondisk import free_bytes
 from hfclone.plan import SPARE_BYTES
+from hfclone.refusals import refused
 
 __all__ = ["MOST_BYTES", "QUIET_SECONDS", "Fetch", "drop_promisor", "fetch", "ls_remote"]
 
@@ -90,7 +91,11 @@ def _bounded(repo: GitRepo, what: Fetch, quiet: float) -> Iterator[Watch]:
         GitEnded: the pack itself has filled the disk.
     """
     objects = repo.common_dir / "objects"
-    free = disk_usage(objects).free
+    try:
+        said = free_bytes(objects)
+    except OSError as error:
+        raise refused(error, objects) from error
+    free = sys.maxsize if said is None else said
     watch = Watch(Limits(_most_bytes(what, free), quiet), objects)
     try:
         yield watch

@@ -111,7 +111,8 @@ def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
 
 def _is_of_this_machine(error: GitFailed) -> bool:
     """Whether git was killed or crashed, or the system refused it something: the far side has no part in that."""
-    return error.is_killed or any(_LOCAL.match(line) or _REFUSED.search(line) for line in _ours(error))
+    reasons = (_LOCAL.match, _REFUSED.search, _NO_ROOM.search)
+    return error.is_killed or any(has(line) for line in _ours(error) for has in reasons)
 
 
 def _ours(error: GitFailed) -> list[str]:

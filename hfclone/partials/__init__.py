@@ -279,11 +279,15 @@ class Partials:
         """
         with self._awaiting:
             if not self._alone:
-                self.directory.mkdir(exist_ok=True)
-                self.access.give(self.directory)
+                self.make_directory()
                 await_lock(self.directory)
                 self._left.update(name.partition(".")[0] for name in os.listdir(self.directory))
                 self._alone = True
+
+    def make_directory(self) -> None:
+        """Make ours, but not what it lies in: if that is gone, this is not the place any more. Raises ``OSError``."""
+        self.directory.mkdir(exist_ok=True)
+        self.access.give(self.directory)
 
     def discard(self, pointer: Pointer) -> None:
         """Forget an object's partial: it has been placed, or nothing of it is right.

@@ -125,6 +125,7 @@ class Adopter:
 
     def _take(self, found: Found, left: Collection[Oid], progress: ByteCount) -> Oid:
         """Make ``_fresh`` of the file; the sha256 of what lies there. Raises ``OSError``."""
+        self._partials.make_directory()
         source = os.open(found.path, _OPEN)
         try:
             stat = os.fstat(source)

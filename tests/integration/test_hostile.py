@@ -114,7 +114,7 @@ def test_replaced_objects_do_not_count(
     assert (dest / "config.json").read_text() == '{"a": 1}\n'
     allowing = Git({**home.environ})
     monkeypatch.setattr(
-        allowing, "_environment", lambda extra, config: _without(Git._environment(allowing, extra, config))
+        allowing, "_environment", lambda *args, **more: _without(Git._environment(allowing, *args, **more))
     )
     assert GitRepo(allowing, dest).tree_entries(pin.commit) != right
 
