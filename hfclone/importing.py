@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from hfclone.checkout import Checkout
@@ -15,8 +16,10 @@ from hfclone.names import Taking
 from hfclone.plan import Plan
 from hfclone.planning import plan_of
 from hfclone.pointer import Oid, Pointer
-from hfclone.reuse.adopting import Adopted, Adopter, Unlike, Unused
+from hfclone.reuse.adopting import Adopted, Adopter, Unlike, Unused, finish_move
 from hfclone.reuse.leftovers import Contradiction, find_leftovers, keep_leftover
+from hfclone.reuse.moves import Moves
+from hfclone.reuse.searching import walk
 from hfclone.selection import wanting_all
 from hfclone.settings import Settings
 from hfclone.updating import offline_git, opened_where_it_is
@@ -86,19 +89,26 @@ class _Importing:
         self._adopter = Adopter(self._partials, taking, on_event)
         self._left: dict[Oid, Pointer] = {pointer.oid: pointer for pointer in todo.missing}
         self._made = Imported(checkout.path)
+        self._moves = Moves(checkout.state / "moves", checkout.access)
 
     def done(self, places: Sequence[Path]) -> Imported:
-        """Look at one place after the other."""
+        """Look at one place after the other.
+
+        What a killed run has taken from a place counts as taken from it now: the same command ends as that would have.
+        """
+        before = self._moves.finish(self._checkout.inodes)
         for place in map(Path.absolute, places):
-            before = len(self._made.objects) + len(self._made.partials)
+            taken = len(self._made.objects) + len(self._made.partials)
             unused = self._take_objects(place)
-            self._keep_leftovers(place, unused)
+            held = self._keep_leftovers(place, unused)
             self._made.unused += unused.values()
-            if len(self._made.objects) + len(self._made.partials) == before and not self._is_spare(place):
+            is_used = len(self._made.objects) + len(self._made.partials) > taken or held or not self._todo.missing
+            if not (is_used or any(source.is_relative_to(place) for source in before) or self._is_spare(place)):
                 self._made.useless.append(place)
                 if not unused:
                     self._made.unused.append(Unused(place, _nothing(place)))
         self._checkout.settle()
+        self._moves.drop()
         self._made.missing = tuple(self._left.values())
         return self._made
 
@@ -106,10 +116,14 @@ class _Importing:
         unused: dict[Path, Unused] = {}
         for found in self._adopter.adopt(place, self._left):
             match found:
-                case Adopted(arrived, source):
+                case Adopted(arrived, source, shared):
                     pointer = arrived.pointer
                     paths = self._todo.paths[pointer.oid]
-                    self._checkout.place(pointer, arrived.part, paths)
+                    finish = None
+                    if shared is not None:
+                        self._moves.begin(source, shared)
+                        finish = partial(finish_move, source, shared)
+                    self._checkout.place(pointer, arrived.part, paths, finish=finish)
                     self._partials.discard(pointer)
                     self._made.objects.append(Taken(paths[0], source, pointer.size))
                     self._on_event(Verified(pointer))
@@ -119,7 +133,9 @@ class _Importing:
                     unused[path] = found
         return unused
 
-    def _keep_leftovers(self, place: Path, unused: dict[Path, Unused]) -> None:
+    def _keep_leftovers(self, place: Path, unused: dict[Path, Unused]) -> bool:
+        """Whether something of ``place`` was kept before, all of it."""
+        held = False
         for leftover in list(find_leftovers(place, self._left, self._todo.paths)):
             progress = ByteCount(phrase("keeping"), leftover.here.size, self._on_event)
             pointer = leftover.pointer
@@ -135,18 +151,24 @@ class _Importing:
             if kept:
                 self._made.partials.append(Taken(self._todo.paths[pointer.oid][0], leftover.path, kept))
             else:
+                held = True
                 unused[leftover.path] = Unused(leftover.path, phrase("more-is-here"))
+        return held
 
     def _is_spare(self, place: Path) -> bool:
-        """Whether it is a file whose object is in place already."""
+        """Whether it is a file whose object is in place already, or there is one in it."""
         here = {pointer.oid: pointer for pointer in (*self._todo.present, *self._todo.copies, *self._todo.missing)}
         for oid in self._left:
             del here[oid]
+        sizes = {pointer.size for pointer in here.values() if pointer.size}
+        return any(self._is_object(file, here, sizes) for file in walk(place))
+
+    def _is_object(self, file: Path, here: Mapping[Oid, Pointer], sizes: Collection[int]) -> bool:
         try:
-            if not place.is_file() or place.stat().st_size not in {pointer.size for pointer in here.values()}:
+            size = file.stat().st_size
+            if size not in sizes or not file.is_file():
                 return False
-            progress = ByteCount(phrase("verifying"), place.stat().st_size, self._on_event)
-            return sha256_of(place.resolve(), progress.advance) in here
+            return sha256_of(file.resolve(), ByteCount(phrase("verifying"), size, self._on_event).advance) in here
         except OSError:
             return False
 

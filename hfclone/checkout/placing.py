@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +73,11 @@ class Checkout:
         """The commit's pointers by path, in the tree's order."""
         return self._ground.files
 
+    def inodes(self) -> AbstractSet[tuple[int, int]]:
+        """Device and inode of what stands at the pointers' paths."""
+        stats = (self._ground.tree.look(path).stat for path in self.files())
+        return {(stat.st_dev, stat.st_ino) for stat in stats if stat is not None}
+
     def bad_pointers(self) -> Mapping[bytes, BadPointer]:
         """Files that claim to be pointers and are not; they stay as git has them."""
         return self._bad
@@ -117,10 +122,19 @@ class Checkout:
         progress = ByteCount(phrase("copying"), pointer.size, self._on_event)
         return salvage(self._ground, self._vouchers, self.partials(), pointer, paths, progress.advance)
 
-    def place(self, pointer: Pointer, part: Path, paths: Sequence[bytes], *, is_synced: bool = False) -> None:
+    def place(
+        self,
+        pointer: Pointer,
+        part: Path,
+        paths: Sequence[bytes],
+        *,
+        is_synced: bool = False,
+        finish: Callable[[], None] | None = None,
+    ) -> None:
         """Put the object in ``part``, which the caller has verified, to all ``paths``; ``part`` is gone then.
 
-        ``is_synced``: the disk has it already.
+        ``is_synced``: the disk has it already. ``finish`` takes away the other name of a part that is moved from
+        elsewhere, once it is in place.
 
         The first is a rename, the others are copies (never links: an edit would change them all).
 
@@ -136,7 +150,7 @@ class Checkout:
         try:
             if not is_synced:
                 sync_file(part)
-            self._put(pointer, part, first, seen)
+            self._put(pointer, part, first, seen, finish)
         except OSError as error:
             raise refused(error, part, pointer.size) from error
         del free[first]
@@ -353,29 +367,39 @@ class Checkout:
             raise Conflicts(str(self.path), tuple(conflicts))
         return free
 
-    def _put(self, pointer: Pointer, source: Path, path: bytes, seen: Standing) -> None:
+    def _put(
+        self,
+        pointer: Pointer,
+        source: Path,
+        path: bytes,
+        seen: Standing,
+        finish: Callable[[], None] | None = None,
+    ) -> None:
         """Rename ``source`` to ``path`` with git's mode and a past mtime, and stamp it.
 
         ``seen`` stood there before the copying and syncing: what a user has saved there since stays.
         """
         found = os.lstat(source)
         if os.name == "posix":
-            self._set_mode(source, found, path)
+            self._set_mode(source, found, path, is_ours=finish is not None or found.st_nlink == 1)
         settle_mtime(source, found)
         if self._ground.store.is_filled:
             self._ground.store.keep_part(pointer, source, self._kept.advance)
         stat = self._ground.tree.place(source, path, seen)
+        if finish is not None:
+            finish()
+            stat = self._ground.tree.look(path).stat or stat  # a name less is a change to git
         self._unsynced[path.rpartition(b"/")[0]] = path
         self._ground.damaged.pop(path, None)
         self._ground.holds(path, pointer, stat)
 
-    def _set_mode(self, source: Path, found: os.stat_result, path: bytes) -> None:
-        """Give ``source`` the permissions that a new file at ``path`` has; one of two names keeps whose it is.
+    def _set_mode(self, source: Path, found: os.stat_result, path: bytes, *, is_ours: bool) -> None:
+        """Give ``source`` the permissions that a new file at ``path`` has; what is somebody's as well keeps theirs.
 
         Raises ``OSError``, also where git would see another mode than the commit's.
         """
         entry = self._ground.side.entries[path]
-        mode = with_mode(self._made_mode if found.st_nlink == 1 else found.st_mode, FileMode(entry.mode))
+        mode = with_mode(self._made_mode if is_ours else found.st_mode, FileMode(entry.mode))
         if S_IMODE(found.st_mode) == mode:
             return
         change_mode(source, mode)

@@ -327,7 +327,7 @@ class GitRepo:
             return set()
         index = scratch.with_name(scratch.name + ".index")
         try:
-            scratch.mkdir(exist_ok=True)
+            self.access.make_folder(scratch)
             index.unlink(missing_ok=True)
         except OSError as error:
             raise refused(error, scratch) from error

@@ -21,11 +21,12 @@ from hfclone.names import Taking
 from hfclone.ondisk import WRITE_BITS, share_blocks
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
+from hfclone.refusals import refused
 from hfclone.reuse.searching import Found, found_by_name, found_by_size
 from hfclone.transfer import Arrived
 from hfclone.wording import phrase
 
-__all__ = ["Adopted", "Adopter", "Unlike", "Unused", "reuse"]
+__all__ = ["Adopted", "Adopter", "Unlike", "Unused", "finish_move", "reuse"]
 
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """A pipe that took a file's place does not hold us up."""
@@ -38,6 +39,8 @@ class Adopted:
 
     arrived: Arrived
     source: Path
+    shared: tuple[int, int] | None = None
+    """Device and inode, where the part is another name of ``source``, which is to be moved: see ``finish_move``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +122,11 @@ class Adopter:
         """What ``_fresh`` is; an object that is kept leaves ``left``, and no other does. Raises ``OSError``."""
         if oid not in left:
             return Unlike(found.path, oid)
-        kept = self._kept(left[oid], found)
+        kept = self._kept(left[oid])
+        here = os.lstat(kept.part)
         del left[oid]
-        return Adopted(kept, found.path)
+        is_moved = self._taking is Taking.MOVE and os.path.samestat(os.lstat(found.path), here)
+        return Adopted(kept, found.path, (here.st_dev, here.st_ino) if is_moved else None)
 
     def _take(self, found: Found, left: Collection[Oid], progress: ByteCount) -> Oid:
         """Make ``_fresh`` of the file; the sha256 of what lies there. Raises ``OSError``."""
@@ -142,7 +147,8 @@ class Adopter:
     def _same_inode(self, path: Path, stat: os.stat_result) -> bool:
         """Make ``_fresh`` a second name of the file that was hashed, if there may be one; raises ``OSError``.
 
-        Also where it is to be moved: its own name goes last, so that it is never without one that lasts.
+        Also where it is to be moved: its own name goes when its object is in place, so that it is never without one
+        that lasts.
         """
         try:
             os.link(path, self._fresh)
@@ -166,14 +172,28 @@ class Adopter:
         finally:
             os.close(target)
 
-    def _kept(self, pointer: Pointer, found: Found) -> Arrived:
-        """The object in place of what was its partial; a file that is moved is here now, and there no more."""
+    def _kept(self, pointer: Pointer) -> Arrived:
+        """The object in place of what was its partial."""
         self._partials.discard(pointer)
         part = self._partials.part_path(pointer)
         self._fresh.replace(part)
-        if self._taking is Taking.MOVE and os.path.samestat(os.lstat(found.path), os.lstat(part)):
-            found.path.unlink()
         return Arrived(pointer, part, pointer.oid)
+
+
+def finish_move(source: Path, shared: tuple[int, int]) -> None:
+    """Take the old name of a file away, whose new one is where it belongs; not if another file has it by now.
+
+    Raises:
+        CannotWrite: the system refuses.
+    """
+    try:
+        found = os.lstat(source)
+        if (found.st_dev, found.st_ino) == shared:
+            source.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise refused(error, source) from error
 
 
 def _is_own(path: Path, stat: os.stat_result) -> bool:

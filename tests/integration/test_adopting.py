@@ -16,7 +16,7 @@ from hfclone.events import ignore
 from hfclone.names import Taking
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
-from hfclone.reuse.adopting import Adopted, Adopter, Unused
+from hfclone.reuse.adopting import Adopted, Adopter, Unused, finish_move
 
 DATA = bytes(range(256)) * 1200
 POINTER = Pointer(Oid(hashlib.sha256(DATA).hexdigest()), len(DATA))
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.integration.test_adopting import POINTER, mover
+from tests.integration.test_adopting import POINTER, move, mover
 
 def hear(event, args):
     if event == sys.argv[2] and sys.argv[1] in str(args[0]):
@@ -35,13 +35,23 @@ def hear(event, args):
 
 adopter = mover(Path(sys.argv[1]))
 sys.addaudithook(hear)
-list(adopter.adopt(Path(sys.argv[1], "theirs"), {POINTER.oid: POINTER}))
+move(adopter, Path(sys.argv[1], "theirs"), {POINTER.oid: POINTER})
 """
 
 
 def mover(folder: Path) -> Adopter:
     """One that moves into ``folder/parts``."""
     return Adopter(Partials(folder / "parts"), Taking.MOVE, ignore)
+
+
+def move(adopter: Adopter, place: Path, left: dict[Oid, Pointer]) -> list[object]:
+    """As ``import`` does, but for the place in a work tree."""
+    outcomes = []
+    for outcome in adopter.adopt(place, left):
+        outcomes.append(outcome)
+        if isinstance(outcome, Adopted) and outcome.shared:
+            finish_move(outcome.source, outcome.shared)
+    return outcomes
 
 
 @pytest.fixture
@@ -67,7 +77,7 @@ def test_a_kill_at_any_step(tmp_path: Path, theirs: Path, event: str, time: int)
     assert done.returncode == -signal.SIGKILL
     assert copies(tmp_path), "the file is gone"
     left = {POINTER.oid: POINTER}
-    outcomes = list(mover(tmp_path).adopt(theirs.parent, left))
+    outcomes = move(mover(tmp_path), theirs.parent, left)
     part = Partials(tmp_path / "parts").part_path(POINTER)
     assert part in copies(tmp_path)
     assert not theirs.exists()
