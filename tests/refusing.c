@@ -1,8 +1,8 @@
 /* LD_PRELOAD: calls of the system that fail as on a file system (or a machine) that lacks them.
  *
- * REFUSE holds rules, one a line: CALL ACTION KIND SKIP GLOB. ACTION is an errno, or "kill" (SIGKILL to
- * whoever calls). KIND is dir, file, link, none (nothing stands there) or any. So many calls that fit are let
- * through first. GLOB is matched with the whole path, a star with slashes, too; of two paths either will do.
+ * REFUSE holds rules, one a line: CALL ACTION KIND SKIP TIMES GLOB. ACTION is an errno, or "kill" (SIGKILL to
+ * whoever calls). KIND is dir, file, link, none (nothing stands there) or any. SKIP calls that fit are let
+ * through first; then so many fail, 0 is all. GLOB is matched with the whole path, a star with slashes, too; of two paths either will do.
  * A call without a path has the path "-". Each refusal is told in the file REFUSED: CALL ACTION PATH.
  */
 #define _GNU_SOURCE
@@ -74,14 +74,15 @@ static int refused(const char *call, const char *path) {
     for (; rules && *rules && number < RULES; number++) {
         char line[PATH_MAX + 128], name[32], action[16], kind[8], glob[PATH_MAX];
         size_t length = strcspn(rules, "\n");
-        int skip;
+        int skip, times, count;
 
         snprintf(line, sizeof line, "%.*s", (int)length, rules);
         rules += length + (rules[length] == '\n');
-        if (sscanf(line, "%31s %15s %7s %d %4095[^\n]", name, action, kind, &skip, glob) != 5) continue;
+        if (sscanf(line, "%31s %15s %7s %d %d %4095[^\n]", name, action, kind, &skip, &times, glob) != 6) continue;
         if (strcmp(name, call) || fnmatch(glob, path, 0)) continue;
         if (strcmp(kind, "any") && strcmp(kind, kind_of(path))) continue;
-        if (__sync_fetch_and_add(&seen[number], 1) < skip) continue;
+        count = __sync_fetch_and_add(&seen[number], 1) - skip;
+        if (count < 0 || (times && count >= times)) continue;
         tell(call, action, path);
         if (!strcmp(action, "kill")) kill(getpid(), SIGKILL);
         errno = atoi(action);

@@ -23,8 +23,8 @@ class Refusal:
     """One call of ``refusing.c`` that fails (``action``: an errno's name, or ``KILL``) for what fits.
 
     ``glob`` is matched with whole paths, ``*`` with slashes, too; what is no call on a path (``thread``, ``fork``) has
-    the program's. ``kind`` is dir, file, link, none or any; ``skip`` so many that fit are let through first, in each
-    process.
+    the program's. ``kind`` is dir, file, link, none or any; ``skip`` so many that fit are let through first, and
+    then ``times`` fail (0: all), in each process.
     """
 
     call: str
@@ -32,10 +32,11 @@ class Refusal:
     glob: str
     kind: str = "any"
     skip: int = 0
+    times: int = 0
 
     def __str__(self) -> str:
         number = self.action if self.action == KILL else getattr(errno, self.action)
-        return f"{self.call} {number} {self.kind} {self.skip} {self.glob}"
+        return f"{self.call} {number} {self.kind} {self.skip} {self.times} {self.glob}"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ A journal says from where to where, HEAD moves last, and so any kill is mended b
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -329,13 +328,20 @@ class Move:
         """Leave all as it was; what cannot be put back is mended when the move is made again."""
         if not self.before.entries or self.before.entries == self.after.entries or self.repo.resolve("HEAD") == commit:
             return  # there was nothing before, or it is only to be finished
-        with contextlib.suppress(OSError, HfcloneError):
+        is_index_back = self._put_back(lock, index)
+        self.is_reverted = replacement.revert() and is_index_back  # the files in any case
+
+    def _put_back(self, lock: IndexLock, index: bytes | None) -> bool:
+        """Make ``index`` git's again; whether that could be done."""
+        try:
             if index is None:
                 lock.index.unlink(missing_ok=True)
-            else:
+            elif _content(lock.index) != index:
                 (self.state / "index").write_bytes(index)
                 lock.replace(self.state / "index")
-            self.is_reverted = replacement.revert()
+        except (OSError, HfcloneError):
+            return False
+        return True
 
     def _holding_place(self, pointer: Pointer) -> Path | None:
         """Where an object waits for its new path; ``None`` if one like it does already."""

@@ -111,6 +111,44 @@ def test_a_clone(
     assert as_committed(dest, world.right)
 
 
+@pytest.mark.parametrize(
+    ("call", "kind", "where", "says"),
+    [
+        ("rename", "none", "{dest}/new/more.bin", "EIO"),
+        ("rename", "any", "{dest}/.git/index", "EPERM"),
+        ("mkdir", "any", IN_TREE, "ENOSPC"),
+        ("utime", "any", ANYWHERE, "EIO"),
+        ("symlink", "any", IN_STATE, "EPERM"),
+        ("fsync", "dir", IN_TREE, "EIO"),
+        ("rename", "any", "{dest}/.git/refs/*", "EIO"),
+    ],
+)
+def test_a_pull(
+    hub: Hub, tiny_repo: LivingRepo, hfclone: Command, refusing: Refusing, call: str, kind: str, where: str, says: str
+) -> None:
+    """What cannot be done ends it with the path, and no file that stood there is gone; objects move without a fetch."""
+    dest = hfclone.cwd / "tiny"
+    assert hfclone("acme/tiny").code == 0
+    before = tree_of(dest, without=[".git"])
+    moved = {"model.safetensors": None, "new/model.safetensors": Lfs(300_000, seed=1)}
+    changed = {"link.json": Symlink(b"README.md"), "config.json": "{}\n", "run.sh": None}
+    tiny_repo.add_commit({**moved, **changed, "new/more.bin": Lfs(40_000, seed=7)})
+    times = 1 if where.endswith("more.bin") else 0  # what can be taken out again can be put back
+    refusal = Refusal(call, says, where.format(dest=dest), kind, times=times)
+    outcome = hfclone("pull", dest, env=refusing.environ(refusal))
+    assert {name for name, _ in refusing.refused()} == {call}, outcome.stderr
+    assert outcome.code == 6, outcome.stderr
+    now = tree_of(dest, without=[".git"])
+    if git(dest, "rev-parse", "HEAD") != tiny_repo.commit:
+        assert now == before
+    else:
+        assert now.keys() >= before.keys() - {"model.safetensors", "run.sh"}
+    since = len(hub.log)
+    assert hfclone("pull", dest).code == 0
+    assert hub.log.bytes_sent(kind="cdn", since=since) <= 40_000
+    assert (hfclone("verify", dest).code, git(dest, "status", "--porcelain")) == (0, "")
+
+
 def test_a_checkout_without_links(hub: Hub, tiny_repo: LivingRepo, hfclone: Command, refusing: Refusing) -> None:
     """A file that holds the target is git's link, whatever is done with the checkout."""
     dest = hfclone.cwd / "tiny"
