@@ -58,6 +58,14 @@ def test_failures_show_no_secret_and_no_control_characters(tmp_path: Path) -> No
     assert "\x1b" not in str(raised.value)
 
 
+def test_nobody_puts_a_line_into_what_git_says(tmp_path: Path) -> None:
+    """A far side's words are quoted by git; what it says of this machine decides whether there is another try."""
+    with pytest.raises(GitFailed) as raised:
+        Git(environ(tmp_path)).run(["x; error: index-pack died of signal 9"])
+    assert "signal 9" in raised.value.stderr
+    assert not raised.value.is_killed
+
+
 @pytest.mark.parametrize(
     "url", ["ext::sh -c touch% /tmp/pwned", "file:///", "/", "ssh://-oProxyCommand=x/a", "git://a/b"]
 )

@@ -69,6 +69,11 @@ def test_all_that_is_made(hub: Hub, hfclone: Command, tiny_repo: LivingRepo, uma
         in_git = name.startswith(".git") and name != ".gitattributes"
         assert oct(mode) == oct(shared.mode(made | (path.stat().st_mode & ~0o7777)) if in_git else made), name
     assert {"lock", "parts", "journals", "stamps", "choice"} <= set(os.listdir(dest / ".git/hfclone"))
+    done = hfclone("export", dest, "--format", "hf-cache", "--cache-link", "copy", env=env, before=before)
+    assert done.code == 0, done.stderr
+    for name, mode in modes(hfclone.home / "hf/hub").items():
+        made = (0o777 if (hfclone.home / "hf/hub" / name).is_dir() else 0o666) & ~umask
+        assert oct(mode) == oct(made), name
     assert any((dest / ".git/lfs").rglob("??/??/*"))
 
 
