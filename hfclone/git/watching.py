@@ -14,7 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
+
+from hfclone.errors import LimitReached
+from hfclone.limits import start_thread
+from hfclone.wording import phrase
 
 __all__ = ["Ending", "Judge", "Limits", "Signs", "Watch", "temporary_files"]
 
@@ -107,9 +112,10 @@ class Watch:
 
     @contextlib.contextmanager
     def over(self, pid: int) -> Iterator[None]:
-        """Watch the process while the context is open."""
-        thread = threading.Thread(target=self._run, args=(pid,), daemon=True)
-        thread.start()
+        """Watch the process while the context is open. Raises ``LimitReached``."""
+        thread = start_thread(partial(self._run, pid))
+        if thread is None:  # nobody would see that it is given no end
+            raise LimitReached("tasks", phrase("no-thread"))
         try:
             yield
         finally:

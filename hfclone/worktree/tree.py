@@ -181,9 +181,9 @@ class WorkTree:
 
     def prune(self, path: bytes) -> None:
         """Remove the directories on the way to ``path`` that are empty."""
+        self._walk.forget()
         while b"/" in path:
             path = path.rpartition(b"/")[0]
-            self._walk.forget()
             try:
                 name, handle = self._walk.leaf(path)
                 os.rmdir(name, dir_fd=handle)

@@ -75,6 +75,8 @@ class Walk:
         """An open handle of ``folder``; ours, valid until the next call."""
         if self._open and self._open[0] == folder:
             return self._open[1]
+        if self._open and self._open[0].rpartition(b"/")[0] == folder and self._has_gone_up():
+            return self._open[1]
         self.forget()
         assert self._root_fd is not None  # the portable way does not come here
         handle = os.dup(self._root_fd)
@@ -90,6 +92,23 @@ class Walk:
             self._steps.append((way[:-1], found.st_dev, found.st_ino))
         self._open = (folder, handle)
         return handle
+
+    def _has_gone_up(self) -> bool:
+        """Whether the directory that what is open lies in could be opened instead, being the one that was passed.
+
+        Why so: who removes directories, one after the other, would walk to each from the root.
+        """
+        assert self._open is not None  # whoever asks has looked
+        folder, handle = self._open
+        above = os.open("..", _NO_LINK, dir_fd=handle)
+        found = os.fstat(above)
+        if self._steps[-2][1:] != (found.st_dev, found.st_ino):
+            os.close(above)
+            return False
+        os.close(handle)
+        self._steps.pop()
+        self._open = (folder.rpartition(b"/")[0], above)
+        return True
 
     def _checked(self, folder: bytes, name: bytes, *, make: bool) -> str:
         """The portable way: no component may be a link or a reparse point."""
