@@ -94,7 +94,7 @@ class _Importing:
     def done(self, places: Sequence[Path]) -> Imported:
         """Look at one place after the other.
 
-        What a killed run has taken from a place counts as taken from it now: the same command ends as that would have.
+        What an earlier run, killed or not, has taken from a place counts as taken from it now.
         """
         before = self._moves.finish(self._checkout.inodes)
         for place in map(Path.absolute, places):
@@ -102,13 +102,13 @@ class _Importing:
             unused = self._take_objects(place)
             held = self._keep_leftovers(place, unused)
             self._made.unused += unused.values()
-            is_used = len(self._made.objects) + len(self._made.partials) > taken or held or not self._todo.missing
+            is_used = len(self._made.objects) + len(self._made.partials) > taken or held
             if not (is_used or any(source.is_relative_to(place) for source in before) or self._is_spare(place)):
                 self._made.useless.append(place)
                 if not unused:
                     self._made.unused.append(Unused(place, _nothing(place)))
         self._checkout.settle()
-        self._moves.drop()
+        self._moves.keep(places)
         self._made.missing = tuple(self._left.values())
         return self._made
 

@@ -1,4 +1,4 @@
-"""Which files a run has begun to move into the checkout: a kill leaves the rest to the next one.
+"""Which files a run has moved into the checkout, or begun to: a kill leaves the rest to the next one.
 
 Why so: a file that is moved has two names for a moment, and then its old one is gone. Who runs the same command
 again is to find it done, and no file may be left that an edit at one place would change at the other.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from itertools import starmap
 from pathlib import Path
 
 from hfclone.access import Access
+from hfclone.ondisk import write_safely
 from hfclone.refusals import refused
 from hfclone.reuse.adopting import finish_move
 
@@ -31,7 +33,7 @@ class Moves:
         Raises:
             CannotWrite, DiskFull: the system refuses.
         """
-        row = b"%d %d %s\0" % (*shared, os.fsencode(source))
+        row = _row(source, shared)
         try:
             with self._file.open("ab") as out:
                 self._access.give(out.fileno())
@@ -52,10 +54,17 @@ class Moves:
                 finish_move(source, shared)
         return begun.keys()
 
-    def drop(self) -> None:
-        """All is done."""
-        with contextlib.suppress(OSError):
-            self._file.unlink(missing_ok=True)
+    def keep(self, places: Iterable[Path]) -> None:
+        """All is done; only what came from ``places``, which were named now, may be asked for once more.
+
+        Raises:
+            CannotWrite, DiskFull: the system refuses.
+        """
+        named = [place.absolute() for place in places]
+        rows = self._rows()
+        kept = {source: shared for source, shared in rows.items() if any(map(source.is_relative_to, named))}
+        if kept != rows:
+            write_safely(self._file, b"".join(starmap(_row, kept.items())), access=self._access)
 
     def _rows(self) -> dict[Path, tuple[int, int]]:
         found: dict[Path, tuple[int, int]] = {}
@@ -64,3 +73,7 @@ class Moves:
                 device, inode, name = row.split(b" ", 2)
                 found[Path(os.fsdecode(name))] = int(device), int(inode)
         return found
+
+
+def _row(source: Path, shared: tuple[int, int]) -> bytes:
+    return b"%d %d %s\0" % (*shared, os.fsencode(source))
