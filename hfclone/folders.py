@@ -20,6 +20,7 @@ from hfclone.errors import CheckoutMoved
 __all__ = ["FixedFolders", "files_below", "make_folders", "missing_folders", "remove_folder", "temporary_folder"]
 
 _HANDLES = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd and os.listdir in os.supports_fd
+_OPEN_BY_LINK: int = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _OPEN: int = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -33,7 +34,7 @@ class FixedFolders:
     def __init__(self, *folders: Path) -> None:
         """Raises ``OSError`` where one is not there."""
         # Held open: some file systems number a directory anew when nobody uses it.
-        self._held = {folder: os.open(folder, _OPEN) for folder in folders} if _HANDLES else {}
+        self._held = {folder: os.open(folder, _OPEN_BY_LINK) for folder in folders} if _HANDLES else {}
         self._seen = {folder: _identity(os.stat(self._held.get(folder, folder))) for folder in folders}
 
     def check(self) -> None:

@@ -110,7 +110,9 @@ class Partials:
                 raise
         except OSError as error:
             raise refused(error, path, pointer.size) from error
-        partial = Partial(pointer, path, self.journal_path(pointer), descriptor, records, access=self.access)
+        partial = Partial(
+            pointer, path, self.journal_path(pointer), descriptor, records, self._before_journal, self.access
+        )
         try:
             records += self.absorb(partial, partial.held(), UNKNOWN_SENDER)
             if not records and 0 < pointer.size <= SMALL_BYTES:
@@ -138,7 +140,11 @@ class Partials:
         except BaseException:
             os.close(descriptor)
             raise
-        return Partial(pointer, path, self.journal_path(pointer), descriptor, [], self._is_told_of, self.access)
+        return Partial(pointer, path, self.journal_path(pointer), descriptor, [], self._before_journal, self.access)
+
+    def _before_journal(self, pointer: Pointer) -> None:
+        self._check_place()
+        self._is_told_of(pointer)
 
     def _is_told_of(self, pointer: Pointer) -> None:
         """Something beside its part tells of the object."""
@@ -209,7 +215,7 @@ class Partials:
         Raises:
             DiskFull, CannotWrite: this machine cannot.
         """
-        self._is_told_of(pointer)
+        self._before_journal(pointer)
         path = self.control_path(pointer)
         content = format_control(held, pointer.size)
         try:
@@ -225,7 +231,7 @@ class Partials:
         Raises:
             DiskFull, CannotWrite: this machine cannot.
         """
-        self._is_told_of(pointer)
+        self._before_journal(pointer)
         path = self._lent_path(pointer)
         try:
             with path.open("w", encoding="utf-8") as file:
