@@ -98,8 +98,8 @@ class Move:
     on_bytes: Callable[[int], None]
     """Hears how many bytes more were read of large files that no stamp knows."""
     _standing: dict[bytes, Standing] = field(default_factory=dict)
-    _judged: Collection[bytes] = ()
-    """Paths that were looked at."""
+    _changed: Collection[bytes] = ()
+    """Paths that the commits do not have alike."""
     _doubtful: list[bytes] = field(default_factory=list)
     _contents: dict[bytes, Pointer] = field(default_factory=dict)
     """Paths that hold an object of the old commit."""
@@ -120,7 +120,6 @@ class Move:
         for path in self._settle_doubts():
             verdicts[path] = _Verdict.REPLACE
         conflicts = {path for path, verdict in verdicts.items() if verdict is _Verdict.CONFLICT}
-        self._judged = verdicts.keys()
         conflicts.update(self._staged_conflicts(self.staged))
         self._standing = {p: s for p, s in self._standing.items() if verdicts.get(p) is _Verdict.REPLACE}
         return sorted(conflicts)
@@ -169,8 +168,8 @@ class Move:
     def _differing(self) -> list[bytes]:
         """Paths that change, and those that do not but are gone from the tree."""
         old, new = self.before.entries, self.after.entries
-        changed = [path for path in {**old, **new} if old.get(path) != new.get(path)]
-        for path in changed:
+        self._changed = [path for path in {**old, **new} if old.get(path) != new.get(path)]
+        for path in self._changed:
             self._standing[path] = self.tree.look(path)
         users = self.staged.changed(old, new)
         for path in self.tree.absent(path for path, entry in new.items() if old.get(path) == entry):
@@ -262,8 +261,8 @@ class Move:
         return found
 
     def _staged_conflicts(self, staged: Staged) -> Iterable[bytes]:
-        """Of the paths that were judged, those at which the user staged something that is neither commit's."""
-        return staged.conflicts(self._judged, self.before.entries, self.after.entries)
+        """What the user staged that is in the way, also where nothing stands or may be written."""
+        return staged.conflicts(self._changed, self.before.entries, self.after.entries)
 
     # --- touching ----------------------------------------------------------------------------
 

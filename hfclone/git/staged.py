@@ -7,7 +7,7 @@ commits has, or the user's work is in the way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hfclone.errors import GitFailed
@@ -64,14 +64,27 @@ class Staged:
         alike = (entry for path, entry in after.items() if before.get(path) == entry)
         return frozenset(entry.path for entry in alike if self.is_changed(entry.path, entry.mode, entry.oid))
 
-    def conflicts(self, paths: Iterable[bytes], before: _Entries, after: _Entries) -> Iterator[bytes]:
-        """Those of ``paths`` that change from one commit to the other, and whose index entry is neither's."""
-        for path in paths if self.has_index else ():
+    def conflicts(self, paths: Collection[bytes], before: _Entries, after: _Entries) -> Iterator[bytes]:
+        """Where the user staged something that is in the way of a move; ``paths`` are all that change with it."""
+        if not self.has_index:
+            return
+        for path in paths:
             old, new = before.get(path), after.get(path)
-            if old == new:
-                continue
             if path not in self.entries:
                 if old is not None and new is not None:
                     yield path  # removed by the user, edited by the repo
             elif all(entry is None or self.is_changed(path, entry.mode, entry.oid) for entry in (old, new)):
                 yield path
+        coming = {path for path in paths if path in after and path not in before}
+        yield from self._beside(coming, self.entries.keys() - before.keys() - after.keys() if coming else ())
+
+    def _beside(self, coming: Collection[bytes], added: Collection[bytes]) -> Iterator[bytes]:
+        """What the user ``added`` where a directory is ``coming``, or below what is coming as a file."""
+        folders = {parent for path in coming for parent in _parents(path)} if added else ()
+        yield from (path for path in added if path in folders or any(one in coming for one in _parents(path)))
+
+
+def _parents(path: bytes) -> Iterator[bytes]:
+    while b"/" in path:
+        path = path.rpartition(b"/")[0]
+        yield path

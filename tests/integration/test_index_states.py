@@ -63,6 +63,13 @@ def _flagged(flag: str) -> Callable[[Path], None]:
     return flagged
 
 
+def _staged_edit_left_out(dest: Path) -> None:
+    """As a sparse checkout does it to a file whose edit is staged: the index alone has it."""
+    _staged_edit(dest)
+    git(dest, "update-index", "--skip-worktree", SMALL)
+    (dest / SMALL).unlink()
+
+
 @dataclass(frozen=True)
 class State:
     """How the user left the index. ``path`` is what they touched, ``kept`` what a run has to name."""
@@ -99,6 +106,7 @@ STATES = {
     ),
     "edit staged": State(_staged_edit, SMALL, (SMALL,), (f"changed {SMALL}",)),
     "edit staged, file removed": State(_staged_edit_removed, SMALL, (SMALL,), (f"removed {SMALL}",)),
+    "edit staged, file left out": State(_staged_edit_left_out, SMALL, (SMALL,)),
     "file added": State(_add, "mine.txt", (), ("extra mine.txt",)),
     "intent to add": State(lambda d: _add(d, "-N"), "mine.txt", (), ("extra mine.txt",)),
     "sparse checkout by cone": State(
@@ -213,6 +221,22 @@ def test_a_commit_that_changes_the_same_file(place: Place) -> None:
     assert git(place.dest, "status", "--porcelain") == ""
     assert not (place.dest / path).exists()
     assert place.fetched() == 0
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [("new", "new/theirs.txt"), ("new/mine.txt", "new")])
+def test_what_is_only_staged_is_in_the_way_of_a_directory_and_of_a_file(
+    hub: Hub, tiny_repo: LivingRepo, hfclone: Command, tmp_path: Path, mine: str, theirs: str
+) -> None:
+    """Nothing of it stands in the work tree: git's index alone has it, and has no room for both."""
+    dest = tmp_path / "tiny"
+    assert hfclone("acme/tiny", dest).code == 0
+    entry = git(dest, "rev-parse", f":{SMALL}")
+    git(dest, "update-index", "--add", "--cacheinfo", f"100644,{entry},{mine}")
+    place = Place(hub, tiny_repo, hfclone, dest, State(lambda _dest: None))
+    tiny_repo.add_commit({theirs: "theirs\n", "other.txt": "o\n"})
+    done = hfclone("pull", dest)
+    assert (done.code, mine in done.error) == (6, True), done.stderr
+    place.is_as_before()
 
 
 def test_verify_status_and_repair(place: Place) -> None:
