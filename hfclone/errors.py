@@ -17,7 +17,7 @@
     │       · NotAsLocked · NotAsCommitted
     ├── LocalError        this machine cannot                         exit 6
     │   └── DiskFull · CheckoutBusy · CheckoutMoved · NotACheckout · OtherCheckout · Conflicts
-    │       · OwnCommits · ForeignOrigin · NoReflink · CannotRead · CannotWrite · LimitReached
+    │       · OwnCommits · BranchElsewhere · ForeignOrigin · NoReflink · CannotRead · CannotWrite · LimitReached
     │       · GitFailed (GitEnded) · ToolMissing
     └── Incomplete        patience ran out; carries every failure     exit 4
 
@@ -45,6 +45,7 @@ __all__ = [
     "BadSettings",
     "BadToken",
     "BadTree",
+    "BranchElsewhere",
     "CannotRead",
     "CannotWrite",
     "CheckoutBusy",
@@ -656,6 +657,15 @@ class OwnCommits(LocalError):
     path: str
     branch: str
     code = "own-commits"
+
+
+@dataclass(eq=False)
+class BranchElsewhere(LocalError):
+    path: str
+    branch: str
+    elsewhere: str
+    suggestion: str
+    code = "branch-elsewhere"
 
 
 @dataclass(eq=False)

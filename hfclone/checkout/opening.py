@@ -12,7 +12,15 @@ from stat import S_IMODE, S_ISREG
 from urllib.parse import urlsplit
 
 from hfclone.access import change_mode, made_mode
-from hfclone.errors import CannotWrite, CheckoutBusy, GitFailed, NotACheckout, OtherCheckout, OwnCommits
+from hfclone.errors import (
+    BranchElsewhere,
+    CannotWrite,
+    CheckoutBusy,
+    GitFailed,
+    NotACheckout,
+    OtherCheckout,
+    OwnCommits,
+)
 from hfclone.events import OnEvent, Warned
 from hfclone.folders import files_below, make_folders
 from hfclone.git import (
@@ -285,12 +293,13 @@ def refuse_branch_elsewhere(repo: GitRepo, branch: str | None) -> None:
     """Refuse to move a branch that is checked out in another work tree, too: what stands there would be left behind.
 
     Raises:
-        NotACheckout: it is.
+        BranchElsewhere: it is.
     """
     elsewhere = None if branch is None else repo.work_tree_of(f"refs/heads/{branch}")
-    if elsewhere is not None:
-        reason = phrase("branch-elsewhere", branch=branch, path=elsewhere)
-        raise NotACheckout(str(repo.path), reason, phrase("run-it-there", path=elsewhere))
+    if elsewhere is None:
+        return
+    hint = phrase("run-it-there") if os.path.lexists(elsewhere) else phrase("prune-work-trees")
+    raise BranchElsewhere(str(repo.path), str(branch), elsewhere, hint)
 
 
 def _leads_to(repo: GitRepo, tip: str, commit: str) -> bool:

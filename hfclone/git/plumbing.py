@@ -386,12 +386,12 @@ class GitRepo:
         return self._maybe("symbolic-ref", "--quiet", "HEAD").decode("utf-8", "surrogateescape").strip() or None
 
     def work_tree_of(self, ref: str) -> str | None:
-        """Where ``ref`` is checked out, if that is another of the repo's work trees."""
+        """Where ``ref`` is checked out, if that is another of the repo's work trees; it may have been removed."""
         if not (self.common_dir / "worktrees").is_dir():
             return None
         for row in self.run("worktree", "list", "--porcelain").decode("utf-8", "surrogateescape").split("\n\n"):
             facts = dict(line.partition(" ")[::2] for line in row.splitlines())
-            if facts.get("branch") == ref and not Path(facts["worktree"]).samefile(self.path):
+            if facts.get("branch") == ref and not _is_same(Path(facts["worktree"]), self.path):
                 return facts["worktree"]
         return None
 
@@ -448,3 +448,10 @@ def _plain_mode(mode: str) -> str:
     if mode in _KNOWN_MODES or not mode.startswith("100"):
         return _KNOWN_MODES.get(mode, mode)  # one text for all that are the same
     return "100755" if int(mode, 8) & 0o100 else "100644"
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is gone
+        return False

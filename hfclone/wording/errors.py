@@ -148,6 +148,8 @@ ERRORS = {
     ),
     "own-commits": "branch {branch!r} of {path} holds commits that are not the repo's",
     "own-commits hint": "nothing was touched; check out another branch, or name another directory",
+    "branch-elsewhere": "branch {branch!r} of {path} is checked out at {elsewhere}, too",
+    "branch-elsewhere hint": "{suggestion}",
     "foreign-origin": "{path} comes from {origin}: {reason}",
     "foreign-origin hint": "{suggestion}",
     "cannot-write": "cannot write {path}: {reason}",

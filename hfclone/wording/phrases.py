@@ -11,7 +11,8 @@ PHRASES = {
     "some-file": "FILE",
     # suggestions
     "name-checkout": "name a checkout's directory; 'hfclone REPO DIR' makes one",
-    "run-it-there": "run the command at {path}; 'hfclone fetch' completes this one where it is",
+    "prune-work-trees": "'git worktree prune' makes git forget a work tree that is gone for good",
+    "run-it-there": "run the command there; 'hfclone fetch' completes this one where it is",
     "first-commit": "'git pull' in it brings the first commit; then run the same command again",
     "go-with-lfs": "'git lfs pull' fetches the large files of such a repo",
     "name-its-host": "name its host with --endpoint or --mirror; 'git pull' and 'hfclone fetch' go with any host",
@@ -198,7 +199,6 @@ PHRASES = {
     "no-directory": "it is no directory",
     "no-git": "it holds no .git",
     "no-head": "its HEAD names no commit that is here",
-    "branch-elsewhere": "branch {branch!r} is checked out at {path}",
     "empty-repo": "it has no commit yet: its repo was empty when it was cloned",
     "other-ids": "its git ids are {ids}, and hfclone knows sha1 alone",
     "no-such-directory": "there is no such directory",

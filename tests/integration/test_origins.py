@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,20 @@ def test_two_work_trees_of_one_repo(hub: Hub, tiny_repo: LivingRepo, hfclone: Co
     for place in (dest, tmp_path / "second"):
         assert hfclone.git(place, "status", "--porcelain") == ""
         assert hfclone("verify", place).code == 0
+
+
+def test_a_branch_of_a_work_tree_that_is_gone(tiny_repo: LivingRepo, hfclone: Command, tmp_path: Path) -> None:
+    """Git keeps the branch for it, perhaps on a disk that is not mounted; how to end that is said."""
+    dest, second = tmp_path / "tiny", tmp_path / "second"
+    assert hfclone("acme/tiny", dest).code == 0
+    git(dest, "checkout", "-q", "-b", "mine")
+    hfclone.git(dest, "worktree", "add", "-q", second, "main", env=SKIP)
+    shutil.rmtree(second)
+    done = hfclone("acme/tiny", dest)
+    assert (done.code, str(second) in done.error, "worktree prune" in done.stderr) == (6, True, True), done.stderr
+    git(dest, "worktree", "prune")
+    assert hfclone("acme/tiny", dest).code == 0
+    assert git(dest, "branch", "--show-current") == "main"
 
 
 def test_the_remote_that_the_branch_follows(
