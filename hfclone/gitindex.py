@@ -148,14 +148,15 @@ class IndexLock:
         self._is_held = False
 
     def take(self) -> None:
-        """Get the lock. Raises as ``index_lock``."""
+        """Get the lock. Raises as ``index_lock``; where anything else is raised, ``drop`` it all the same."""
+        self._is_held = True  # before it is: a signal may come just behind, and no later run would get it
         try:
             os.close(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        except FileExistsError:
-            raise CheckoutBusy(str(self.index.parent.parent), phrase("git-command")) from None
         except OSError as error:
+            self._is_held = False
+            if isinstance(error, FileExistsError):
+                raise CheckoutBusy(str(self.index.parent.parent), phrase("git-command")) from None
             raise refused(error, self._file) from error
-        self._is_held = True
 
     def write(self, data: bytes | bytearray) -> None:
         """Make ``data`` the index, synced; the lock is gone then. Raises ``OSError``."""
@@ -192,8 +193,8 @@ def index_lock(index: Path, access: Access = UMASK) -> Iterator[IndexLock]:
         CannotWrite, DiskFull: the system refuses.
     """
     lock = IndexLock(index, access)
-    lock.take()
     try:
+        lock.take()
         yield lock
     finally:
         lock.drop()
