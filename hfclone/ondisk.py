@@ -26,6 +26,7 @@ __all__ = [
     "share_blocks",
     "sync_directory",
     "sync_file",
+    "take_across",
     "write_safely",
 ]
 
@@ -170,7 +171,7 @@ def replace_across(source: Path, name: str, handle: int | None) -> None:
     """
     beside = os.path.join(os.path.dirname(name), f".hfclone-{os.getpid()}.new")
     try:
-        _copy_beside(source, beside, handle)
+        _copy(source, None, beside, handle)
         os.replace(beside, name, src_dir_fd=handle, dst_dir_fd=handle)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -179,20 +180,34 @@ def replace_across(source: Path, name: str, handle: int | None) -> None:
     os.unlink(source)
 
 
-def _copy_beside(source: Path, beside: str, handle: int | None) -> None:
-    """The link or the file, synced, with its mode and its mtime."""
-    found = os.lstat(source)
+def take_across(name: str, handle: int | None, target: Path) -> None:
+    """The same the other way: ``name`` in the open directory ``handle`` goes to ``target``. Raises as above."""
+    target.unlink(missing_ok=True)
+    try:
+        _copy(name, handle, target, None)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    os.unlink(name, dir_fd=handle)
+
+
+def _copy(source: Path | str, source_fd: int | None, target: Path | str, target_fd: int | None) -> None:
+    """The link or the file, synced, with its mode and its mtime; each name is in the open directory behind it."""
+    found = os.stat(source, dir_fd=source_fd, follow_symlinks=False)
     if stat.S_ISLNK(found.st_mode):
-        os.symlink(os.readlink(source), beside, dir_fd=handle)
+        os.symlink(os.readlink(source, dir_fd=source_fd), target, dir_fd=target_fd)
         return
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW
-    descriptor = os.open(beside, flags, stat.S_IMODE(found.st_mode), dir_fd=handle)
-    with os.fdopen(descriptor, "wb") as new, open(source, "rb") as old:
-        shutil.copyfileobj(old, new, _COPY_BYTES)
-        new.flush()
-        os.fsync(descriptor)
-        try:
-            os.utime(descriptor if os.utime in os.supports_fd else beside, ns=(found.st_mtime_ns,) * 2)
-        except OSError as error:
-            if not lacks(error):
-                raise
+    binary = getattr(os, "O_BINARY", 0)
+    reading = os.open(source, os.O_RDONLY | _NOFOLLOW | binary, dir_fd=source_fd)
+    with os.fdopen(reading, "rb") as old:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | binary
+        descriptor = os.open(target, flags, stat.S_IMODE(found.st_mode), dir_fd=target_fd)
+        with os.fdopen(descriptor, "wb") as new:
+            shutil.copyfileobj(old, new, _COPY_BYTES)
+            new.flush()
+            os.fsync(descriptor)
+            try:
+                os.utime(descriptor if os.utime in os.supports_fd else target, ns=(found.st_mtime_ns,) * 2)
+            except OSError as error:
+                if not lacks(error):
+                    raise

@@ -18,7 +18,7 @@ from enum import Enum
 from hfclone.checkout.filtering import install_filter
 from hfclone.checkout.ground import Ground
 from hfclone.checkout.known import read_known, write_known
-from hfclone.checkout.moving import Journal, Move, Side, read_side
+from hfclone.checkout.moving import Journal, Move, Side, Unfinished, read_side
 from hfclone.checkout.opening import (
     Target,
     check_paths,
@@ -33,10 +33,11 @@ from hfclone.checkout.opening import (
 from hfclone.checkout.owner import LastRun, owned
 from hfclone.checkout.placing import Checkout
 from hfclone.checkout.store import Store, open_store
-from hfclone.errors import Conflicts, HfcloneError, LocalError
+from hfclone.errors import Conflicts, GitFailed, HfcloneError, LocalError
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
 from hfclone.folders import FixedFolders
 from hfclone.git import Git, GitRepo, Staged, git_dir_of, pointers_among, run_lock_of
+from hfclone.gitindex import Fresh
 from hfclone.names import LfsStore
 from hfclone.refusals import refused
 from hfclone.stamps import Stamps
@@ -145,23 +146,30 @@ class _Opening:
         warn_of_lfsconfig(repo, entries, self.on_event)
         after = Side({entry.path: entry for entry in entries}, pointers)
         journal, stamps = Journal(state / "journal", repo.access), Stamps(state / "stamps", repo.access)
-        came_from = journal.read()
-        before = came_from if came_from is not None else repo.resolve("HEAD") or ""
         refuse_own_commits(repo, self.target.branch, commit)
         refuse_branch_elsewhere(repo, self.target.branch)
         self.on_event(Working(phrase("files"), 0, len(entries)))
+        head, unfinished = repo.resolve("HEAD") or "", journal.read()
+        if unfinished is not None and not unfinished.is_from(head):
+            unfinished = None
+        before = head if unfinished is None else unfinished.before
+        fresh: dict[bytes, Fresh] = {}
+        if unfinished is not None and unfinished.after not in (before, commit) and _is_whole(repo, unfinished.after):
+            # What that move has placed already is no commit's of this one: it would be taken for the user's.
+            fresh, before = self._finished(stamps, unfinished), unfinished.after
+            journal.write(Unfinished(before, commit, head))
         move = self._judged(stamps, after if before == commit else read_side(repo, before), after)
         ground = Ground(repo, self.tree, after, stamps, self.store)
         checkout = Checkout(self.target.pin, ground, bad, self.on_event)
-        if not move.is_nothing or before != commit or came_from is not None or not (repo.git_dir / "index").exists():
-            journal.write(before, commit)
+        if not move.is_nothing or before != commit or unfinished is not None or not (repo.git_dir / "index").exists():
             try:
+                journal.write(Unfinished(before, commit, head))
                 move.apply(commit, lambda: _set_refs(repo, commit, self.target.branch))
             except BaseException:
-                if move.is_reverted and came_from is None:
+                if move.is_as_before and unfinished is None:
                     journal.drop()
                 raise
-            checkout.note_written(move.fresh)
+            checkout.note_written(fresh | move.fresh)
         else:
             _set_refs(repo, commit, self.target.branch)
         ground.note_staged(Staged.read(repo))
@@ -172,6 +180,13 @@ class _Opening:
         journal.drop()
         self.on_event(Working(phrase("files"), len(entries), len(entries)))
         return checkout
+
+    def _finished(self, stamps: Stamps, unfinished: Unfinished) -> dict[bytes, Fresh]:
+        """Make work tree and index those of the commit that a killed run was going to; returns what was written."""
+        sides = (read_side(self.repo, commit) for commit in (unfinished.before, unfinished.after))
+        move = self._judged(stamps, *sides)
+        move.apply(unfinished.after, lambda: None)
+        return move.fresh
 
     def _judged(self, stamps: Stamps, before: Side, after: Side) -> Move:
         """A move in whose way nothing is (any more).
@@ -194,6 +209,14 @@ class _Opening:
         progress = ByteCount(phrase("verifying"), 0, self.on_event)
         state, staged = self.target.state, Staged.read(self.repo)
         return Move(self.repo, self.tree, stamps, state, before, after, staged, progress.advance)
+
+
+def _is_whole(repo: GitRepo, commit: str) -> bool:
+    """Whether all that git has of ``commit`` is here."""
+    try:
+        return repo.has_commit(commit) and not repo.missing_blobs(commit)
+    except GitFailed:
+        return False
 
 
 def _set_refs(repo: GitRepo, commit: str, branch: str | None) -> None:

@@ -8,6 +8,7 @@ A journal says from where to where, HEAD moves last, and so any kill is mended b
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from hfclone.access import UMASK, Access
 from hfclone.checkout.aside import Aside
+from hfclone.checkout.beside import beside, clear_beside
 from hfclone.checkout.replacing import Replacement
 from hfclone.checkout.staging import place_staged, stage
 from hfclone.errors import Conflicts, HfcloneError
@@ -32,7 +34,7 @@ from hfclone.stamps import Stamps
 from hfclone.treepaths import show_path
 from hfclone.worktree import FileMode, Kind, Standing, WorkTree
 
-__all__ = ["Journal", "Move", "Side", "held_objects", "read_side"]
+__all__ = ["Journal", "Move", "Side", "Unfinished", "held_objects", "read_side"]
 
 
 class _Verdict(Enum):
@@ -50,23 +52,40 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A move that was begun, from one commit (empty: from nothing) to another, while HEAD was at ``head``."""
+
+    before: str
+    after: str
+    head: str
+
+    def is_from(self, head: str) -> bool:
+        """Whether it is what left the work tree as it is; not where git itself has gone elsewhere since."""
+        return head in (self.head, self.after)
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """The file that says which move is under way."""
 
     file: Path
     access: Access = UMASK
 
-    def read(self) -> str | None:
-        """The commit that an unfinished move comes from: empty for none; ``None`` if no move is under way."""
+    def read(self) -> Unfinished | None:
+        """The move that has not been finished; ``None`` if none is under way."""
         try:
             said = json.loads(self.file.read_bytes())
         except (OSError, ValueError):
             return None
-        return str(said["from"]) if isinstance(said, dict) and said.get("version") == 1 else None
+        if not isinstance(said, dict) or said.get("version") != 1:
+            return None
+        before = str(said["from"])
+        return Unfinished(before, str(said["to"]), str(said.get("head", before)))
 
-    def write(self, before: str, after: str) -> None:
+    def write(self, move: Unfinished) -> None:
         """Begin a move."""
-        write_safely(self.file, json.dumps({"version": 1, "from": before, "to": after}).encode(), access=self.access)
+        said = {"version": 1, "from": move.before, "to": move.after, "head": move.head}
+        write_safely(self.file, json.dumps(said).encode(), access=self.access)
 
     def drop(self) -> None:
         """End it."""
@@ -103,6 +122,8 @@ class Move:
     _doubtful: list[bytes] = field(default_factory=list)
     _contents: dict[bytes, Pointer] = field(default_factory=dict)
     """Paths that hold an object of the old commit."""
+    _submodules: list[bytes] = field(default_factory=list)
+    """Submodules whose directory is there, perhaps of files that go: it may go with them."""
     _bits: list[bytes] = field(default_factory=list)
     """Paths that are right but for the executable bit."""
     _held: set[Oid] = field(default_factory=set)
@@ -111,8 +132,8 @@ class Move:
     """Paths that are new with this commit and outside of the user's sparse checkout."""
     fresh: dict[bytes, Fresh] = field(default_factory=dict)
     """Files of git's own that were written."""
-    is_reverted: bool = False
-    """Whether ``apply`` failed and has left all as it was."""
+    is_as_before: bool = True
+    """Whether ``apply`` has touched nothing, or has failed and left all as it was."""
 
     def judge(self) -> list[bytes]:
         """Look at everything that differs; returns all paths that hold what is neither commit's, sorted."""
@@ -151,16 +172,18 @@ class Move:
             entries = [self.after.entries[path] for path in self._standing if path in self.after.entries]
             stage(self.repo, index, self._staging, entries)
             self._flag(index)
-            replacement = Replacement(self.tree, self.state / "replaced")
-            before = _content(lock.index)
+            replacement = Replacement(self.tree, self._beside / "replaced")
+            former = _second_name(lock.index, self.state / "index.before")
+            self.is_as_before = False
             try:
                 self._take_out(replacement)
                 _replace(lock, index)
                 self._put_in(replacement, entries)
                 set_refs()
             except BaseException:
-                self._revert(replacement, lock, before, commit)
+                self._revert(replacement, lock, former, commit)
                 raise
+            former.unlink(missing_ok=True)
             replacement.keep()
 
     # --- looking -----------------------------------------------------------------------------
@@ -217,11 +240,14 @@ class Move:
 
     def _judge_directory(self, path: bytes, old: TreeEntry | None, new: TreeEntry | None) -> _Verdict:
         if new is not None and new.mode == SUBMODULE_MODE:
+            self._submodules.append(path)
             return _Verdict.DONE
         below = self.tree.list_files(path)
         if old is not None and old.mode == SUBMODULE_MODE:
             # As git does it: what a user put into a submodule stays, unless a file has to go there.
             return _Verdict.REPLACE if not below else (_Verdict.DONE if new is None else _Verdict.CONFLICT)
+        if new is None:
+            return _Verdict.DONE  # what was to be removed there has gone already
         ours = all(one in self.before.entries and one not in self.after.entries for one in below)
         return _Verdict.REPLACE if ours else _Verdict.CONFLICT
 
@@ -265,6 +291,10 @@ class Move:
         return staged.conflicts(self._changed, self.before.entries, self.after.entries)
 
     # --- touching ----------------------------------------------------------------------------
+
+    @property
+    def _beside(self) -> Path:
+        return beside(self.tree.root, self.state)
 
     @property
     def _staging(self) -> Path:
@@ -313,41 +343,43 @@ class Move:
                 replacement.remove(path, self._standing[path])
         for path in self._standing.keys() - held - set(removed):
             seen = self._standing[path]
-            # What stood below a directory, or in the way to the path, may have been removed just now.
-            replacement.take(path, self.tree.look(path) if seen.kind in (Kind.DIRECTORY, Kind.BLOCKED) else seen)
+            if seen.kind not in (Kind.DIRECTORY, Kind.BLOCKED):
+                replacement.take(path, seen)
+            elif (now := self.tree.look(path)).kind is Kind.DIRECTORY:
+                # What stood below it, or in the way to the path, has been removed; a file there is a user's, and new.
+                replacement.take(path, now)
 
     def _put_in(self, replacement: Replacement, entries: Sequence[TreeEntry]) -> None:
         """Rename the new files to their places, where nothing stands any more: what does is a user's, and new."""
         standing = {entry.path: Standing(Kind.ABSENT) for entry in entries}
         self.fresh.update(place_staged(replacement, self._staging, entries, standing))
+        for path in self._submodules:
+            replacement.make_directory(path)
         for path in self._bits:
             replacement.set_executable(path, FileMode(self.after.entries[path].mode))
 
-    def _revert(self, replacement: Replacement, lock: IndexLock, index: bytes | None, commit: str) -> None:
+    def _revert(self, replacement: Replacement, lock: IndexLock, former: Path, commit: str) -> None:
         """Leave all as it was; what cannot be put back is mended when the move is made again."""
-        if not self.before.entries or self.before.entries == self.after.entries or self.repo.resolve("HEAD") == commit:
+        if not self.before.entries or self.before.entries == self.after.entries:
             return  # there was nothing before, or it is only to be finished
-        is_index_back = self._put_back(lock, index)
-        self.is_reverted = replacement.revert() and is_index_back  # the files in any case
-
-    def _put_back(self, lock: IndexLock, index: bytes | None) -> bool:
-        """Make ``index`` git's again; whether that could be done."""
-        try:
-            if index is None:
+        with contextlib.suppress(OSError, HfcloneError):
+            if self.repo.resolve("HEAD") == commit:
+                return  # refs come last: it is whole
+            is_reverted = replacement.revert()
+            if former.exists():
+                lock.replace(former)
+            else:
                 lock.index.unlink(missing_ok=True)
-            elif _content(lock.index) != index:
-                (self.state / "index").write_bytes(index)
-                lock.replace(self.state / "index")
-        except (OSError, HfcloneError):
-            return False
-        return True
+            self.is_as_before = is_reverted
+            if is_reverted:
+                clear_beside(self.tree.root, self.state)
 
     def _holding_place(self, pointer: Pointer) -> Path | None:
         """Where an object waits for its new path; ``None`` if one like it does already."""
         if pointer.oid in self._held:
             return None
         self._held.add(pointer.oid)
-        held = self.state / "held"
+        held = self._beside / "held"
         try:
             self.repo.access.make_folder(held)
         except OSError as error:
@@ -355,14 +387,18 @@ class Move:
         return held / pointer.oid
 
 
-def _content(file: Path) -> bytes | None:
-    """What ``file`` holds; ``None`` where there is none."""
+def _second_name(file: Path, name: Path) -> Path:
+    """``name``, by which ``file`` can still be had when it has been replaced; not there where ``file`` is not."""
     try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        return None
+        name.unlink(missing_ok=True)
+        if file.exists():
+            try:
+                os.link(file, name)
+            except OSError:  # not every file system has links
+                shutil.copyfile(file, name)
     except OSError as error:
-        raise refused(error, file) from error
+        raise refused(error, name) from error
+    return name
 
 
 def _replace(lock: IndexLock, index: Path) -> None:
@@ -372,7 +408,7 @@ def _replace(lock: IndexLock, index: Path) -> None:
         raise refused(error, lock.index) from error
 
 
-def held_objects(state: Path) -> dict[Oid, Path]:
-    """Objects that a move set aside and has not yet placed."""
-    held = state / "held"
+def held_objects(folder: Path) -> dict[Oid, Path]:
+    """Objects that a move set aside in ``folder`` (see ``beside``) and has not yet placed."""
+    held = folder / "held"
     return {Oid(path.name): path for path in held.iterdir()} if held.is_dir() else {}

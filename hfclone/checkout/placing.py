@@ -13,6 +13,7 @@ from stat import S_IMODE
 
 from hfclone.access import change_mode, made_mode
 from hfclone.checkout.aside import Aside
+from hfclone.checkout.beside import beside, clear_beside
 from hfclone.checkout.books import Books
 from hfclone.checkout.ground import Ground
 from hfclone.checkout.inventory import take_inventory
@@ -291,9 +292,11 @@ class Checkout:
 
     def note_written(self, fresh: Mapping[bytes, Fresh]) -> None:
         """Files that git has just written, pointers too; ``settle`` tells the index."""
-        self._ground.fresh.update(fresh)
-        for path in fresh.keys() & self.files().keys():
-            self._ground.holds_text(path, fresh[path].stat)
+        entries = self._ground.side.entries
+        ours = {path: one for path, one in fresh.items() if path in entries and entries[path].oid == one.oid}
+        self._ground.fresh.update(ours)
+        for path in ours.keys() & self.files().keys():
+            self._ground.holds_text(path, ours[path].stat)
 
     def adopt_held(self) -> None:
         """Place objects that the move from another commit set aside; drop what is of no use, journals too."""
@@ -302,7 +305,7 @@ class Checkout:
             if path not in self.left_alone() | self.staged():
                 wanted.setdefault(pointer.oid, []).append(path)
         self._vouchers.tidy(wanted)
-        held = held_objects(self._ground.state)
+        held = held_objects(beside(self._ground.tree.root, self.state))
         progress = ByteCount(
             phrase("verifying"), sum(held[oid].stat().st_size for oid in held.keys() & wanted), self._on_event
         )
@@ -311,6 +314,7 @@ class Checkout:
                 with contextlib.suppress(Conflicts):
                     self.place(self.files()[wanted[oid][0]], part, wanted[oid])
             part.unlink(missing_ok=True)
+        clear_beside(self._ground.tree.root, self.state)
 
     def _take_stored(self, pointer: Pointer, path: bytes, seen: Standing) -> None:
         target = self.parts_dir / f"{pointer.oid}.copy"

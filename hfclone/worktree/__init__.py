@@ -6,7 +6,7 @@ and following no link, and the last step (rename, unlink, stat) is relative to t
 Where the system has no such calls (Windows), each component is looked at before it is used.
 """
 
-from hfclone.worktree.standing import Abilities, FileMode, Kind, Standing, with_mode
+from hfclone.worktree.standing import Abilities, FileMode, Kind, Standing, kind_of, with_mode
 from hfclone.worktree.tree import WorkTree
 
-__all__ = ["Abilities", "FileMode", "Kind", "Standing", "WorkTree", "with_mode"]
+__all__ = ["Abilities", "FileMode", "Kind", "Standing", "WorkTree", "kind_of", "with_mode"]

@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from hfclone.errors import CannotWrite, HfcloneError
-from hfclone.ondisk import free_bytes, replace_across, sync_directory
+from hfclone.errors import CannotWrite, DiskFull, HfcloneError
+from hfclone.ondisk import free_bytes, replace_across, sync_directory, take_across
 from hfclone.refusals import refused
 from hfclone.treepaths import aside_of, show_path
 from hfclone.wording import phrase
@@ -158,7 +158,7 @@ class WorkTree:
             raise self._translated(error, path) from error
 
     def remove(self, path: bytes, expected: Standing) -> None:
-        """Remove the file, link or empty directory at ``path``, and the directories that are empty then.
+        """Remove the file, link or directory without files at ``path``, and the directories that are empty then.
 
         ``expected`` is what the caller saw there last.
 
@@ -168,16 +168,27 @@ class WorkTree:
         if expected.kind is not Kind.DIRECTORY:  # of one, only what is empty goes
             self._expect(path, expected)
         try:
-            name, handle = self._walk.leaf(path)
             if expected.kind is Kind.DIRECTORY:
-                os.rmdir(name, dir_fd=handle)
+                self._remove_directories(path)
             else:
+                name, handle = self._walk.leaf(path)
                 os.unlink(name, dir_fd=handle)
         except FileNotFoundError:
             pass  # its directories may have to go all the same
         except OSError as error:
             raise self._translated(error, path) from error
         self.prune(path)
+
+    def _remove_directories(self, path: bytes) -> None:
+        """Remove the directory ``path`` and those below it, as far as they hold nothing else. Raises ``OSError``."""
+        folders = [path]
+        for folder in folders:
+            below = (folder + b"/" + name for name in self._walk.names(folder))
+            folders += [one for one in below if self.look(one).kind is Kind.DIRECTORY]
+        for folder in reversed(folders):
+            self._walk.forget()
+            name, handle = self._walk.leaf(folder)
+            os.rmdir(name, dir_fd=handle)
 
     def prune(self, path: bytes) -> None:
         """Remove the directories on the way to ``path`` that are empty."""
@@ -192,19 +203,33 @@ class WorkTree:
             except OSError:
                 return  # not empty, or not ours to remove
 
-    def take(self, path: bytes, target: Path, expected: Standing) -> None:
-        """Rename the file at ``path`` to ``target``, out of the tree; on another file system it is removed.
+    def take(self, path: bytes, target: Path, expected: Standing) -> bool:
+        """Rename the file or link at ``path`` to ``target``, out of the tree; returns whether it is there now.
 
-        ``expected`` is what the caller saw there last. Raises as ``remove``.
+        To another file system it is copied. Where that has no room for it, it is removed for good. ``expected`` is
+        what the caller saw there last. Raises as ``remove``.
         """
         self._expect(path, expected)
+        name, handle = self._walk.leaf(path)
         try:
-            name, handle = self._walk.leaf(path)
             os.replace(name, target, src_dir_fd=handle)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise self._translated(error, path) from error
+            return self._take_across(path, target, expected)
+        return True
+
+    def _take_across(self, path: bytes, target: Path, expected: Standing) -> bool:
+        name, handle = self._walk.leaf(path)
+        try:
+            take_across(name, handle, target)
+        except OSError as error:
+            failure = refused(error, show_path(path), folder=target.parent)
+            if not isinstance(failure, DiskFull):
+                raise failure from error
             self.remove(path, expected)
+            return False
+        return True
 
     def link_to(self, path: bytes, target: Path) -> None:
         """Make ``target``, out of the tree, another name of the regular file at ``path``. Raises ``OSError``."""

@@ -4,7 +4,7 @@ Faults to give to ``hub.faults.add`` are in `answers` and `streams`, manners for
 """
 
 from .log import Entry, Log
-from .repos import Executable, Lfs, LfsBytes, LivingRepo, Lost, Symlink, pointer_text
+from .repos import Executable, Lfs, LfsBytes, LivingRepo, Lost, Submodule, Symlink, pointer_text
 from .server import Front, Hub
 from .site import Hosted, Manners
 from .wire import Outage
@@ -22,6 +22,7 @@ __all__ = [
     "Lost",
     "Manners",
     "Outage",
+    "Submodule",
     "Symlink",
     "pointer_text",
 ]

@@ -93,7 +93,14 @@ class Symlink:
     target: bytes
 
 
-Content = bytes | str | Lfs | LfsBytes | Lost | Executable | Symlink
+@dataclass(frozen=True, slots=True)
+class Submodule:
+    """A commit of another repo (mode 160000)."""
+
+    commit: str = "1" * 40
+
+
+Content = bytes | str | Lfs | LfsBytes | Lost | Executable | Symlink | Submodule
 Files = Mapping[Any, Content | None]  # keys are str or bytes (mappings are invariant in them); None removes the path
 
 
@@ -228,11 +235,13 @@ class LivingRepo:
             quoted = _quote(path if isinstance(path, bytes) else path.encode())
             if content is None:
                 yield b"D %s\n" % quoted
+            elif isinstance(content, Submodule):
+                yield b"M 160000 %s %s\n" % (content.commit.encode(), quoted)
             else:
                 mode, blob = self._blob(content)
                 yield b"M %s inline %s\n%s" % (mode, quoted, _data(blob))
 
-    def _blob(self, content: Content) -> tuple[bytes, bytes]:
+    def _blob(self, content: bytes | str | Lfs | LfsBytes | Lost | Executable | Symlink) -> tuple[bytes, bytes]:
         match content:
             case bytes():
                 return b"100644", content

@@ -1,7 +1,8 @@
 """SIGKILL at every step of a move: the next run ends where an undisturbed one would.
 
-Where a step fails instead, all stands as before the move. The steps are the process's own audit events (renames,
-removals, new directories, started programs): nothing of the package is changed for it.
+Where a step fails instead, or a signal comes behind it, all stands as before the move. The steps are the process's
+own audit events (renames, removals, new directories, started programs), and its calls of the system: nothing of the
+package is changed for it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from hfclone.plan import Presence
 
 import git.cmd, git.util, hashlib, json, traceback
 
+CALLS = {"rename", "replace", "unlink", "rmdir", "mkdir", "utime", "link", "open", "fsync", "stat", "lstat"}
+
 class NoBlobs:
     def fetch(self, path, oid):
         raise ObjectMissing(oid, "nobody")
@@ -54,7 +57,17 @@ def work(url, commit, dest, objects, stop, how):
             elif left[0] == 0:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    sys.addaudithook(count)
+    def returned(frame, event, function):
+        if event == "c_return" and function.__module__ == "posix" and function.__name__ in CALLS:
+            left[0] -= 1
+            if left[0] == 0:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    if how == "stopped":
+        sys.setprofile(returned)
+    else:
+        sys.addaudithook(count)
     target = Target(pin, Path(dest), "main", "https://huggingface.co/acme/tiny")
     with open_checkout(target, Git(os.environ), bring) as checkout:
         for path, what in checkout.inventory().items():
@@ -64,7 +77,7 @@ def work(url, commit, dest, objects, stop, how):
                 part = checkout.parts_dir / "part"
                 shutil.copyfile(Path(objects) / pointer.oid, part)
                 checkout.place(pointer, part, [path])
-    return 3 if how == "fails" and left[0] > 0 else 0
+    return 3 if how != "killed" and left[0] > 0 else 0
 
 for line in sys.stdin:
     child = os.fork()
@@ -72,7 +85,7 @@ for line in sys.stdin:
         try:
             code = work(*json.loads(line))
         except BaseException as error:
-            if not isinstance(error, (OSError, HfcloneError)):
+            if not isinstance(error, (OSError, HfcloneError, KeyboardInterrupt)):
                 traceback.print_exc()
                 os._exit(2)
             os._exit(1)
@@ -102,7 +115,7 @@ class Machine:
         )
 
     def run(self, commit: str, dest: Path, stop: int = 0, how: str = "killed") -> int:
-        """Go to ``commit``; at the step ``stop`` the process is killed, or the call fails. The exit code."""
+        """Go to ``commit``; at the step ``stop`` the process is killed or stopped, or the call fails. The exit code."""
         assert self.runner.stdin is not None
         assert self.runner.stdout is not None
         order = [self.hub.url, commit, str(dest), str(self.objects), stop, how]
@@ -141,6 +154,7 @@ class Way:
     machine: Machine
     first: str
     second: str
+    third: str
     right: dict[str, bytes]
     """What the second is."""
 
@@ -160,8 +174,12 @@ def way(hub: Hub, tmp_path: Path) -> Iterator[Way]:
         branch="main", message="n",
     )  # fmt: skip
     second = str(repo.commit_of("refs/heads/main"))
+    repo.add_commit(
+        {"a": "AA", "b": None, "b/c": "cc", "d/one.bin": three, "two.bin": one, "y": "y"}, branch="main", message="n"
+    )
+    third = str(repo.commit_of("refs/heads/main"))
     assert machine.run(second, tmp_path / "right") == 0
-    yield Way(machine, first, second, content_of(tmp_path / "right"))
+    yield Way(machine, first, second, third, content_of(tmp_path / "right"))
     machine.close()
 
 
@@ -195,16 +213,53 @@ def test_killed_at_every_step(way: Way, tmp_path: Path, what: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_every_step_fails_once(way: Way, tmp_path: Path) -> None:
+def test_killed_on_the_way_and_sent_to_another_commit(way: Way, tmp_path: Path) -> None:
+    """What stands there by then is of two commits, and of neither that the next run goes between."""
+    start, machine = tmp_path / "start", way.machine
+    edited(way, start)
+    assert machine.run(way.third, tmp_path / "other") == 0
+    right = {**content_of(tmp_path / "other"), "x": b"my edit"}
+    for step in range(1, 500, 5):
+        dest = tmp_path / f"at{step}"
+        subprocess.run(["cp", "-a", start, dest], check=True)
+        if machine.run(way.second, dest, step) == 0:
+            break
+        assert machine.run(way.third, dest) == 0, step
+        assert content_of(dest) == right, step
+        assert machine.git(dest, "status", "--porcelain") == " M x\n", step
+        assert machine.git(dest, "rev-parse", "HEAD").strip() == way.third, step
+        shutil.rmtree(dest)
+    assert step > 30
+
+
+def test_killed_on_the_way_and_taken_elsewhere_by_git(way: Way, tmp_path: Path) -> None:
+    """What a run left half done says nothing of a work tree that git has made another commit's since."""
+    dest, machine = tmp_path / "at", way.machine
+    assert machine.run(way.first, dest) == 0
+    machine.git(dest, "fetch", "-q", "--depth", "1", f"{machine.hub.url}/acme/tiny", way.third)
+    machine.run(way.second, dest, 40)
+    assert (dest / ".git/hfclone/journal").exists()
+    (dest / ".git/index.lock").unlink(missing_ok=True)  # as git tells its user
+    machine.git(dest, "checkout", "-q", "-f", way.third)
+    machine.git(dest, "clean", "-q", "-f", "-d")
+    assert machine.run(way.second, dest) == 0
+    assert content_of(dest) == way.right
+    assert machine.git(dest, "status", "--porcelain") == ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("how", "stride"), [("fails", 1), ("stopped", 7)])
+def test_every_step_ends_a_move_once(way: Way, tmp_path: Path, how: str, stride: int) -> None:
     """Until the move is whole the checkout stands as before: files, index, HEAD. The next run ends it."""
     start, machine = tmp_path / "start", way.machine
     right = edited(way, start)
     before = content_of(start), machine.git(start, "ls-files", "-s"), machine.git(start, "status", "--porcelain")
     outcomes = set()
-    for step in range(1, 500):
+    for step in range(1, 2000, stride):
         dest = tmp_path / f"at{step}"
         subprocess.run(["cp", "-a", start, dest], check=True)
-        code = machine.run(way.second, dest, step, "fails")
+        code = machine.run(way.second, dest, step, how)
         if code == FEWER_STEPS:
             break
         if code == 1:

@@ -179,11 +179,31 @@ def test_a_file_that_comes_while_others_are_placed_stays(
     assert not move.judge()
     with pytest.raises(CannotWrite, match=r"z\.txt"):
         move.apply(new.commit, no_refs)
-    assert move.is_reverted
+    assert move.is_as_before
     assert (dest / "z.txt").read_text() == "mine"
     assert not (dest / "a.txt").exists()
     assert ((dest / "config.json").read_text(), home.command("ls-files", "-s", cwd=dest)) == before
     assert status(home, dest) == "?? z.txt\n"
+
+
+def test_a_file_that_comes_where_another_was_taken_from_stays(
+    hub: Hub, tiny_repo: LivingRepo, home: World, tmp_path: Path
+) -> None:
+    """It ends the move, and what was there before is not put back over it."""
+    dest = tmp_path / "tiny"
+    move, commit = moving(hub, tiny_repo, dest, home)
+
+    class Meddled(WorkTree):
+        def place(self, source: Path | str, path: bytes, expected: Standing) -> os.stat_result:
+            if not (dest / "config.json").exists():
+                (dest / "config.json").write_text("mine")
+            return super().place(source, path, expected)
+
+    move.tree = Meddled(dest)
+    with pytest.raises(CannotWrite, match=r"config\.json"):
+        move.apply(commit, no_refs)
+    assert (dest / "config.json").read_text() == "mine"
+    assert status(home, dest) == " M config.json\n"
 
 
 def test_a_git_command_that_runs_is_in_the_way_of_a_move(

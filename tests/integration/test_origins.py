@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import Command, git, placed, tree_of
-from tests.hub import Hub, LivingRepo
+from tests.hub import Hub, Lfs, LivingRepo
+from tests.integration.test_checkout import mounted
 
 SKIP = {"GIT_LFS_SKIP_SMUDGE": "1"}
 OBJECTS = {"model.safetensors", "sub/dir/w.bin", "sub/same.bin"}
@@ -75,6 +76,26 @@ def test_wherever_git_keeps_the_repo(
         assert hfclone("pull", dest).code == 0
         assert git(dest, "rev-parse", "HEAD") == commit
     assert hfclone.git(dest, "status", "--porcelain") == ""
+
+
+def test_a_git_dir_on_another_disk(tiny_repo: LivingRepo, hub: Hub, hfclone: Command, tmp_path: Path) -> None:
+    """What a move takes out of the tree waits on the tree's own disk; it comes back if the move fails."""
+    (tmp_path / "disk").mkdir()
+    with mounted(tmp_path / "disk", "2m"):
+        dest = clone(hfclone, f"{hub.url}/acme/tiny", tmp_path, f"--separate-git-dir={tmp_path / 'disk/git'}")
+        assert hfclone("fetch", dest).code == 0
+        before, sent = tree_of(dest), hub.log.bytes_sent(kind="cdn")
+        tiny_repo.add_commit({"config.json": "theirs\n", "model.safetensors": None, "renamed/m": Lfs(300_000, seed=1)})
+        lock = tmp_path / "disk/git/refs/heads/main.lock"
+        lock.touch()
+        done = hfclone("pull", dest)
+        assert (done.code, "main.lock" in done.stderr) == (6, True), done.stderr
+        assert tree_of(dest) == before
+        assert git(dest, "status", "--porcelain", "--ignored") == ""
+        lock.unlink()
+        assert hfclone("pull", dest).code == 0
+        assert git(dest, "status", "--porcelain", "--ignored") == ""
+        assert hub.log.bytes_sent(kind="cdn") == sent
 
 
 def test_two_work_trees_of_one_repo(hub: Hub, tiny_repo: LivingRepo, hfclone: Command, tmp_path: Path) -> None:
