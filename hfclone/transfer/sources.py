@@ -390,9 +390,9 @@ def _dict(value: Any) -> dict[str, Any]:
 
 
 def _life_of_action(action: Mapping[str, Any], date: float | None) -> float | None:
-    """Seconds that a batch action says it lives."""
+    """Seconds that a batch action says it lives; git-lfs counts whole ones."""
     expires_in, expires_at = action.get("expires_in"), action.get("expires_at")
-    if isinstance(expires_in, (int, float)) and not isinstance(expires_in, bool) and expires_in > 0:
+    if isinstance(expires_in, (int, float)) and not isinstance(expires_in, bool) and expires_in >= 1:
         return float(min(expires_in, _LONGEST_LIFE))  # it may have 400 digits, which no float has
     if isinstance(expires_at, str):
         try:

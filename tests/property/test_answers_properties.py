@@ -195,6 +195,14 @@ rows = st.one_of(
 
 @FEW
 @given(st.fixed_dictionaries({"objects": st.lists(rows, min_size=1, max_size=5)}) | anything, header_texts)
+@example(
+    {
+        "objects": [
+            {"oid": POINTERS[0].oid, "actions": {"download": {"href": "http://cdn.example/x", "expires_in": 1e-99}}}
+        ]
+    },
+    "",
+)
 def test_what_a_batch_answer_says(server: tuple[Says, Endpoint, Web], body: Any, date: str) -> None:
     says, endpoint, web = server
     says.body, says.more = as_json(body), f"Date: {date}\r\n"
