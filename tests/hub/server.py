@@ -20,7 +20,7 @@ from .repos import Files, LivingRepo
 from .resolve import serve_cache, serve_cdn, serve_file
 from .routes import route
 from .site import Hosted, Manners, RepoType, Site
-from .wire import Listener, Outage
+from .wire import LOOPBACK, Listener, Outage
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # Python 3.10 has it nowhere else
@@ -30,24 +30,30 @@ EXPOSED = (
     "X-Linked-Size,X-Linked-ETag,X-Xet-Hash"
 )
 SEND_BUFFER = 64 * 1024
+Addresses = tuple[str, str]
+"""Of a front and its CDN."""
+LOCAL: Addresses = (LOOPBACK, LOOPBACK)
 
 
 class Front:
     """A port that speaks the hub's language in its own manner: the hub itself, or a mirror of it."""
 
-    def __init__(self, name: str, site: Site, log: Log, manners: Manners, send_buffer: int | None) -> None:
-        """Listen at once."""
+    def __init__(
+        self, name: str, site: Site, log: Log, manners: Manners, send_buffer: int | None, addresses: Addresses = LOCAL
+    ) -> None:
+        """Listen at once, at the first of ``addresses``; the CDN at the second."""
         self.name, self.site, self.log, self.manners = name, site, log, manners
         self.faults = Faults()
         self.limits = Limits(site.clock)
         self._ids = itertools.count(1)
-        self.listener = Listener(name, self._answer, classify, log, send_buffer=send_buffer)
+        own, cdn = addresses
+        self.listener = Listener(name, self._answer, classify, log, send_buffer=send_buffer, address=own)
         self.cdn: Listener | None = None
         self.cdn_alias = ""
         """The CDN's URL as its redirects name it, where that is not its port on 127.0.0.1."""
         if manners.own_cdn:
             cdn_name = "cdn" if name == "hub" else f"{name}-cdn"
-            self.cdn = Listener(cdn_name, self._answer_cdn, classify_cdn, log, send_buffer=send_buffer)
+            self.cdn = Listener(cdn_name, self._answer_cdn, classify_cdn, log, send_buffer=send_buffer, address=cdn)
 
     @property
     def url(self) -> str:
@@ -124,15 +130,23 @@ class Front:
 
 
 class Hub:
-    """A whole hub on 127.0.0.1: ``url`` for clients, ``cdn_url`` where LFS redirects lead, ``log``, ``faults``.
+    """A whole hub on this machine: ``url`` for clients, ``cdn_url`` where LFS redirects lead, ``log``, ``faults``.
 
     Faults are for both ports; say ``on="hub"`` or ``on="cdn"`` (or a kind) to mean one. A context manager.
     """
 
     def __init__(
-        self, folder: Path | None = None, *, manners: Manners | None = None, send_buffer: int | None = SEND_BUFFER
+        self,
+        folder: Path | None = None,
+        *,
+        manners: Manners | None = None,
+        send_buffer: int | None = SEND_BUFFER,
+        addresses: Addresses = LOCAL,
     ) -> None:
-        """Listen at once. Repos made by `repo` go below ``folder`` (a temporary one if not given)."""
+        """Listen at once. Repos made by `repo` go below ``folder`` (a temporary one if not given).
+
+        ``addresses`` are the hub's own and its CDN's.
+        """
         self._temporary = tempfile.TemporaryDirectory(prefix="hub-") if folder is None else None
         self.folder = folder or Path(self._temporary.name if self._temporary else "")
         self._send_buffer = send_buffer
@@ -140,7 +154,7 @@ class Hub:
         self._repos: list[LivingRepo] = []
         self.site, self.log = Site(), Log()
         manners = dataclasses.replace(manners or Manners(), own_cdn=True)
-        self.front = Front("hub", self.site, self.log, manners, send_buffer)
+        self.front = Front("hub", self.site, self.log, manners, send_buffer, addresses)
         self.manners, self.faults, self.limits = self.front.manners, self.front.faults, self.front.limits
         self.mirrors: list[Front] = []
         self.site.hub_url = self.front.url
@@ -185,9 +199,9 @@ class Hub:
         self.add(repo_id, repo, repo_type=repo_type)
         return repo
 
-    def mirror(self, name: str = "mirror", manners: Manners | None = None) -> Front:
+    def mirror(self, name: str = "mirror", manners: Manners | None = None, addresses: Addresses = LOCAL) -> Front:
         """Start another front on the same repos, with faults of its own."""
-        front = Front(name, self.site, self.log, manners or Manners(), self._send_buffer)
+        front = Front(name, self.site, self.log, manners or Manners(), self._send_buffer, addresses)
         self.mirrors.append(front)
         return front
 

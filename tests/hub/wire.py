@@ -45,14 +45,25 @@ class Outage(enum.Enum):
     HANG = "accept, then say nothing"
 
 
+LOOPBACK = "127.0.0.1"
+
+
 class Listener:
-    """A port on 127.0.0.1 with a thread per connection; the port stays the same through outages."""
+    """A port of ``address`` with a thread per connection; the port stays the same through outages."""
 
     def __init__(
-        self, name: str, handler: Handler, classify: Classify, log: Log, *, send_buffer: int | None = 64 * 1024
+        self,
+        name: str,
+        handler: Handler,
+        classify: Classify,
+        log: Log,
+        *,
+        send_buffer: int | None = 64 * 1024,
+        address: str = LOOPBACK,
     ) -> None:
         """Listen at once. ``send_buffer`` is SO_SNDBUF in bytes: small keeps the log's counts near the truth."""
         self.name, self.handler, self.classify, self.log = name, handler, classify, log
+        self._address = address
         self._send_buffer = send_buffer
         self._outage: Outage | None = None
         self._live: set[socket.socket] = set()
@@ -66,7 +77,7 @@ class Listener:
     @property
     def url(self) -> str:
         """The origin, without a final slash."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._address}:{self.port}"
 
     @property
     def connections(self) -> int:
@@ -113,7 +124,7 @@ class Listener:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self._send_buffer is not None:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
-        listening.bind(("127.0.0.1", port))
+        listening.bind((self._address, port))
         return listening
 
     def _listen(self) -> None:
