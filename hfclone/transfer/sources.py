@@ -43,7 +43,7 @@ BATCH_SECONDS = 5.0
 BODY_SHARE = 3
 """So many times longer its body may take: with the addresses of a hundred objects it is large."""
 MOST_STALLS = 3
-"""So often in a row it may stall; then the endpoint is asked for each object by itself."""
+"""So often in a row it may stall; then the endpoint is asked for each object by itself, a git host for fewer at once."""
 _MEDIA_TYPE = "application/vnd.git-lfs+json"
 _GIT_TYPE = "application/x-git-upload-pack-advertisement"
 _UNKNOWN_LIFE = 900.0
@@ -232,14 +232,22 @@ class Sources:
         except HfcloneError as error:
             self._stalls[endpoint] += isinstance(error, errors.Stalled)
             if self._stalls[endpoint] >= MOST_STALLS:
-                self._stalls[endpoint] = 0
-                self._board.note_lack(endpoint, BATCH, str(error))
+                self._stalled(endpoint, len(group), error)
             if isinstance(error, errors.Unforeseen):  # of one row, it may be: it is not to cost the others their URLs
                 self._batch_sizes[endpoint] = max(1, len(group) // 2)
             self._broke_at[endpoint] = self._now()
             raise
         finally:
             self._board.spent(endpoint, quota)
+
+    def _stalled(self, endpoint: Endpoint, number: int, error: HfcloneError) -> None:
+        """A batch request for ``number`` objects was not answered in time, and those before it were not either."""
+        if endpoint.has_hub_paths:
+            self._stalls[endpoint] = 0
+            self._board.note_lack(endpoint, BATCH, str(error))
+        else:  # there is no other way to its objects; a server that signs each of them needs less time for fewer
+            self._stalls[endpoint] = MOST_STALLS
+            self._batch_sizes[endpoint] = max(1, number // 2)
 
     def _read_batch(
         self, endpoint: Endpoint, group: list[Pointer], answer: Answer, authority: Authority | None

@@ -21,7 +21,7 @@ from hfclone.names import Pin, Repo
 from hfclone.origins import GitHost
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer import sources
-from hfclone.transfer.sources import BATCH, PAGES, Source, Sources
+from hfclone.transfer.sources import BATCH, MOST_STALLS, PAGES, Source, Sources
 
 POINTER = Pointer(Oid("ab" * 32), 1000)
 OTHER = Pointer(Oid("cd" * 32), 1000)
@@ -453,6 +453,31 @@ def test_a_batch_that_is_too_large_is_halved_until_it_fits(hub: Endpoint, number
         sizes = [len(request["objects"]) for request in Hub.asked]
         assert len([size for size in sizes if size > limit]) <= 7
         assert len(sizes) <= 7 + -(-2 * number // limit)
+
+
+def test_a_git_host_that_is_slow_is_asked_for_fewer_and_for_nothing_else(
+    hub: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It signs one object after the other, and has no other address of them."""
+    monkeypatch.setattr(sources, "BATCH_SECONDS", 0.05)
+    objects = [Pointer(Oid(f"{each:064x}"), 1000) for each in range(100)]
+
+    def says(request: Any) -> Any:
+        asked = [Pointer(Oid(each["oid"]), 1000) for each in request["objects"]]
+        threading.Event().wait(0.02 * len(asked))
+        return listed(*asked)
+
+    Hub.body = staticmethod(says)
+    with Web(user_agent="test") as web:
+        asker = Asker(GitHost(hub.url, lfs_url=f"{hub.url}/o/n.git/info/lfs"), web, objects)
+        found: Source | HfcloneError | None = None
+        for _ in range(MOST_STALLS + 4):
+            asker.time += 1.0
+            found = asker.find(objects[0])
+            if not isinstance(found, errors.Stalled):
+                break
+    assert isinstance(found, Source)
+    assert found.signed
 
 
 def test_one_object_that_is_too_large(host: Asker) -> None:
