@@ -221,7 +221,7 @@ def _configure(repo: GitRepo, target: Target) -> None:
     if target.origin is None:
         return
     key = f"remote.{repo.remote}.url"
-    url = repo.config.get(key)
+    url = repo.config.first(key)
     if url is None and repo.config.get(f"remote.{repo.remote}.fetch") is None:
         repo.config.set(f"remote.{repo.remote}.fetch", _BRANCHES)
     # Last, since it tells the next run that all before is done.

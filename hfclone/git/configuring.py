@@ -26,10 +26,16 @@ class Config:
         self._run = run
         self._said: dict[str, dict[str, str]] = {}
         """The last value of each key by scope, the one that outdoes the others last; emptied by what may change one."""
+        self._first: dict[str, str] = {}
+        """Of each local key with several values the first one."""
 
     def get(self, key: str) -> str | None:
         """The local value of ``key``, the last one if there are several."""
         return self._by_scope().get("local", {}).get(_as_listed(key))
+
+    def first(self, key: str) -> str | None:
+        """The local value of ``key``, the first one if there are several: of a remote's URLs git fetches from that."""
+        return self.get(key) and self._first.get(_as_listed(key), self.get(key))
 
     def names(self, section: str) -> list[str]:
         """What stands between ``section`` and the last part of its local keys: the names of remotes, of branches."""
@@ -41,6 +47,7 @@ class Config:
         if self.get(key) != value:
             self._run("config", "--local", "--replace-all", key, value)
             self._said.setdefault("local", {})[_as_listed(key)] = value
+            self._first.pop(_as_listed(key), None)
 
     def unset(self, key: str) -> None:
         """Take ``key`` out of the repo's own configuration, if it is there."""
@@ -79,7 +86,7 @@ class Config:
 
     def forget(self) -> None:
         """Somebody else may have changed it: git is asked anew."""
-        self._said = {}
+        self._said, self._first = {}, {}
 
     def _drop(self, how: str, name: str) -> None:
         self._asked("--local", how, name)  # there may be none
@@ -87,10 +94,12 @@ class Config:
 
     def _by_scope(self) -> dict[str, dict[str, str]]:
         if not self._said:
-            words = [word.decode("utf-8", "replace") for word in self._rows("--show-scope", "--list")]
+            words = [word.decode("utf-8", "surrogateescape") for word in self._rows("--show-scope", "--list")]
             said: dict[str, dict[str, str]] = {scope: {} for scope in _SCOPES}
             for scope, row in zip(words[::2], words[1::2], strict=True):
                 key, _, value = row.partition("\n")
+                if scope == "local" and key in said[scope]:
+                    self._first.setdefault(key, said[scope][key])
                 said.setdefault(scope, {})[key] = value
             self._said = said if words else {}
         return self._said

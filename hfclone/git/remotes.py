@@ -15,7 +15,7 @@ _DEFAULT = "origin"
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A remote of the repo's own configuration; ``url`` as it stands there."""
+    """A remote of the repo's own configuration; ``url`` as it stands there, the one that git fetches from."""
 
     name: str
     url: str
@@ -24,7 +24,7 @@ class Remote:
 def remotes_of(repo: GitRepo) -> Iterator[Remote]:
     """All that have a URL."""
     for name in repo.config.names("remote"):
-        url = repo.config.get(f"remote.{name}.url")
+        url = repo.config.first(f"remote.{name}.url")
         if url:
             yield Remote(name, url)
 

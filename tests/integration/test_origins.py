@@ -158,6 +158,16 @@ def test_pull_by_another_remotes_name(
     assert hfclone("acme/tiny", dest).code == 0
 
 
+def test_of_several_urls_git_fetches_from_the_first(host: str, hfclone: Command, tmp_path: Path) -> None:
+    """The others are pushed to (``git remote set-url --add``)."""
+    dest = clone(hfclone, f"{host}/acme/tiny", tmp_path)
+    git(dest, "remote", "set-url", "--add", "origin", "http://127.0.0.1:9/backup/tiny")
+    before = git(dest, "config", "--get-all", "remote.origin.url")
+    assert hfclone("fetch", dest, env=NO_HUB).code == 0
+    assert placed(dest) == OBJECTS
+    assert git(dest, "config", "--get-all", "remote.origin.url") == before
+
+
 INSTEAD = {
     "an alias": ("my:acme/tiny", "my:"),
     "ssh by http": ("git@git.example:acme/tiny.git", "git@git.example:"),
@@ -190,10 +200,10 @@ def test_an_alias_in_lfs_url(hub: Hub, host: str, hfclone: Command, tmp_path: Pa
     assert {entry.listener for entry in hub.log.entries if entry.kind == "batch"} == {"store"}
 
 
-@pytest.mark.parametrize("form", ["path", "file URL", "bare repo"])
+@pytest.mark.parametrize("form", ["path", "file URL", "bare repo", "no UTF-8"])
 def test_a_folder_of_this_machine(hub: Hub, tiny_repo: LivingRepo, hfclone: Command, tmp_path: Path, form: str) -> None:
     """Its objects are taken from there: from its files, or from git-lfs's store in it. Nobody is asked."""
-    source = tmp_path / "source"
+    source = tmp_path / ("source\udcff" if form == "no UTF-8" else "source")
     if form == "bare repo":
         hfclone.git(tmp_path, "clone", "-q", "--bare", f"{hub.url}/acme/tiny", "source", env=SKIP)
         hfclone.git(source, "lfs", "fetch", f"{hub.url}/acme/tiny", "main")
