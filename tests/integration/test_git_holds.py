@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
-from hfclone.git.watching import Ending, Judge, Limits, Signs
+from hfclone.git.watching import Ending, Judge, Limits, Signs, is_at_work
 from tests.e2e.command import Command, assert_checkout, git
 from tests.hub import Hub, LivingRepo, Manners
+from tests.hub.messages import Response
 from tests.hub.packs import DrippedRefs, EmptyPackets, EndlessPack, HoldAfterPack, TalkFirst, TalkOnly, TricklePack
 
 FAULTS = {"talk": TalkOnly, "empty packets": EmptyPackets, "trickle": TricklePack, "held at the end": HoldAfterPack}
@@ -93,6 +97,41 @@ def test_what_a_user_s_own_git_writes_stays(hub: Hub, tiny_repo: LivingRepo, hfc
     assert git(hfclone.cwd / "tiny", "rev-parse", "HEAD") == tiny_repo.commit
 
 
+@dataclass
+class TalkWhile(TalkOnly):
+    """As its base, once something was begun."""
+
+    begin: Callable[[], None] = lambda: None
+
+    def _packets(self, honest: Callable[[], Response]) -> Iterator[bytes]:
+        self.begin()
+        yield from super()._packets(honest)
+
+
+def test_a_user_s_own_git_that_works_meanwhile_goes_on(hub: Hub, tiny_repo: LivingRepo, hfclone: Command) -> None:
+    """What it has not finished is not what our fetch has left."""
+    assert hfclone("acme/tiny").code == 0
+    tiny = hfclone.cwd / "tiny"
+    pack = subprocess.run(["git", "pack-objects", "--all", "--stdout"], cwd=tiny, capture_output=True, check=True).stdout
+    theirs: list[subprocess.Popen[bytes]] = []
+
+    def begin() -> None:
+        if theirs:
+            return
+        theirs.append(subprocess.Popen(["git", "index-pack", "--stdin"], cwd=tiny, stdin=PIPE, stdout=PIPE, stderr=PIPE))
+        until = time.monotonic() + 10
+        while not list(tiny.glob(".git/objects/pack/tmp_pack_*")) and time.monotonic() < until:
+            time.sleep(0.01)
+
+    tiny_repo.add_commit({"config.json": "theirs\n"})
+    mirror = hub.mirror("mirror")
+    mirror.faults.add(TalkWhile(begin=begin), on="mirror", kind="git")
+    done = hfclone("pull", "tiny", "--mirror", mirror.url, "-v")
+    assert (done.code, "cannot reach" in done.stderr) == (0, True), done.stderr
+    _, said = theirs[0].communicate(pack, timeout=20)
+    assert (theirs[0].returncode, said) == (0, b"")
+
+
 LIMITS = Limits(most_bytes=1_000, quiet=60.0, least_rate=500.0)
 RECEIVING, WHOLE = b"Receiving objects: %d%% (1/2)", b"Receiving objects: 100% (2/2), done."
 
@@ -120,6 +159,24 @@ JUDGED: dict[str, tuple[list[tuple[float, Signs]], tuple[Ending, float] | None]]
     "nothing after the pack": (
         [*steady(10_000.0, 50), *((50.0 + at, Signs(0, 500_000, WHOLE)) for at in range(100))], (Ending.STALLED, 61.0),
     ),
+    "a delta that takes minutes": (
+        [
+            *steady(10_000.0, 50),
+            *((50.0 + at, Signs(0, 500_000, WHOLE, works=True)) for at in range(900)),
+            *((950.0 + at, Signs(0, 500_000, WHOLE)) for at in range(50)),
+        ],
+        None,
+    ),
+    "work without end": (
+        [*steady(10_000.0, 50), *((50.0 + at, Signs(0, 500_000, WHOLE, works=True)) for at in range(4000))],
+        (Ending.STALLED, 1801.0),
+    ),
+    "a receiver that works is no receiver that gets on": (
+        [(float(at), Signs(0, at, RECEIVING % 5, works=True)) for at in range(100)], (Ending.STALLED, 61.0),
+    ),
+    "nobody looked for an hour": (
+        [(at + (3600.0 if at > 30 else 0.0), Signs(0, None, b"")) for at in range(50)], None,
+    ),
     "too much": ([(1.0, Signs(1_000, 1_000, RECEIVING % 1)), (2.0, Signs(1_001, 1, b""))], (Ending.TOO_LARGE, 1_001.0)),
 }  # fmt: skip
 
@@ -132,6 +189,22 @@ def test_the_rule(case: str) -> None:
     assert (found and found[0]) == (wanted and wanted[0])
     if found and wanted:
         assert found[1] == pytest.approx(wanted[1], abs=1.5)
+
+
+def test_who_is_at_work() -> None:
+    """Whoever indexes what has come, and not whoever waits for more of it."""
+    seen = {}
+    for name, program in (("works", "while True: pass"), ("waits", "input()")):
+        command = [sys.executable, "-c", f"print(flush=True)\n{program}", "index-pack"]
+        with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            until = time.monotonic() + 10
+            while (found := is_at_work(process.pid)) != (name == "works") and time.monotonic() < until:
+                time.sleep(0.01)
+            seen[name] = found
+            process.kill()
+    assert seen == {"works": True, "waits": False}
 
 
 def test_refs_that_do_not_end(hub: Hub, tiny_repo: LivingRepo, hfclone: Command) -> None:
