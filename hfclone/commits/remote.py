@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hfclone.endpoints import Endpoint
 from hfclone.errors import GitEnded, GitFailed, HfcloneError, IntegrityError, RemoteError, TransferError
 from hfclone.events import OnEvent, Working
-from hfclone.git import QUIET_SECONDS, Ending, Fetch, GitRepo, fetch, ls_remote, redirects, translate
+from hfclone.git import QUIET_SECONDS, Fetch, GitRepo, fetch, is_stall, is_unconnected, ls_remote, redirects, translate
 from hfclone.names import Pin
 from hfclone.wording import phrase
 
@@ -19,6 +19,8 @@ __all__ = ["ALL_BUT_LARGE", "NO_BLOBS", "Conduct", "Remote", "is_theirs"]
 ALL_BUT_LARGE = "blob:limit=1m"
 """Filter of a fetch. Blobs above this come by ranged HTTP: a cut costs a range of theirs, not all."""
 NO_BLOBS = "blob:none"
+MOST_DOUBLINGS = 4
+"""Of the time in which a fetch may bring next to nothing: a dead connection is not to be waited for all night."""
 
 
 @dataclass(slots=True)
@@ -32,12 +34,14 @@ class Conduct:
     spoilers: set[Endpoint] = field(default_factory=set)
     """Those that sent packs without end: they are not asked again while there are others."""
 
-    def note(self, endpoint: Endpoint, error: GitEnded) -> None:
-        """One of its fetches was ended."""
-        if error.why == Ending.STALLED.value:
-            self.stalls[endpoint] += 1
-        else:
+    def note(self, endpoint: Endpoint, error: GitFailed) -> None:
+        """One of its fetches was ended, or failed."""
+        if is_stall(error):
+            self.stalls[endpoint] = min(self.stalls[endpoint] + 1, MOST_DOUBLINGS)
+        elif isinstance(error, GitEnded):
             self.spoilers.add(endpoint)
+        elif is_unconnected(error):  # it is not slow, but away
+            self.stalls.pop(endpoint, None)
 
 
 @dataclass
@@ -98,7 +102,7 @@ class Remote:
     def _noted(self) -> Iterator[None]:
         try:
             yield
-        except GitEnded as error:
+        except GitFailed as error:
             self.conduct.note(self.endpoint, error)
             raise
 

@@ -7,13 +7,11 @@ from hfclone.git.pointers import pointers_among
 from hfclone.git.remotes import Remote, address_of, remote_of, remotes_of
 from hfclone.git.running import Git, GitCredential, OnProgress, load_git
 from hfclone.git.staged import Staged
-from hfclone.git.translating import redirects, translate
-from hfclone.git.watching import Ending
+from hfclone.git.translating import is_stall, is_unconnected, redirects, translate
 
 __all__ = [
     "MOST_BYTES",
     "QUIET_SECONDS",
-    "Ending",
     "Fetch",
     "Git",
     "GitCredential",
@@ -27,6 +25,8 @@ __all__ = [
     "address_of",
     "drop_promisor",
     "fetch",
+    "is_stall",
+    "is_unconnected",
     "git_dir_of",
     "in_batches",
     "load_git",

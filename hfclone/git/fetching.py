@@ -77,10 +77,15 @@ def fetch(
         with repo.git.way_to(url) as way, _bounded(repo, what, quiet) as watch:
             repo.speak(
                 "fetch", "--progress", *plain, *what.options(), "--", _REMOTE, *what.refspecs,
-                stdin=stdin, config=[*config, *way], on_progress=on_progress, watch=watch,
+                stdin=stdin, config=[*config, *way, _low_speed_time(quiet)], on_progress=on_progress, watch=watch,
             )  # fmt: skip
     finally:
         drop_promisor(repo)
+
+
+def _low_speed_time(quiet: float) -> tuple[str, str]:
+    """How long libcurl bears a line that is nearly silent: it grows with ``quiet``, or a slow server never answers."""
+    return "http.lowSpeedTime", str(max(1, round(quiet / 2)))
 
 
 @contextmanager
@@ -135,7 +140,7 @@ def drop_promisor(repo: GitRepo) -> None:
 def ls_remote(repo: GitRepo, url: str, *, quiet: float = QUIET_SECONDS) -> dict[str, str]:
     """What ``url`` advertises: ref to id; a peeled tag's commit under ``<ref>^{}``. Raises as ``fetch``."""
     with repo.git.way_to(url) as way:
-        config = [(f"remote.{_REMOTE}.url", url), *way]
+        config = [(f"remote.{_REMOTE}.url", url), *way, _low_speed_time(quiet)]
         lines = repo.speak("ls-remote", "--quiet", _REMOTE, config=config, timeout=quiet).split(b"\n")
     pairs = (line.decode("utf-8", "replace").split("\t", 1) for line in lines if b"\t" in line)
     return {name: oid for oid, name in pairs}

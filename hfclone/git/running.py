@@ -64,7 +64,6 @@ _CONFIG = (
     # libcurl would send a password of ~/.netrc (its "default" to any host): an empty user name outdoes that.
     ("http.emptyAuth", "true"),
     ("http.lowSpeedLimit", "1000"),
-    ("http.lowSpeedTime", "30"),
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
 )

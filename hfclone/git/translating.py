@@ -27,7 +27,7 @@ from hfclone.git.watching import Ending
 from hfclone.names import Pin
 from hfclone.wording import phrase
 
-__all__ = ["is_of_full_disk", "redirects", "translate"]
+__all__ = ["is_of_full_disk", "is_stall", "is_unconnected", "redirects", "translate"]
 
 _UNREACHABLE = re.compile(
     r"Could not resolve|Failed to connect|Couldn't connect|[Cc]onnection (?:timed out|refused|reset|was reset)"
@@ -35,6 +35,9 @@ _UNREACHABLE = re.compile(
     r"|hung up unexpectedly|transfer closed|Empty reply|SSL|TLS|GnuTLS|Recv failure|Send failure|index-pack failed"
     r"|unpack-objects failed|bad pack header|flush packet|bad band|protocol error|Proxy CONNECT"
 )
+_TOO_SLOW = re.compile(r"Operation too slow")
+"""What libcurl says after ``http.lowSpeedTime``."""
+_UNCONNECTED = re.compile(r"Could not resolve|Failed to connect|Couldn't connect|[Cc]onnection (?:timed out|refused)")
 _STATUS = re.compile(r"(?:returned error: |HTTP |HTTP status code: |code[ =])(\d{3})")
 _REDIRECT = re.compile(r"returned error: 30[12378]|unable to update url base from redirection")
 _RAW_REFUSED = re.compile(
@@ -73,6 +76,18 @@ def redirects(error: GitFailed) -> bool:
     return _REDIRECT.search(error.stderr) is not None
 
 
+def is_stall(error: GitFailed) -> bool:
+    """Whether it was ended, by us or by git itself, since the far side brought next to nothing."""
+    if isinstance(error, GitEnded):
+        return error.why == Ending.STALLED.value
+    return _TOO_SLOW.search(error.stderr) is not None
+
+
+def is_unconnected(error: GitFailed) -> bool:
+    """Whether there was no connection to the far side."""
+    return _UNCONNECTED.search(error.stderr) is not None
+
+
 def is_of_full_disk(error: GitFailed) -> bool:
     """Whether it failed for want of room here."""
     return any(map(_NO_ROOM.search, _ours(error)))
@@ -85,8 +100,7 @@ def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
     """
     said, name = error.stderr, str(endpoint)
     if isinstance(error, GitEnded):
-        is_stalled = error.why == Ending.STALLED.value
-        return Stalled(name, error.amount) if is_stalled else PackTooLarge(name, int(error.amount), error.free)
+        return Stalled(name, error.amount) if is_stall(error) else PackTooLarge(name, int(error.amount), error.free)
     if error.proxy:
         return Unreachable(name, said, error.proxy)
     if _is_of_this_machine(error):  # before all that follows from it: index-pack fails, the far side hangs up

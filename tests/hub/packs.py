@@ -60,13 +60,19 @@ class TalkOnly(_Fetch):
 
 @dataclass
 class TalkFirst(_Fetch):
-    """Progress messages for ``seconds``, and then the honest pack."""
+    """Progress messages for ``seconds``, and then the honest pack; next to none where that ``is_terse``."""
 
     seconds: float = 0.0
+    is_terse: bool = False
 
     def _packets(self, honest: Callable[[], Response]) -> Iterator[bytes]:
         yield packet(b"packfile\n")
-        yield from self._chatter(iter([b""] * int(self.seconds / TICK)))
+        if self.is_terse:
+            yield packet(MESSAGE + b"Enumerating objects: 5\r")
+            if self._free.wait(self.seconds):
+                return
+        else:
+            yield from self._chatter(iter([b""] * int(self.seconds / TICK)))
         yield b"".join(honest().pieces()).partition(packet(b"packfile\n"))[2]
 
 

@@ -45,6 +45,15 @@ def test_a_slow_one_is_given_more_time_each_time(hub: Hub, tiny_repo: LivingRepo
     assert "sent nothing for 3 s" in done.stderr
 
 
+def test_one_that_says_little_before_it_brings_anything(hub: Hub, tiny_repo: LivingRepo, hfclone: Command) -> None:
+    """A server counts its objects first; libcurl would never let it come to its end."""
+    counting = hub.faults.add(TalkFirst(seconds=5.0, is_terse=True), kind="git")
+    done = hfclone("acme/tiny", "--stall-after", "1s", "-v", timeout=60)
+    assert done.code == 0, done.stderr
+    assert "too slow" in done.stderr or "sent nothing for" in done.stderr
+    assert counting.hits > 2
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 200 MB."""
