@@ -97,7 +97,8 @@ class Config:
             words = [word.decode("utf-8", "surrogateescape") for word in self._rows("--show-scope", "--list")]
             said: dict[str, dict[str, str]] = {scope: {} for scope in _SCOPES}
             for scope, row in zip(words[::2], words[1::2], strict=True):
-                key, _, value = row.partition("\n")
+                key, has_value, value = row.partition("\n")
+                value = value if has_value else "true"  # as git has it: a name alone is a switch that is on
                 if scope == "local" and key in said[scope]:
                     self._first.setdefault(key, said[scope][key])
                 said.setdefault(scope, {})[key] = value

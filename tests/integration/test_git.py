@@ -117,7 +117,12 @@ def test_what_was_asked_is_remembered_until_it_may_be_otherwise(tmp_path: Path) 
     assert repo.config.get("core.ignorecase") is None
     (repo.git_dir / "config").write_text('[a]\n\tb\n\tc = 1\n\tc = 2\n[remote "hfclone-fetch"]\n\tpromisor = true\n')
     drop_promisor(repo)
-    assert (repo.config.get("a.b"), repo.config.get("a.c")) == ("", "2")
+    assert (repo.config.get("a.b"), repo.config.get("a.c"), repo.config.first("a.c")) == ("true", "2", "1")
+    (repo.git_dir / "config").write_text("[core]\n\tsharedRepository\n\tsymlinks\n\tignoreCase =\n")
+    repo.config.forget()
+    assert repo.config.is_on("core.symlinks", default=False), "a name alone is on, an empty value is off"
+    assert not repo.config.is_on("core.ignorecase", default=True)
+    assert GitRepo(git, tmp_path / "r").access.bits == 0o660
 
 
 def test_trees_and_sizes_are_remembered_by_id_alone(tmp_path: Path) -> None:
