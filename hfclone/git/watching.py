@@ -204,7 +204,7 @@ def temporary_files(objects: Path) -> Iterator[Path]:
 
 def _names_in(folder: Path) -> list[str]:
     with contextlib.suppress(OSError):  # a user's own git takes empty ones away
-        return os.listdir(folder)
+        return [path.name for path in folder.iterdir()]
     return []
 
 
@@ -251,7 +251,7 @@ def _open_files() -> Iterator[tuple[int, set[str]]]:
 
 def _target_of(link: Path) -> str:
     with contextlib.suppress(OSError):
-        return os.readlink(link)
+        return str(link.readlink())
     return ""
 
 

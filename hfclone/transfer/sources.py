@@ -43,7 +43,7 @@ BATCH_SECONDS = 5.0
 BODY_SHARE = 3
 """So many times longer its body may take: with the addresses of a hundred objects it is large."""
 MOST_STALLS = 3
-"""So often in a row it may stall; then the endpoint is asked for each object by itself, a git host for fewer at once."""
+"""So often in a row it may stall; then a hub is asked for each object by itself, a git host for fewer at once."""
 _MEDIA_TYPE = "application/vnd.git-lfs+json"
 _GIT_TYPE = "application/x-git-upload-pack-advertisement"
 _UNKNOWN_LIFE = 900.0

@@ -121,13 +121,17 @@ def test_a_user_s_own_git_that_works_meanwhile_goes_on(hub: Hub, tiny_repo: Livi
     """What it has not finished is not what our fetch has left."""
     assert hfclone("acme/tiny").code == 0
     tiny = hfclone.cwd / "tiny"
-    pack = subprocess.run(["git", "pack-objects", "--all", "--stdout"], cwd=tiny, capture_output=True, check=True).stdout
+    pack = subprocess.run(
+        ["git", "pack-objects", "--all", "--stdout"], cwd=tiny, capture_output=True, check=True
+    ).stdout
     theirs: list[subprocess.Popen[bytes]] = []
 
     def begin() -> None:
         if theirs:
             return
-        theirs.append(subprocess.Popen(["git", "index-pack", "--stdin"], cwd=tiny, stdin=PIPE, stdout=PIPE, stderr=PIPE))
+        theirs.append(
+            subprocess.Popen(["git", "index-pack", "--stdin"], cwd=tiny, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        )
         until = time.monotonic() + 10
         while not list(tiny.glob(".git/objects/pack/tmp_pack_*")) and time.monotonic() < until:
             time.sleep(0.01)
