@@ -20,6 +20,10 @@ from hfclone.reuse.adopting import finish_move
 __all__ = ["Moves"]
 
 
+_DONE = (0, 0)
+"""In place of device and inode: should the user give the file its old name again, it is his."""
+
+
 class Moves:
     """The list of them in ``file``: device, inode and old name of each, with a NUL behind."""
 
@@ -62,7 +66,7 @@ class Moves:
         """
         named = [place.absolute() for place in places]
         rows = self._rows()
-        kept = {source: shared for source, shared in rows.items() if any(map(source.is_relative_to, named))}
+        kept = dict.fromkeys((source for source in rows if any(map(source.is_relative_to, named))), _DONE)
         if kept != rows:
             write_safely(self._file, b"".join(starmap(_row, kept.items())), access=self._access)
 

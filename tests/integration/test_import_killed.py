@@ -96,6 +96,18 @@ def test_a_beginning(repo: LivingRepo, hfclone: Command, dest: Path, folder: Pat
     assert hfclone("import", begun, "--into", dest).code == 0
 
 
+def test_a_name_that_the_user_gives_a_moved_file_later_stays(
+    repo: LivingRepo, hfclone: Command, dest: Path, folder: Path
+) -> None:
+    """What is done is not done again."""
+    assert hfclone("import", folder / "b.bin", "--move", "--into", dest).code == 0
+    (folder / "b.bin").hardlink_to(dest / "b.bin")
+    assert hfclone("import", folder / "a.bin", "--into", dest).code == 0
+    assert sorted(os.listdir(folder)) == ["a.bin", "b.bin"]
+    assert hfclone("import", folder, "--move", "--into", dest).code == 0
+    assert sorted(os.listdir(folder)) == ["a.bin", "b.bin"]
+
+
 def test_nothing_is_lacking(repo: LivingRepo, hfclone: Command, dest: Path, folder: Path) -> None:
     assert hfclone("fetch", dest).code == 0
     assert hfclone("import", folder, "--move", "--into", dest).code == 0
