@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from hfclone.endpoints import origin_of
-from hfclone.errors import BadRedirect, HfcloneError, NotTheObject, Unreachable
+from hfclone.errors import BadRedirect, HfcloneError, LimitReached, NotTheObject, Unreachable
 from hfclone.http.answer import Answer, quota_of
 from hfclone.http.attending import Attendant
 from hfclone.http.calls import Calls
@@ -21,6 +21,7 @@ from hfclone.http.connections import Connections, Limits, unforeseen
 from hfclone.http.grip import Grip
 from hfclone.http.kinds import OnPeer
 from hfclone.http.route import Route
+from hfclone.limits import start_thread
 from hfclone.names import Token
 from hfclone.reach import LONGEST_URL, Reach, is_plain_host, reach_of, reach_of_name
 from hfclone.wording import phrase
@@ -178,10 +179,11 @@ class Web:
 
     def _exchange(self, send: _Send, request: _Request, grip: Grip) -> Answer:
         with self._lock:
-            self._grips.add(grip)
             if not self._watched:
+                if start_thread(self._watch) is None:  # nobody would break off what is overdue
+                    raise LimitReached("tasks", phrase("no-thread"))
                 self._watched = True
-                threading.Thread(target=self._watch, daemon=True).start()
+            self._grips.add(grip)
         try:
             answer = self._follow(send, request, grip)
         except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,7 +12,7 @@ import pytest
 
 from hfclone.blobs import HttpBlobs
 from hfclone.endpoints import Endpoint
-from hfclone.errors import Stalled
+from hfclone.errors import LimitReached, Stalled
 from hfclone.http import Limits, Web
 from hfclone.hub import branches, resolve
 from hfclone.locked import git_id
@@ -113,6 +114,19 @@ def test_a_proxy_that_opens_its_tunnel_by_bytes() -> None:
         with pytest.raises(Stalled):
             web.ask("https://host.test/", label="host")
         assert time.monotonic() - began < LONG
+
+
+def test_nothing_is_asked_that_nobody_would_break_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no thread for it: neither the first time nor later."""
+
+    def refused(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Web(user_agent="test") as web, monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        for _ in range(2):
+            with pytest.raises(LimitReached):
+                web.ask("http://127.0.0.1:9/", label="host")
 
 
 # --- the steps of a run ------------------------------------------------------------------------
