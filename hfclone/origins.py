@@ -16,6 +16,8 @@ __all__ = ["GitHost", "folder_of", "git_host_of", "hub_repo_of"]
 
 _SCP_FORM = re.compile(r"(?:[^@/:]+@)?([^/:@]+):(?!//)(.+)")
 """``git@host:path``; git takes what has no ``://`` and a colon before any slash for it."""
+_FILE = "file://"
+"""Before a path: git decodes it, and knows neither queries nor fragments of it."""
 _HUBS_OWN = (HUB_URL, "https://hf.co", "https://hf-mirror.com")
 
 
@@ -69,8 +71,9 @@ def git_host_of(origin: str, lfs_url: str | None) -> tuple[GitHost, Repo] | None
 
 def folder_of(origin: str, base: Path) -> Path | None:
     """The folder that ``origin`` is, by git's rule for paths and ``file://``; ``base`` is what it is relative to."""
-    if origin.startswith("file://"):
-        return Path(unquote(urlsplit(origin).path))
+    if origin.startswith(_FILE):
+        path = unquote(origin.removeprefix(_FILE), errors="surrogateescape")
+        return Path("/" + path.partition("/")[2])  # whatever host stands before it
     if not origin or "://" in origin or _SCP_FORM.fullmatch(origin):
         return None
     return base / origin

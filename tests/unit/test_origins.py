@@ -1,9 +1,11 @@
 """What an origin says."""
 
+from pathlib import Path
+
 import pytest
 
 from hfclone.names import Repo, RepoType
-from hfclone.origins import git_host_of, hub_repo_of
+from hfclone.origins import folder_of, git_host_of, hub_repo_of
 
 
 @pytest.mark.parametrize(
@@ -87,3 +89,22 @@ def test_the_users_own_address(origin: str, lfs_url: str | None, batch: str, lab
 @pytest.mark.parametrize("origin", ["http://[::1", "ftp://host/x"])
 def test_an_origin_that_is_none_has_no_objects(origin: str) -> None:
     assert git_host_of(origin, "https://lfs.corp/x") is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "folder"),
+    [
+        ("../a b#c", "/base/../a b#c"),
+        ("file:///srv/a%20b", "/srv/a b"),
+        ("file://localhost/srv/a", "/srv/a"),
+        ("file:///srv/a#b", "/srv/a#b"),
+        ("file:///srv/a?b=c", "/srv/a?b=c"),
+        ("file:///srv/a+b\n", "/srv/a+b\n"),
+        ("file:///srv/a%FF", "/srv/a\udcff"),
+        ("git@host:srv", None),
+        ("https://host/srv", None),
+    ],
+)
+def test_a_folder_by_git_s_rule(origin: str, folder: str | None) -> None:
+    found = folder_of(origin, Path("/base"))
+    assert found == (None if folder is None else Path(folder))
