@@ -9,6 +9,7 @@ from hfclone.existing import Existing
 from hfclone.locked import Lock, LockedRepo, directory_names
 from hfclone.lockfile import format_lock, parse_lock
 from hfclone.ondisk import write_safely
+from hfclone.origins import without_login
 from hfclone.wording import phrase
 
 __all__ = ["locked_for", "read_lock", "write_lock"]
@@ -52,6 +53,6 @@ def locked_for(lock: Lock, file: Path, *, here: Existing | None, directory: Path
         fitting = [one for one in lock.repos if names[one.pin.repo] == directory.name]
         fitting = fitting or ([lock.repos[0]] if len(lock.repos) == 1 else [])
     if not fitting:
-        reason = phrase("no-repo-of-origin", origin=origin) if origin else phrase("no-repo-of-name")
+        reason = phrase("no-repo-of-origin", origin=without_login(origin)) if origin else phrase("no-repo-of-name")
         raise BadOption("--lockfile", str(file), reason)
     return fitting[0]

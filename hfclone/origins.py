@@ -12,7 +12,7 @@ from hfclone.endpoints import HUB_URL, Endpoint
 from hfclone.errors import BadRepoSpec
 from hfclone.names import Repo, parse_repo_spec
 
-__all__ = ["GitHost", "folder_of", "git_host_of", "hub_repo_of"]
+__all__ = ["GitHost", "folder_of", "git_host_of", "hub_repo_of", "without_login"]
 
 _SCP_FORM = re.compile(r"(?:[^@/:]+@)?([^/:@]+):(?!//)(.+)")
 """``git@host:path``; git takes what has no ``://`` and a colon before any slash for it."""
@@ -79,6 +79,15 @@ def folder_of(origin: str, base: Path) -> Path | None:
     return base / origin
 
 
+def without_login(origin: str) -> str:
+    """``origin`` for people and logs: its password, or a token in the user's place, is left out."""
+    scheme, separator, rest = origin.partition("://")
+    authority, slash, path = rest.partition("/")
+    login, at, host = authority.rpartition("@")
+    user = login.partition(":")[0] if "ssh" in scheme else ""
+    return f"{scheme}{separator}{user}{'@' if user else ''}{host}{slash}{path}" if at else origin
+
+
 def _split(origin: str) -> tuple[str, str] | None:
     """Scheme and host of an origin, and the path of its repo; ssh is asked over https, as git-lfs does."""
     scp = None if "://" in origin else _SCP_FORM.fullmatch(origin)
@@ -91,7 +100,8 @@ def _split(origin: str) -> tuple[str, str] | None:
         except ValueError:  # brackets that hold no IPv6 address, a port that is no number
             return None
         if url.scheme in ("ssh", "git+ssh", "git"):
-            base = f"https://{url.hostname or ''}"
+            host = url.hostname or ""
+            base = f"https://[{host}]" if ":" in host else f"https://{host}"
         elif url.scheme in ("http", "https"):
             base = _host_of(origin)
         else:

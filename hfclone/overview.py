@@ -15,6 +15,7 @@ from hfclone.git import Staged, TreeEntry, pointers_among
 from hfclone.gitindex import Recorded, recorded_files
 from hfclone.locked import SUBMODULE_MODE, git_id
 from hfclone.looking import blob_id_of, holds_pointer
+from hfclone.origins import without_login
 from hfclone.partials import Partials
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, format_pointer
 from hfclone.stamps import Stamps
@@ -92,7 +93,7 @@ def status_of(here: Existing) -> Status:
         here.path,
         here.commit,
         here.branch.removeprefix("refs/heads/") if here.branch else None,
-        here.origin,
+        here.origin and without_login(here.origin),
         Counter(states[path] for path in pointers),
         Counter(found for path, found in states.items() if path not in pointers),
         sum(map(partials.claimed_bytes, lacking)),

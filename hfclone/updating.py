@@ -17,7 +17,7 @@ from hfclone.events import OnEvent, Report, ignore
 from hfclone.existing import Existing, find_existing
 from hfclone.git import Git, address_of
 from hfclone.names import History, Pin, Repo, RepoSpec, parse_repo_spec
-from hfclone.origins import folder_of, git_host_of, hub_repo_of
+from hfclone.origins import folder_of, git_host_of, hub_repo_of, without_login
 from hfclone.settings import Settings, endpoints_of
 from hfclone.tools import Tools
 from hfclone.wording import phrase
@@ -128,7 +128,7 @@ def _hub_repo(origin: str | None, settings: Settings) -> Repo | None:
 def no_address(here: Existing) -> ForeignOrigin:
     """What is wrong where nobody can be asked for a checkout's objects."""
     reason, suggestion = phrase("no-address-of-objects"), phrase("import-or-name")
-    return ForeignOrigin(str(here.path), here.origin or phrase("nowhere"), reason, suggestion)
+    return ForeignOrigin(str(here.path), without_login(here.origin or phrase("nowhere")), reason, suggestion)
 
 
 def expect_hub_repo(here: Existing, settings: Settings) -> Repo:
@@ -139,7 +139,9 @@ def expect_hub_repo(here: Existing, settings: Settings) -> Repo:
     """
     repo = _hub_repo(here.origin, settings) or _hub_repo(here.url, settings)
     if repo is None:
-        raise ForeignOrigin(str(here.path), str(here.origin), phrase("no-repo-of", endpoint=settings.endpoint))
+        raise ForeignOrigin(
+            str(here.path), without_login(str(here.origin)), phrase("no-repo-of", endpoint=settings.endpoint)
+        )
     return repo
 
 

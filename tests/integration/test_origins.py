@@ -168,6 +168,16 @@ def test_of_several_urls_git_fetches_from_the_first(host: str, hfclone: Command,
     assert git(dest, "config", "--get-all", "remote.origin.url") == before
 
 
+def test_no_login_of_an_origin_is_shown(host: str, hfclone: Command, tmp_path: Path) -> None:
+    dest = clone(hfclone, f"{host}/acme/tiny", tmp_path)
+    for url in ("https://me:hunter2@git.example/a/b", "ftp://me:hunter2@git.example/a/b"):
+        git(dest, "remote", "set-url", "origin", url)
+        done = [hfclone(*words, env=NO_HUB) for words in (("status", dest), ("status", dest, "--json"), ("pull", dest))]
+        assert [outcome.code for outcome in done] == [0, 0, 6]
+        assert all("git.example" in outcome.stdout + outcome.stderr for outcome in done)
+        assert not [outcome for outcome in done if "hunter2" in outcome.stdout + outcome.stderr]
+
+
 INSTEAD = {
     "an alias": ("my:acme/tiny", "my:"),
     "ssh by http": ("git@git.example:acme/tiny.git", "git@git.example:"),

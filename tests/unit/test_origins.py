@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hfclone.names import Repo, RepoType
-from hfclone.origins import folder_of, git_host_of, hub_repo_of
+from hfclone.origins import folder_of, git_host_of, hub_repo_of, without_login
 
 
 @pytest.mark.parametrize(
@@ -108,3 +108,25 @@ def test_an_origin_that_is_none_has_no_objects(origin: str) -> None:
 def test_a_folder_by_git_s_rule(origin: str, folder: str | None) -> None:
     found = folder_of(origin, Path("/base"))
     assert found == (None if folder is None else Path(folder))
+
+
+@pytest.mark.parametrize(
+    ("origin", "shown"),
+    [
+        ("https://me:hf_secret@huggingface.co/a/b", "https://huggingface.co/a/b"),
+        ("https://hf_secret@huggingface.co", "https://huggingface.co"),
+        ("ftp://me:p@ss@host/a@b", "ftp://host/a@b"),
+        ("ssh://git@host:22/a", "ssh://git@host:22/a"),
+        ("ssh://git:pass@[::1]/a", "ssh://git@[::1]/a"),
+        ("git@host:a/b", "git@host:a/b"),
+        ("/srv/a@b", "/srv/a@b"),
+    ],
+)
+def test_no_login_is_shown(origin: str, shown: str) -> None:
+    assert without_login(origin) == shown
+
+
+def test_a_host_that_is_an_address() -> None:
+    found = git_host_of("ssh://git@[::1]:22/a/b", None)
+    assert found is not None
+    assert found[0].lfs_url == "https://[::1]/a/b.git/info/lfs"
