@@ -17,7 +17,7 @@ from hfclone.folders import files_below, make_folders, remove_folder, temporary_
 from hfclone.git.configuring import Config, as_file
 from hfclone.git.places import common_dir_of, git_dir_of
 from hfclone.git.running import Git, OnProgress
-from hfclone.git.watching import Watch
+from hfclone.git.watching import Watch, held
 from hfclone.names import is_full_sha
 from hfclone.refusals import refused
 from hfclone.treepaths import show_path
@@ -409,10 +409,10 @@ class GitRepo:
             (self.git_dir / name).unlink(missing_ok=True)
         for name in ("shallow.lock", "config.lock", "packed-refs.lock"):
             (self.common_dir / name).unlink(missing_ok=True)
-        for folder, pattern in (("objects/pack", "tmp_*"), ("objects", "tmp_*"), ("refs/hfclone", "*.lock")):
-            for left in (self.common_dir / folder).glob(pattern):
-                if left.is_file():
-                    left.unlink(missing_ok=True)
+        folders = (("objects/pack", "tmp_*"), ("objects", "tmp_*"), ("refs/hfclone", "*.lock"))
+        left = [path for name, pattern in folders for path in (self.common_dir / name).glob(pattern) if path.is_file()]
+        for path in set(left) - held(left):  # a user's own git may be at work
+            path.unlink(missing_ok=True)
         for ref in files_below(self.common_dir / "refs"):
             if ref.suffix == ".lock":
                 ref.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -22,7 +22,7 @@ from hfclone.errors import LimitReached
 from hfclone.limits import start_thread
 from hfclone.wording import phrase
 
-__all__ = ["Ending", "Judge", "Limits", "Signs", "Watch", "is_at_work", "temporary_files"]
+__all__ = ["Ending", "Judge", "Limits", "Signs", "Watch", "held", "is_at_work", "temporary_files"]
 
 LOOK_SECONDS = 0.25
 LONGEST_LOOK = 5.0
@@ -239,6 +239,12 @@ def _below(pid: int) -> Iterator[int]:
         for children in Path(f"/proc/{here}/task").glob("*/children"):
             with contextlib.suppress(OSError, ValueError):
                 todo += map(int, children.read_text("ascii").split())
+
+
+def held(paths: Collection[Path]) -> set[Path]:
+    """Those of ``paths`` that a process has open, as far as we may look into it."""
+    named = {os.path.realpath(path): path for path in paths}
+    return {named[name] for _, names in (_open_files() if named else ()) for name in named.keys() & names}
 
 
 def _open_files() -> Iterator[tuple[int, set[str]]]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
+import time
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 import pytest
 
@@ -192,3 +195,20 @@ def test_a_fetch_with_a_filter_writes_nothing_into_the_configuration(
     assert repo.resolve(tiny_repo.commit) == repo.resolve("refs/hfclone/x") == tiny_repo.commit
     assert None in repo.blob_sizes(entry.oid for entry in repo.tree_entries(tiny_repo.commit)).values()
     assert list(repo.git_dir.glob("objects/pack/*.promisor")) == []
+
+
+def test_what_a_user_s_own_git_has_open_is_no_killed_git_s(tmp_path: Path) -> None:
+    repo = made(Git(environ(tmp_path)), tmp_path / "r")
+    packs = repo.git_dir / "objects/pack"
+    (packs / "tmp_pack_left").write_bytes(b"PACK")
+    with subprocess.Popen(["git", "index-pack", "--stdin"], cwd=repo.path, stdin=PIPE, stderr=DEVNULL) as theirs:
+        until = time.monotonic() + 10
+        while len(list(packs.iterdir())) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        repo.clear_stale()
+        names = [path.name for path in packs.iterdir()]
+        theirs.kill()
+    assert len(names) == 1
+    assert names != ["tmp_pack_left"]
+    repo.clear_stale()
+    assert list(packs.iterdir()) == []
