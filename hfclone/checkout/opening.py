@@ -31,6 +31,7 @@ from hfclone.git import (
     address_of,
     drop_promisor,
     git_dir_of,
+    is_partial_clone,
     remote_of,
     remotes_of,
     run_lock_of,
@@ -168,6 +169,10 @@ def ready_repo(target: Target, git: Git, *, after_kill: bool) -> GitRepo:
     remote = inspect(target, git)
     repo = GitRepo(git, target.dest)
     repo.remote = remote or repo.remote
+    if remote is not None and is_partial_clone(
+        repo
+    ):  # git would fetch behind our back; servers leave out what it should have
+        raise NotACheckout(str(repo.path), phrase("partial-clone"))
     if after_kill:
         repo.clear_stale()
     if remote is None:
@@ -211,13 +216,7 @@ def _following(branch: str | None) -> dict[str, str]:
 
 
 def _configure(repo: GitRepo, target: Target) -> None:
-    """Have the remote be the repo's own address; nothing else of a user's configuration is changed.
-
-    Raises:
-        NotACheckout: the user made it a partial clone: git would fetch behind our back.
-    """
-    if repo.config.get("extensions.partialclone"):
-        raise NotACheckout(str(repo.path), phrase("partial-clone"))
+    """Have the remote be the repo's own address; nothing else of a user's configuration is changed."""
     if target.origin is None:
         return
     key = f"remote.{repo.remote}.url"

@@ -1,6 +1,6 @@
 """Git itself: the runner, and every command that hfclone runs with it."""
 
-from hfclone.git.fetching import MOST_BYTES, QUIET_SECONDS, Fetch, drop_promisor, fetch, ls_remote
+from hfclone.git.fetching import MOST_BYTES, QUIET_SECONDS, Fetch, drop_promisor, fetch, is_partial_clone, ls_remote
 from hfclone.git.places import git_dir_of, run_lock_of, state_dir_of
 from hfclone.git.plumbing import GitRepo, IndexFlag, StagedEntry, TreeEntry, in_batches, scratch_repo
 from hfclone.git.pointers import pointers_among
@@ -27,6 +27,7 @@ __all__ = [
     "fetch",
     "git_dir_of",
     "in_batches",
+    "is_partial_clone",
     "is_stall",
     "is_unconnected",
     "load_git",

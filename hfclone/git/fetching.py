@@ -16,13 +16,16 @@ from hfclone.ondisk import free_bytes
 from hfclone.plan import SPARE_BYTES
 from hfclone.refusals import refused
 
-__all__ = ["MOST_BYTES", "QUIET_SECONDS", "Fetch", "drop_promisor", "fetch", "ls_remote"]
+__all__ = ["MOST_BYTES", "QUIET_SECONDS", "Fetch", "drop_promisor", "fetch", "is_partial_clone", "ls_remote"]
 
 QUIET_SECONDS = 60.0
 MOST_BYTES = 16 * 1024**3
 """Of a commit without its past: more than any repo's files beside its large ones, and less than a night's."""
 _REMOTE = "hfclone-fetch"
 """A remote that exists in the environment of one command: no URL of a mirror gets into a file."""
+
+
+_ON = ("true", "yes", "on", "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,8 @@ def _most_bytes(what: Fetch, free: int) -> int:
 
 def drop_promisor(repo: GitRepo) -> None:
     """Make the repo an ordinary one again after a fetch with a filter; never touches a user's promisor."""
-    for pack in (repo.common_dir / "objects" / "pack").glob("*.promisor"):
+    packs = [] if is_partial_clone(repo) else list((repo.common_dir / "objects" / "pack").glob("*.promisor"))
+    for pack in packs:
         pack.unlink(missing_ok=True)
     file = repo.common_dir / "config"
     if _REMOTE.encode() not in (file.read_bytes() if file.exists() else b""):
@@ -135,6 +139,13 @@ def drop_promisor(repo: GitRepo) -> None:
     if not repo.config.in_force("extensions."):
         # Git raises it with a filter, and it says nothing without an extension.
         repo.config.set("core.repositoryformatversion", "0")
+
+
+def is_partial_clone(repo: GitRepo) -> bool:
+    """Whether the user made it one: git has to know then which packs lead to objects that are not here."""
+    remotes = (repo.config.get(f"remote.{name}.promisor") for name in repo.config.names("remote") if name != _REMOTE)
+    extension = repo.config.get("extensions.partialclone")
+    return any((said or "").lower() in _ON for said in remotes) or extension not in (None, _REMOTE)
 
 
 def ls_remote(repo: GitRepo, url: str, *, quiet: float = QUIET_SECONDS) -> dict[str, str]:

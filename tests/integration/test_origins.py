@@ -275,6 +275,17 @@ def test_sha256_ids_are_refused_before_anything_is_touched(
         assert tree_of(dest) == before
 
 
+def test_a_partial_clone_is_left_as_it_is(hub: Hub, tiny_repo: LivingRepo, hfclone: Command, tmp_path: Path) -> None:
+    """Without its notes on packs git would take what it has not fetched yet for lost."""
+    dest = clone(hfclone, f"{hub.url}/acme/tiny", tmp_path, "--filter=blob:none", "--no-checkout")
+    tiny_repo.add_commit({"config.json": "theirs\n"})
+    before = tree_of(dest / ".git")
+    for words in (("pull", dest), ("fetch", dest), ("acme/tiny", dest)):
+        done = hfclone(*words)
+        assert (done.code, "partial clone" in done.error) == (6, True), done.stderr
+    assert {name: data for name, data in tree_of(dest / ".git").items() if "hfclone" not in str(name)} == before
+
+
 def test_an_empty_repo(hub: Hub, hfclone: Command, tmp_path: Path) -> None:
     """It is said to be empty; after the first commit the same commands just work."""
     repo = LivingRepo(tmp_path / "living")
