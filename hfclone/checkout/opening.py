@@ -169,9 +169,8 @@ def ready_repo(target: Target, git: Git, *, after_kill: bool) -> GitRepo:
     remote = inspect(target, git)
     repo = GitRepo(git, target.dest)
     repo.remote = remote or repo.remote
-    if remote is not None and is_partial_clone(
-        repo
-    ):  # git would fetch behind our back; servers leave out what it should have
+    if remote is not None and is_partial_clone(repo):
+        # Git would fetch behind our back, and servers leave out of a pack what it should have.
         raise NotACheckout(str(repo.path), phrase("partial-clone"))
     if after_kill:
         repo.clear_stale()
