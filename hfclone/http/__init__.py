@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from hfclone.http.answer import SLOWEST, Answer, wall_clock
 from hfclone.http.attending import Attendant
-from hfclone.http.connections import PROXY_WANTS_PASSWORD, Limits, reason_of, tls_context
+from hfclone.http.connections import PROXY_WANTS_PASSWORD, Connections, Limits, reason_of, tls_context
 from hfclone.http.grip import Grip
 from hfclone.http.plain import READ_BYTES
 from hfclone.http.route import Route
@@ -39,6 +39,7 @@ __all__ = [
     "Answer",
     "Attendant",
     "Authority",
+    "Connections",
     "Grip",
     "Limits",
     "Route",

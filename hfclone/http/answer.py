@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timezone
 from email.utils import parsedate_to_datetime
@@ -30,6 +31,9 @@ SMALL_BODY_BYTES = 32 * 1024 * 1024
 """No API answer that we ask for is longer; an endless one must not fill the memory."""
 SLOWEST = 1024
 """Bytes a second of an API's answer at least, beyond the silence that is allowed: everybody waits for some."""
+GZIP = ("gzip", "x-gzip")
+GZIP_BYTES = 64 * 1024
+"""By which a body in gzip may be longer than what it holds: names, and blocks that are stored as they are."""
 LONGEST_ASKED = 3600.0
 """Seconds after which we look again, however long a server asks us to wait: headers may be wrong, too."""
 
@@ -63,9 +67,16 @@ class Answer:
 
     @property
     def length(self) -> int | None:
-        """Content-Length in bytes; ``None`` where the server does not say."""
+        """How many bytes ``chunks`` will bring, by Content-Length; ``None`` where the server does not say."""
+        if self.is_gzip:
+            return None
         value = self.headers.get("Content-Length", "")
         return int(value) if _is_number(value) else None
+
+    @property
+    def is_gzip(self) -> bool:
+        """Whether the body comes compressed, though identity was asked for: some proxies do that. We unpack it."""
+        return self.headers.get("Content-Encoding", "").strip().lower() in GZIP
 
     @property
     def content_type(self) -> str:
@@ -90,7 +101,15 @@ class Answer:
         Raises:
             Truncated: the connection broke; everything before it has been yielded.
             Stalled: nothing came for ``Limits.silence`` seconds.
+            NotTheObject: it is no gzip though it says so.
         """
+        if not self.is_gzip:
+            yield from self._raw_chunks(limit, read_bytes, lull)
+            return
+        most = limit + limit // 1000 + GZIP_BYTES  # what cannot be compressed is a little longer
+        yield from _unpacked(self._raw_chunks(most, read_bytes, lull), limit, read_bytes, self.label)
+
+    def _raw_chunks(self, limit: int, read_bytes: int, lull: float) -> Iterator[bytes | memoryview]:
         got, began = 0, time.monotonic()
         while got < limit:
             data, failure = self._receive(min(read_bytes, limit - got), 0.0 if got else lull)
@@ -177,6 +196,24 @@ class Answer:
         waits.append(quota[1] if quota and not quota[0] else None)
         longest = max((wait for wait in waits if wait is not None), default=None)
         return None if longest is None else min(longest, LONGEST_ASKED)
+
+
+def _unpacked(
+    chunks: Iterable[bytes | memoryview], limit: int, read_bytes: int, label: str
+) -> Iterator[bytes | memoryview]:
+    """What ``chunks`` of gzip hold, ``limit`` bytes of it at most, in pieces of up to ``read_bytes``."""
+    unpacker, got = zlib.decompressobj(16 + zlib.MAX_WBITS), 0
+    for chunk in chunks:
+        packed = bytes(chunk)
+        while packed and got < limit:
+            try:
+                data = unpacker.decompress(packed, min(read_bytes, limit - got))
+            except zlib.error as error:
+                raise NotTheObject(label, phrase("compressed", encoding="gzip")) from error
+            packed = unpacker.unconsumed_tail
+            got += len(data)
+            if data:
+                yield data
 
 
 def _retry_after(value: str, wall_clock: float) -> float | None:

@@ -22,6 +22,7 @@ from hfclone.http.grip import Grip
 from hfclone.http.kinds import CURRENT, Exchange, OnPeer, pool_kind
 from hfclone.http.plain import PlainResponse
 from hfclone.http.route import Route
+from hfclone.reach import Reach
 from hfclone.redaction import without_secrets
 from hfclone.wording import phrase
 
@@ -67,6 +68,8 @@ class Connections:
         self._managers: dict[str, urllib3.PoolManager] = {}
         """By their proxies."""
         self._receive_buffer: int | None = None
+        self.reaches: dict[str, Reach] = {}
+        """Of hosts that the user named, by what they were connected to."""
 
     def narrow(self, receive_buffer: int) -> None:
         """Let connections made from now on hold no more than so many bytes unread: what lies there has been sent."""

@@ -31,15 +31,25 @@ class Grip:
         """Monotonic time by which the exchange must be further: ``Web`` breaks it off then."""
         self.late = False
         """It was not."""
+        self.sent_at: float | None = None
+        """Monotonic time at which there was a connection, and the request could go out."""
         self._socket: socket.socket | None = None
         self._broken = False
 
     def hold(self, connected: socket.socket | None, within: float = math.inf) -> None:
         """The exchange goes on over ``connected``, for ``within`` seconds since its first; ``None``: it is over."""
-        self.due = min(self.due, time.monotonic() + within)
+        now = time.monotonic()
+        self.due = min(self.due, now + within)
+        if connected is not None:
+            self.sent_at = self.sent_at or now
         self._socket = connected
         if self._broken:
             self.break_off()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection, and the request is on its way or answered."""
+        return self.sent_at is not None
 
     def is_quiet(self, seconds: float) -> bool:
         """Whether nothing comes for ``seconds``; ends as soon as something does. For the thread that reads."""

@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 from hfclone.endpoints import origin_of
 from hfclone.errors import BadRedirect, HfcloneError, LimitReached, NotTheObject, Unreachable
-from hfclone.http.answer import Answer, quota_of
+from hfclone.http.answer import GZIP, Answer, quota_of
 from hfclone.http.attending import Attendant
 from hfclone.http.calls import Calls
 from hfclone.http.connections import Connections, Limits, unforeseen
@@ -72,8 +72,11 @@ class Web:
         limits: Limits | None = None,
         believed: Sequence[str] = (),
         attendant: Attendant | None = None,
+        connections: Connections | None = None,
     ) -> None:
-        """``believed`` are URLs of endpoints that may name hosts inside a private network, though not this machine.
+        """``connections`` are kept when this is closed: others go on with them; without, it has its own.
+
+        ``believed`` are URLs of endpoints that may name hosts inside a private network, though not this machine.
 
         ``attendant`` hears of the exchanges of the thread that makes this.
         """
@@ -82,14 +85,14 @@ class Web:
         self._user_agent = user_agent
         self._attendant = attendant
         self._maker = threading.get_ident()
-        self._connections = Connections(Route(proxies or {}, no_proxy, ca_bundle), self.limits)
+        self._is_owner = connections is None
+        self._connections = connections or Connections(Route(proxies or {}, no_proxy, ca_bundle), self.limits)
         self._calls = Calls(self._connections)
         self._lock = threading.Lock()
         self._grips: set[Grip] = set()
         self._watched = False
         self._ended = threading.Event()
-        self._reaches: dict[str, Reach] = {}
-        """Of hosts that the user named, by what they were connected to."""
+        self._reaches = self._connections.reaches
         self._aborted = False
 
     def __enter__(self) -> Web:
@@ -106,7 +109,8 @@ class Web:
             grips = list(self._grips)
         for grip in grips:
             grip.break_off()
-        self._connections.close()
+        if self._is_owner:
+            self._connections.close()
 
     def narrow(self, receive_buffer: int) -> None:
         """Let connections made from now on hold no more than so many bytes unread: what lies there has been sent."""
@@ -153,7 +157,7 @@ class Web:
             Unreachable: no connection, or none that TLS accepts.
             Stalled: connected, but no answer in time; TooSlow: one that comes byte by byte.
             BadRedirect: a redirect that we do not follow.
-            NotTheObject: the answer is compressed though identity was asked for.
+            NotTheObject: the answer is compressed in a way that we do not know.
         """
         request = _Request(method, url, label, dict(headers or {}), body, authority, None, {})
         return self._exchange(self._calls.send, request, grip or Grip())
@@ -228,7 +232,7 @@ class Web:
                 sent = {name: value for name, value in sent.items() if name.lower() in _TO_ANYONE}
                 foreign = {}
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-        if encoding not in ("", "identity"):
+        if encoding not in ("", "identity", *GZIP):
             _let_go(response, grip)
             raise NotTheObject(label, phrase("compressed", encoding=encoding[:20]))
         strictest = min(quotas, default=None)
