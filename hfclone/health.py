@@ -6,7 +6,9 @@ Every method may be called from any thread.
 
 from __future__ import annotations
 
+import math
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -36,8 +38,25 @@ BETTER = 10
 """So many times more another has to have brought to be better; one that has shown nothing yet may be."""
 NEW_WINDOW = 1.5
 """Seconds by which the ends of two windows of a limit differ at least; they are told in whole seconds."""
+FORGOTTEN = 1.02
+"""By which the shortest latency grows with each answer: a line may become longer."""
+FIRST_PROVEN = 1024 * 1024
+"""Bytes that are taken to come without a break."""
+FEW_BREAKS = 3
+"""Answers that broke, of a length that came before, until that is taken for a rule."""
+BELOW = 0.7
+"""Of the longest of the last that broke: what is asked for then."""
+LEAST_UNBROKEN = 256 * 1024
+GROWTH = 1.02
+OUTAGE_SHARE = 0.1
+"""Of the time for which a line has been down: what may pass before it is looked at again."""
+LEAST_OUTAGE_WAIT = 0.25
 LIES = 2
 """Wrong objects after which an endpoint is left alone, where there are others."""
+
+
+_LINE = (errors.Unreachable, errors.Stalled, errors.Truncated)
+"""What fails where the line does: there is no server that wants to be left alone."""
 
 
 class RangeSupport(Enum):
@@ -60,8 +79,18 @@ class _Health:
     answered: bool = False
     failed_at: float = float("-inf")
     latency: float | None = None
+    least_latency: float = math.inf
+    """The shortest of the last answers': a round trip, without the line's queue."""
     rate: float | None = None
     """Bytes a second of one connection, smoothed."""
+    proven: int = 0
+    """The longest answer that came without a break, in bytes."""
+    breaks: deque[int] = field(default_factory=lambda: deque(maxlen=4))
+    """Bytes that the last answers had brought when they broke."""
+    unbroken: float = math.inf
+    """Bytes of an answer that were seen to come, or are tried again after breaks."""
+    down_since: float | None = None
+    """When the line to it first failed since it last sent a byte."""
     held_until: float = float("-inf")
     """It asked for no requests before this; signed URLs of its CDN do not count."""
     left: int | None = None
@@ -123,6 +152,10 @@ class Board:
             if asked is None and not limited and health.answered and health.backoff.failures < FORGIVEN:
                 health.backoff.failures += 1
                 return 0.0
+            if isinstance(error, _LINE) and health.answered:
+                health.down_since = now if health.down_since is None else health.down_since
+                longest = max(LEAST_OUTAGE_WAIT, OUTAGE_SHARE * (now - health.down_since))
+                return health.backoff.fail(now, asked, longest)
             return health.backoff.fail(now, asked)
 
     def refused(self, endpoint: Endpoint, error: HfcloneError) -> None:
@@ -160,6 +193,7 @@ class Board:
         with self._lock:
             health = self._health[endpoint]
             health.latency = seconds if health.latency is None else 0.8 * health.latency + 0.2 * seconds
+            health.least_latency = min(seconds, FORGOTTEN * health.least_latency)
             self._heard_at = self._now()
 
     @property
@@ -167,6 +201,12 @@ class Board:
         """Clock time at which any endpoint last began an answer or sent a byte."""
         with self._lock:
             return self._heard_at
+
+    def is_down(self, endpoint: Endpoint) -> bool:
+        """Whether the line to it has failed more than once since it last sent a byte."""
+        with self._lock:
+            health = self._health[endpoint]
+            return health.down_since is not None and health.backoff.failures > FORGIVEN
 
     def failures_in_a_row(self, endpoint: Endpoint) -> int:
         """How often it failed since it last sent a byte."""
@@ -178,12 +218,19 @@ class Board:
         with self._lock:
             return self._health[endpoint].latency
 
+    def least_latency(self, endpoint: Endpoint) -> float | None:
+        """The shortest time in which an answer began lately; ``None`` before the first one."""
+        with self._lock:
+            least = self._health[endpoint].least_latency
+            return None if math.isinf(least) else least
+
     def sent(self, endpoint: Endpoint, count: int) -> None:
         """``count`` new bytes of objects came from it."""
         with self._lock:
             health = self._health[endpoint]
             health.sent += count
             health.answered = True
+            health.down_since = None
             health.backoff.succeed()
             self._heard_at = self._now()
 
@@ -192,6 +239,33 @@ class Board:
         with self._lock:
             health = self._health[endpoint]
             health.rate = rate if health.rate is None else 0.7 * health.rate + 0.3 * rate
+
+    def broke(self, endpoint: Endpoint, brought: int, asked: int) -> None:
+        """An answer of ``asked`` bytes broke after ``brought``.
+
+        Many a middle box cuts at about the same length, below which to stay; what lies in the kernel then is lost.
+        """
+        with self._lock:
+            health = self._health[endpoint]
+            health.breaks.append(brought)
+            if asked > health.proven:
+                health.unbroken = min(health.unbroken, max(LEAST_UNBROKEN, health.proven, BELOW * brought))
+            elif len(health.breaks) >= FEW_BREAKS:
+                health.unbroken = max(LEAST_UNBROKEN, BELOW * max(health.breaks))
+
+    def came_unbroken(self, endpoint: Endpoint, count: int) -> None:
+        """An answer brought all of its ``count`` bytes; a little more may be asked for."""
+        with self._lock:
+            health = self._health[endpoint]
+            health.proven = max(health.proven, count)
+            if count > health.unbroken / GROWTH:
+                health.unbroken *= GROWTH
+
+    def unbroken_bytes(self, endpoint: Endpoint) -> int:
+        """How many bytes it may be asked for at once: at most twice of what has come without a break."""
+        with self._lock:
+            health = self._health[endpoint]
+            return int(min(health.unbroken, 2 * max(health.proven, FIRST_PROVEN)))
 
     def find_slow(self, sending: Collection[Endpoint], floor: float) -> list[Endpoint]:
         """Of those that are sending, who brings less than ``floor`` bytes a second where another may do better.

@@ -106,11 +106,11 @@ class Backoff:
     ready_at: float = 0.0
     """Clock time before which it is not asked."""
 
-    def fail(self, now: float, asked: float | None = None) -> float:
-        """Note a failure; the wait in seconds. ``asked`` is what the server wants us to wait."""
+    def fail(self, now: float, asked: float | None = None, longest: float = LONGEST_WAIT) -> float:
+        """Note a failure; the wait in seconds, ``longest`` at most. ``asked`` is what the server wants us to wait."""
         self.failures += 1
         growth: int = 1 << min(self.failures - 1, 10)
-        wait = min(LONGEST_WAIT, FIRST_WAIT * growth) * (0.5 + self.rng.random() / 2)
+        wait = min(LONGEST_WAIT, longest, FIRST_WAIT * growth) * (0.5 + self.rng.random() / 2)
         if asked is not None:
             wait = max(asked + self.rng.random() * 0.25, 0.0)
         self.ready_at = max(self.ready_at, now + wait)

@@ -71,6 +71,11 @@ class RangeSet:
         """How many bytes the set holds."""
         return sum(self._stops) - sum(self._starts)
 
+    @property
+    def first_size(self) -> int:
+        """How many bytes the lowest range has; 0 when empty."""
+        return self._stops[0] - self._starts[0] if self._starts else 0
+
     def add(self, start: int, stop: int) -> None:
         """Put ``[start, stop)`` in; parts that are in already stay."""
         if start >= stop:

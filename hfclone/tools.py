@@ -16,7 +16,7 @@ from hfclone.errors import LimitReached, ToolMissing, Unforeseen
 from hfclone.events import OnEvent, Waiting, Warned
 from hfclone.git import Git, GitCredential, load_git
 from hfclone.health import Board
-from hfclone.http import Attendant, Authority, Limits, Route, Web
+from hfclone.http import Attendant, Authority, Connections, Limits, Route, Web
 from hfclone.hub import find_token
 from hfclone.limits import start_thread
 from hfclone.names import RepoSpec, Token
@@ -88,15 +88,20 @@ class Tools:
         listed = next((e for e in self.endpoints if e.kind is EndpointKind.HUB), None)
         return listed or Endpoint(self.settings.endpoint, EndpointKind.HUB)
 
+    @cached_property
+    def _connections(self) -> Connections:
+        """Those of the whole run: to connect anew for each step would cost a round trip each time, or two."""
+        settings = self.settings
+        route = Route(settings.proxies.by_scheme(), settings.proxies.no_proxy, settings.ca_bundle)
+        return Connections(route, Limits(silence=settings.stall_after))
+
     def web(self, on_event: OnEvent | None = None) -> Web:
-        """New connections; the caller closes them. ``on_event`` hears whom its thread waits for."""
+        """The run's connections for a step; the caller closes it. ``on_event`` hears whom its thread waits for."""
         settings = self.settings
         return Web(
             user_agent=settings.user_agent,
-            proxies=settings.proxies.by_scheme(),
-            no_proxy=settings.proxies.no_proxy,
-            ca_bundle=settings.ca_bundle,
-            limits=Limits(silence=settings.stall_after),
+            limits=self._connections.limits,
+            connections=self._connections,
             believed=[endpoint.url for endpoint in self.endpoints if endpoint.token_rule is TokenRule.SEND],
             attendant=None if on_event is None else self._attendant(on_event),
         )
@@ -151,6 +156,7 @@ class Tools:
         return ThreadTransfer(
             self.web, self.board, self.patience, self.authorities, self.clock,
             self.settings.connections, self.settings.limit_rate, self.settings.window,
+            spares_hub=self.settings.spare_hub,
         )  # fmt: skip
 
 

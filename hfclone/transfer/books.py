@@ -14,7 +14,7 @@ from hfclone.partials import Partial
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
-from hfclone.transfer.pool import Lease, Pool, Task
+from hfclone.transfer.pool import SMALL_BESIDE, Lease, Pool, Task
 from hfclone.transfer.trust import Trust
 from hfclone.wording import phrase
 
@@ -83,6 +83,8 @@ class Books:
     items: dict[Oid, Item] = field(default_factory=dict)
     trusts: dict[Oid, Trust] = field(default_factory=dict)
     in_flight: Counter[Endpoint] = field(default_factory=Counter)
+    received_from: Counter[Endpoint] = field(default_factory=Counter)
+    """New bytes of objects, of those in ``received``."""
     ranged: Counter[Endpoint] = field(default_factory=Counter)
     """Of those in flight, the ones that ask for a part of an object."""
     late: set[Lease] = field(default_factory=set)
@@ -101,7 +103,12 @@ class Books:
     @property
     def busy(self) -> int:
         """Connections that share the line now."""
-        return sum(self.in_flight.values()) - len(self.late)
+        return sum(self.busy_at(endpoint) for endpoint in self.in_flight)
+
+    def busy_at(self, endpoint: Endpoint) -> int:
+        """Connections to it that share the line now: with small objects beside large ones they take nothing of it."""
+        late = sum(lease.endpoint == endpoint for lease in self.late)
+        return max(0, self.in_flight[endpoint] - late - min(SMALL_BESIDE, self.pool.small_beside(endpoint)))
 
     def begin(self, task: Task) -> Item:
         """An item for a task that has become active."""

@@ -8,30 +8,45 @@ from dataclasses import dataclass
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.health import FILES, Board, RangeSupport
 from hfclone.pointer import Oid, Pointer
-from hfclone.transfer.pool import SEGMENT_BYTES, Lease, Task
+from hfclone.transfer.pool import FIRST_RANGE_BYTES, LEAST_RANGE_BYTES, LEAST_TRIPS, Lease, Task
 from hfclone.transfer.trust import Trust
 
 __all__ = ["Chooser"]
 
-SLOW_SECONDS = 2.0
-"""A lease with more than this ahead of it is worth splitting when nothing else is left to do."""
-SILENCE = 3.0
-"""A connection that falls silent for so long while others move is dropped, its range taken over."""
+GAIN_SECONDS = 1.5
+"""The end has to come so much sooner for a lease to be taken over: its connection is lost, with what is on its way."""
+GAIN_TRIPS = 6
+"""Or so many round trips."""
+SILENCE = 6.0
+"""A connection that falls silent for so long while others move is dropped, its range taken over: a packet that was
+lost three times in a row, on a line where many are, comes sooner."""
 LONE_SILENCE = 5.0
-"""The same where no other moves: the line as a whole may be slow."""
+"""The same where no other moves: the line itself may be gone, and no connection of before it may come back."""
 ANSWER_SECONDS = 1.5
 """So long an answer may at least take to begin where others came meanwhile: a lost packet costs a second."""
 LONE_ANSWER_SECONDS = 3.0
 """The same where nothing came: the line as a whole may be slow."""
+SLACK_SECONDS = 0.5
+"""So much later than the others an endpoint may end, to be asked at all."""
 LATE = 3
 """An answer is late that takes so many times longer than usual to begin, and ``LATE_SECONDS`` at least."""
 LATE_SECONDS = 0.3
 FIRST_ANSWER_SECONDS = 5.0
 """The same of an endpoint that has not sent a byte yet: how long it usually takes is not known."""
+FEW = 2
+"""Connections that look whether the line to an endpoint is back."""
 PROBE_SECONDS = 1.0
 """So long the hub waits for a mirror's first answer before it takes the mirror's work."""
-SLOWER = 10
-"""A connection so many times slower than its peers is dropped."""
+END_SECONDS = 1.5
+"""How long an answer may not begin, or be silent, where nothing else is left to do: all wait for it."""
+END_TRIPS = 6
+"""Or so many round trips."""
+MOST_HURRIED = 3
+"""So often an answer is given up early; each may take twice as long as the one before."""
+MUCH_LATER = 10
+"""An answer is asked for anew that takes so many times longer than usual to begin."""
+CONNECT_SECONDS = 3.0
+"""So long a connection may take to stand, to an endpoint that answered before: two packets may be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +54,14 @@ class Chooser:
     """Looks at the board. Called under the desk's lock."""
 
     board: Board
+    has_room: Callable[[Endpoint], bool]
+    """Whether its number of connections allows another."""
+    rate_of: Callable[[Endpoint], float]
+    """Bytes a second of all its connections, as seen lately; 0 while nothing came."""
+    left_bytes: Callable[[], int]
+    """Bytes that nobody has been asked for."""
+    spares_hub: bool
+    """Whether the hub is asked only where no mirror can be."""
     in_flight: Mapping[Endpoint, int]
     ranged: Mapping[Endpoint, int]
     trusts: Mapping[Oid, Trust]
@@ -48,18 +71,34 @@ class Chooser:
     """Everything that is being fetched."""
 
     def endpoint_for(self, task: Task, now: float) -> Endpoint | None:
-        """Whom to ask for ``task`` now: a mirror if one can be asked, else the hub; each by what it brings."""
+        """Whom to ask for ``task`` now: of all that have room for another connection the one that brings most."""
         awake = [endpoint for endpoint in self.left(task) if self._ready_at(endpoint, task) <= now]
         quick = [endpoint for endpoint in awake if not self.board.is_slow(endpoint)] or awake
         ready = [endpoint for endpoint in quick if self._may_ask(endpoint, task)]
         if not ready and not any(self._is_just_asked(endpoint, now) for endpoint in quick):
             ready = [endpoint for endpoint in awake if self._may_ask(endpoint, task)]
+        if self.spares_hub:
+            ready = self._without_hub(ready, awake, now)
+        if len(ready) > 1:
+            ready = [endpoint for endpoint in ready if not self._ends_later(endpoint, ready)] or ready
+        ready = [endpoint for endpoint in ready if self.has_room(endpoint)]
+        return min(ready, key=self._load) if len(ready) > 1 else next(iter(ready), None)
+
+    def _ends_later(self, endpoint: Endpoint, ready: list[Endpoint]) -> bool:
+        """Whether the others have brought all that is left before it brought the least that it can be asked for."""
+        others = sum(self.rate_of(other) for other in ready if other != endpoint)
+        rate = self.board.rate(endpoint) or self.rate_of(endpoint)
+        if not others or not rate:
+            return False
+        takes = LEAST_TRIPS * (self.board.latency(endpoint) or 0.0) + LEAST_RANGE_BYTES / rate
+        return takes > SLACK_SECONDS + self.left_bytes() / others
+
+    def _without_hub(self, ready: list[Endpoint], awake: list[Endpoint], now: float) -> list[Endpoint]:
+        """Of those that are ready the mirrors, and the hub only where none can be asked, or may answer in a moment."""
         mirrors = [endpoint for endpoint in ready if endpoint.kind is EndpointKind.MIRROR]
         if not mirrors and any(e.kind is EndpointKind.MIRROR and self._is_just_asked(e, now) for e in awake):
-            return None
-        if len(mirrors or ready) < 2:
-            return next(iter(mirrors or ready), None)
-        return min(mirrors or ready, key=self._load)
+            return []
+        return mirrors or ready
 
     def left(self, task: Task) -> list[Endpoint]:
         """Whom one could still ask for ``task``, now or later: those not in doubt where there are such."""
@@ -72,30 +111,40 @@ class Chooser:
         """The same, whatever is thought of their bytes."""
         return [e for e in self.board.endpoints if e not in task.barred and not self.board.lacks(e, FILES)]
 
-    def worth_splitting(self, lease: Lease, now: float) -> bool:
-        """Whether a second connection would end it notably sooner: a new answer takes its time to begin."""
-        rate = lease.rate(now)
-        if rate is None or self.board.ranges(lease.endpoint) is not RangeSupport.YES:
-            return False
-        latency = self.board.latency(lease.endpoint) or 0.0
-        return lease.stop - lease.position > rate * (SLOW_SECONDS + 2 * latency)
+    def share_to_take(self, lease: Lease, endpoint: Endpoint, now: float) -> float:
+        """How much of what ``lease`` has still to bring (0 to 1) another connection had better bring, at the very end.
 
-    def lags(self, lease: Lease, leases: list[Lease], now: float) -> bool:
-        """Whether a connection is silent, or slower by an order than its peers: a new one does better.
-
-        How long a silence may last follows from the endpoint's latency: a slow far side is not a dead line.
+        Both would end at the same time then. 0 where that is not notably sooner than it is without, and where nothing
+        has come yet: whoever took that over would wait as long, and be taken over in turn.
         """
-        if lease.first is None:
-            return lease.asked is not None and now - lease.asked > self._answer_within(lease)
-        latency = self.board.latency(lease.endpoint) or 0.0
-        peers = [peer for peer in leases if peer is not lease and peer.first and now - peer.heard < 1.0]
-        if now - lease.heard > max(SILENCE if peers else LONE_SILENCE, 5 * latency):
-            return True
-        rates = sorted(rate for peer in peers if (rate := peer.rate(now)) is not None)
-        own = lease.rate(now)
-        if len(rates) < 3 or own is None or now - lease.first < 5.0:
+        rate, rest = lease.rate(now), lease.stop - lease.position
+        if not rest or not rate or self.board.ranges(endpoint) is not RangeSupport.YES:
+            return 0.0
+        latency, new_rate = self.board.latency(endpoint) or 0.0, self.board.rate(endpoint) or rate
+        together = (rest + new_rate * latency) / (rate + new_rate)
+        if rest / rate - together < max(GAIN_SECONDS, GAIN_TRIPS * latency):
+            return 0.0
+        return min(1.0, max(0.0, 1 - rate * together / rest))
+
+    def lags(self, lease: Lease, leases: list[Lease], now: float, *, is_end: bool) -> bool:
+        """Whether a connection does not come about, does not answer, or is silent: a new one does better.
+
+        How long a silence may last follows from the endpoint's latency: a slow far side is not a dead line. It may
+        be shorter at the end (``is_end``), where nothing is left to be handed out.
+        """
+        if lease.asked is None:
             return False
-        return own < rates[len(rates) // 2] / SLOWER
+        latency = self.board.latency(lease.endpoint)
+        if is_end and latency is not None and lease.task.hurried < MOST_HURRIED:
+            shortest = self.board.least_latency(lease.endpoint) or 0.0
+            limit = max(END_SECONDS, END_TRIPS * shortest) * 2.0**lease.task.hurried
+            return now - max(lease.asked, lease.heard) > limit
+        if lease.first is None and lease.grip is not None and not lease.grip.is_connected and latency is not None:
+            return now - lease.asked > max(CONNECT_SECONDS, MUCH_LATER * latency)
+        if lease.first is None:
+            return now - lease.asked > self._answer_within(lease)
+        peers = any(peer is not lease and peer.first and now - peer.heard < 1.0 for peer in leases)
+        return now - lease.heard > max(SILENCE if peers else LONE_SILENCE, 5 * (latency or 0.0))
 
     def is_late(self, lease: Lease, now: float) -> bool:
         """Whether its answer should have begun: somebody else may use the line meanwhile."""
@@ -116,7 +165,7 @@ class Chooser:
             return FIRST_ANSWER_SECONDS * 2.0 ** self.board.failures_in_a_row(endpoint)
         others = lease.asked is not None and self.board.heard_at > lease.asked + latency
         floor = ANSWER_SECONDS if others else LONE_ANSWER_SECONDS
-        return max(floor, SLOWER * latency) * 2.0 ** max(0, lease.task.unanswered[endpoint] - 1)
+        return max(floor, MUCH_LATER * latency) * 2.0 ** max(0, lease.task.unanswered[endpoint] - 1)
 
     def _ready_at(self, endpoint: Endpoint, task: Task) -> float:
         if self.has_url(task.pointer, endpoint):
@@ -125,13 +174,16 @@ class Chooser:
 
     def _may_ask(self, endpoint: Endpoint, task: Task) -> bool:
         """Whether a further request to ``endpoint`` for ``task`` makes sense now."""
-        if not self.board.knows(endpoint) and self.in_flight.get(endpoint):
+        busy = self.in_flight.get(endpoint, 0)
+        if busy >= FEW and self.board.is_down(endpoint):
+            return False
+        if busy and not self.board.knows(endpoint):
             return False  # never heard of: it may swallow whatever is sent to it
         support = self.board.ranges(endpoint)
-        if support is RangeSupport.NO:
+        if support is RangeSupport.NO or endpoint in task.plain:
             return not task.leases
         # The first large answer shows whether ranges work; until then a second one might be in vain.
-        probing = support is RangeSupport.UNKNOWN and task.pointer.size > SEGMENT_BYTES
+        probing = support is RangeSupport.UNKNOWN and task.pointer.size > FIRST_RANGE_BYTES
         return not (probing and self.ranged.get(endpoint))
 
     def _is_just_asked(self, endpoint: Endpoint, now: float) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hfclone import errors
@@ -23,7 +24,6 @@ from hfclone.transfer.books import Books, Item, Trial
 from hfclone.transfer.choice import Chooser
 from hfclone.transfer.pool import Lease, Task
 from hfclone.transfer.sources import Sources
-from hfclone.transfer.tempo import Tempo
 from hfclone.wording import phrase
 
 __all__ = ["OTHER_FILES", "Court", "names_other_file"]
@@ -57,7 +57,8 @@ class Court:
     sources: Sources
     partials: Partials
     patience: Patience
-    tempo: Tempo
+    lost: Callable[[Endpoint], None]
+    """Hears of connections to an endpoint that broke, were refused or limited."""
     clock: Clock
     _said_at: float = field(default=-math.inf)
     _moved: tuple[int, float] = (-1, -math.inf)
@@ -88,13 +89,18 @@ class Court:
                 self.board.hold(endpoint, asked)
                 return
             self.board.failed(endpoint, error, lease.began)
+            if isinstance(error, errors.Truncated):
+                self.board.broke(endpoint, lease.position - lease.start, lease.stop - lease.start)
             told_nothing = isinstance(error, errors.TooSlow) or (isinstance(error, errors.Stalled) and lease.gone)
             if isinstance(error, _SHAKEN) and not told_nothing:
-                self.tempo.lost()
+                self.lost(endpoint)
 
     def _count_what_stays(self, task: Task, endpoint: Endpoint, error: HfcloneError) -> None:
         """A passing fault may show a wrong length, or find a flaw of ours; what stays is another file, and the flaw."""
-        task.other_files[endpoint] += names_other_file(error)
+        refuses_whole = isinstance(error, errors.RangeRefused) and endpoint in task.plain
+        task.other_files[endpoint] += names_other_file(error) or refuses_whole
+        if isinstance(error, errors.RangeRefused):
+            task.plain.add(endpoint)
         task.unforeseen[endpoint] += isinstance(error, errors.Unforeseen)
         if task.other_files[endpoint] >= OTHER_FILES or task.unforeseen[endpoint] >= MOST_UNFORESEEN:
             task.barred[endpoint] = error

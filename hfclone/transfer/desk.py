@@ -1,6 +1,6 @@
 """The one place where workers, hashers and the coordinator meet: a pool behind a lock.
 
-Why a desk: the rules (pool, choice, court, tempo) are pure and know no threads; the threads know
+Why a desk: the rules (pool, choice, court, limiter) are pure and know no threads; the threads know
 no rules. What one thread tells another passes through here, under one lock, held for microseconds.
 """
 
@@ -25,10 +25,11 @@ from hfclone.transfer import Arrived
 from hfclone.transfer.books import Books, Item
 from hfclone.transfer.choice import Chooser
 from hfclone.transfer.court import Court
-from hfclone.transfer.dispatch import Dispatch
+from hfclone.transfer.dispatch import Dispatch, Rates
+from hfclone.transfer.limiter import FIRST, ConcurrencyLimiter
 from hfclone.transfer.pool import Lease, Pool
 from hfclone.transfer.sources import Sources
-from hfclone.transfer.tempo import Hours, Pace, Tempo
+from hfclone.transfer.tempo import Hours, Pace
 
 __all__ = ["Desk", "Kit"]
 
@@ -51,9 +52,14 @@ class Kit:
     sources: Sources
     patience: Patience
     clock: Clock
-    tempo: Tempo
     pace: Pace
     hours: Hours
+    connections: int
+    """At the most, to all endpoints together."""
+    cores: int | None = None
+    """Of this machine; see ``ConcurrencyLimiter``."""
+    spares_hub: bool = False
+    """Whether the hub is asked for bytes only where no mirror can be."""
 
 
 class Desk:
@@ -67,13 +73,23 @@ class Desk:
         self._books = Books(Pool(objects))
         self._pool = self._books.pool
         books, sources = self._books, kit.sources
+        self._limiters = {e: ConcurrencyLimiter(kit.connections, kit.cores) for e in kit.board.endpoints}
         self._chooser = Chooser(
-            kit.board, books.in_flight, books.ranged, books.trusts, sources.has_url, books.pool.leases
+            kit.board,
+            self._has_room,
+            lambda endpoint: self._limiters[endpoint].rate,
+            lambda: self._pool.left,
+            kit.spares_hub,
+            books.in_flight,
+            books.ranged,
+            books.trusts,
+            sources.has_url,
+            books.pool.leases,
         )
         self._court = Court(
-            books, self._chooser, kit.board, sources, kit.partials, kit.patience, kit.tempo, kit.clock
+            books, self._chooser, kit.board, sources, kit.partials, kit.patience, self._lost, kit.clock
         )  # fmt: skip
-        self._dispatch = Dispatch(books, self._chooser, kit.board, kit.partials, kit.clock)
+        self._dispatch = Dispatch(books, self._chooser, kit.board, kit.partials, kit.clock, self._rates())
         self._open = not kit.hours.closed_for()
         self._stopped = False
         self._lock = threading.Lock()
@@ -90,7 +106,7 @@ class Desk:
     @property
     def target(self) -> int:
         """How many connections are wanted now."""
-        return self._kit.tempo.target
+        return min(self._kit.connections, sum(limiter.target for limiter in self._limiters.values()))
 
     # --- for workers ---------------------------------------------------------------------------
 
@@ -98,7 +114,7 @@ class Desk:
         """Work for a worker: an object to open, a range to fetch, or ``None`` to go home."""
         with self._lock:
             while not self._stopped:
-                if self._open and self._books.busy < self._kit.tempo.target:
+                if self._open and self._books.busy < self._kit.connections:
                     job = self._dispatch.next_job()
                     if job is not None:
                         self._call_another()
@@ -108,7 +124,7 @@ class Desk:
 
     def _call_another(self) -> None:
         """Each who finds work wakes the next where there may be more: nobody wakes in vain who could only wait."""
-        if self._books.busy < self._kit.tempo.target and self._dispatch.has_work():
+        if self._books.busy < self.target and self._dispatch.has_work():
             self._work.notify()
 
     def upcoming(self) -> list[Pointer]:
@@ -162,7 +178,7 @@ class Desk:
                 self._pool.widen(lease)
             self._board.met(lease.endpoint)  # headers alone end no wait: a body may be empty each time
             self._kit.patience.answered()
-            self._board.began(lease.endpoint, now - (lease.asked or lease.began))
+            self._board.began(lease.endpoint, now - _sent_at(lease))
             lease.task.unanswered.pop(lease.endpoint, None)
             self._books.late.discard(lease)
             lease.heard = lease.first = now
@@ -202,6 +218,8 @@ class Desk:
             self._dispatch.take_back(lease)
             if error is not None and self._open and not self._stopped:
                 self._court.blame(lease, error)
+            elif lease.position == lease.stop:
+                self._board.came_unbroken(lease.endpoint, lease.stop - lease.start)
             item = self._books.items.get(lease.task.pointer.oid)
             if item is not None and item.task is lease.task:
                 self._look_at(item)
@@ -304,11 +322,13 @@ class Desk:
             return sum(lease.gone or lease in self._books.late for lease in leases)
 
     def tick(self) -> list[Lease]:
-        """Keep time: tempo, patience, waiting. Returns the leases whose connection should be dropped."""
+        """Keep time: limiters, patience, waiting. Returns the leases whose connection should be dropped."""
         with self._lock:
             now, kit = self._clock.now(), self._kit
-            latency = max((self._board.latency(e) or 0.0 for e in self._board.endpoints), default=0.0)
-            kit.tempo.tick(now, self._books.received, self._books.busy, latency, time.process_time())
+            spent = time.process_time()
+            for endpoint, limiter in self._limiters.items():
+                busy, received = self._books.busy_at(endpoint), self._books.received_from[endpoint]
+                limiter.tick(now, received, busy, self._board.latency(endpoint) or 0.0, spent)
             closed_for = kit.hours.closed_for()
             self._open = not closed_for
             if closed_for:
@@ -323,8 +343,12 @@ class Desk:
             if self._open and self._dispatch.has_work():
                 self._work.notify_all()
             self._mark_slow([lease for lease in leases if lease.first is not None and self._open])
-            dropped = [lease for lease in leases if closed_for or lease.slow or self._chooser.lags(lease, leases, now)]
+            is_end = self._pool.left == 0 and self._books.busy < self.target
+            lags = self._chooser.lags
+            dropped = [x for x in leases if closed_for or x.slow or lags(x, leases, now, is_end=is_end)]
             for lease in dropped:
+                lease.task.hurried += is_end and not lease.dropped
+                lease.dropped = True
                 self._take_back(lease, now)
             return dropped
 
@@ -342,9 +366,28 @@ class Desk:
 
     # --- under the lock ------------------------------------------------------------------------
 
+    def _has_room(self, endpoint: Endpoint) -> bool:
+        return self._books.busy_at(endpoint) < self._limiters[endpoint].target
+
+    def _in_use(self) -> int:
+        """How many connections share what is left."""
+        return max(self._books.busy, min(FIRST, self._kit.connections))
+
+    def _rates(self) -> Rates:
+        limiters = self._limiters
+        return Rates(
+            self._in_use,
+            lambda endpoint: limiters[endpoint].rate / max(1, limiters[endpoint].target),
+            lambda: sum(limiter.rate for limiter in limiters.values()),
+        )
+
+    def _lost(self, endpoint: Endpoint) -> None:
+        self._limiters[endpoint].lost()
+
     def _advance(self, lease: Lease, position: int, unused: int) -> None:
         own = self._pool.advance(lease, position, self._clock.now())
         self._books.received += own
+        self._books.received_from[lease.endpoint] += own
         self._kit.pace.refund(unused)
         if own:
             self._kit.patience.progress()
@@ -379,7 +422,8 @@ class Desk:
         self._dispatch.take_back(lease)
         lease.gone = True
         if self._open:
-            lease.task.unanswered[lease.endpoint] += 1
+            if lease.grip is None or lease.grip.is_connected:
+                lease.task.unanswered[lease.endpoint] += 1
             self._court.blame(lease, errors.Stalled(str(lease.endpoint), now - (lease.asked or lease.began)))
 
     def _give_up(self) -> None:
@@ -392,3 +436,9 @@ class Desk:
         self._work.notify_all()
         self._prefixes.notify_all()
         self._dirty.notify_all()
+
+
+def _sent_at(lease: Lease) -> float:
+    """Clock time at which its request went out; to connect is no part of how long an endpoint takes to answer."""
+    asked = lease.asked or lease.began
+    return max(asked, lease.grip.sent_at or 0.0) if lease.grip is not None else asked

@@ -5,6 +5,7 @@ Called under the desk's lock; knows no threads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hfclone.endpoints import Endpoint
@@ -14,12 +15,28 @@ from hfclone.patience import Clock
 from hfclone.ranges import RangeSet
 from hfclone.transfer.books import Books, Item
 from hfclone.transfer.choice import Chooser
-from hfclone.transfer.pool import SPREAD, Lease, Pool, Task
+from hfclone.transfer.pool import SPREAD, Lease, Pool, Task, range_bytes
 
-__all__ = ["Dispatch"]
+__all__ = ["Dispatch", "Rates"]
 
 MOST_ACTIVE = 64
 """Objects that may be begun because nobody can be asked for those begun before."""
+
+
+SHARES = 1.5
+"""Ranges that what is left is shared out into, for each connection: so the last ones are small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What the limiters have seen. Rates in bytes a second, 0 while unknown."""
+
+    connections: Callable[[], int]
+    """How many share what is left, to all endpoints together."""
+    each: Callable[[Endpoint], float]
+    """Of one connection, if all to an endpoint had the same."""
+    all: Callable[[], float]
+    """Of all endpoints together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +48,7 @@ class Dispatch:
     board: Board
     partials: Partials
     clock: Clock
+    rates: Rates
 
     @property
     def pool(self) -> Pool:
@@ -55,9 +73,12 @@ class Dispatch:
         self.books.late.discard(lease)
         self.books.in_flight[lease.endpoint] -= 1
         self.books.ranged[lease.endpoint] -= lease.counted
-        rate = lease.rate(self.clock.now())
+        now = self.clock.now()
+        rate, least = lease.rate(now), lease.least_rate(now)
         if rate:
             self.board.ran(lease.endpoint, rate)
+        elif least and least > (self.board.rate(lease.endpoint) or 0.0):  # what is short tells more of the round trip
+            self.board.ran(lease.endpoint, least)
         item = self.books.items.get(lease.task.pointer.oid)
         if item is None:  # given up or stopped meanwhile
             return
@@ -76,18 +97,36 @@ class Dispatch:
         return None
 
     def _lease(self, now: float) -> Lease | None:
-        lease = self.pool.take(now, self._choose) or self._split(now)
+        lease = self.pool.take(now, self._choose, self._range_bytes) or self._take_over(now)
         if lease is not None:
+            if lease.endpoint in lease.task.plain:
+                self.pool.widen(lease)
             lease.counted = not lease.whole
             self.books.in_flight[lease.endpoint] += 1
             self.books.ranged[lease.endpoint] += lease.counted
         return lease
 
-    def _split(self, now: float) -> Lease | None:
-        """A part of what another fetches; not in place of a late one, which will be asked for anew itself."""
-        if self.books.late:
+    def _range_bytes(self, endpoint: Endpoint) -> int:
+        """The size of the next range: a share of what is left, so that all connections end together."""
+        rates = [rate for rate in (self.board.rate(endpoint), self.rates.each(endpoint)) if rate]
+        rate, latency = min(rates, default=None), self.board.latency(endpoint) or 0.0
+        part = 1 / max(1, self.rates.connections())
+        if rate and self.rates.all():
+            part = min(part, rate / self.rates.all())  # a slow one has less to bring, to end with the others
+        return range_bytes(rate, latency, self.pool.left * part / SHARES, self.board.unbroken_bytes(endpoint))
+
+    def _take_over(self, now: float) -> Lease | None:
+        """A part of what holds up the end; not while one is late, which will be asked for anew itself."""
+        if self.books.late or self.pool.waiting:
             return None
-        return self.pool.split(now, self._choose, lambda lease: self.chooser.worth_splitting(lease, now))
+        for lease in sorted(self.pool.leases(), key=lambda lease: lease.position - lease.stop):
+            if lease.gaps is not None or lease.task.ready_at > now or lease.checking:
+                continue
+            endpoint = self._choose(lease.task)
+            share = self.chooser.share_to_take(lease, endpoint, now) if endpoint else 0.0
+            if endpoint and share:
+                return self.pool.take_over(lease, endpoint, share, now)
+        return None
 
     def _all_in_trouble(self, now: float) -> bool:
         """Whether what was begun cannot go on, while an endpoint might serve what waits."""

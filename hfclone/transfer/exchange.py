@@ -63,6 +63,8 @@ def request_range(
             if answer.status == 200:
                 _check_whole(answer, pointer)
                 return Body(answer, 0, pointer.size, RangeSupport.UNKNOWN if whole else RangeSupport.NO)
+            if answer.status == 416:
+                _check_total(answer, pointer)
             raise _refusal(answer, source, pin, pointer, now)
         except BaseException:
             answer.close()
@@ -84,6 +86,8 @@ def follow(web: Web, sources: Sources, source: Source, pin: Pin, pointer: Pointe
 def _partial_body(answer: Answer, pointer: Pointer, start: int, stop: int) -> Body:
     """A 206: it must say that it is the range that was asked for, of an object of this size."""
     asked = f"{start}-{stop - 1}"
+    if answer.is_gzip:  # a part of what: of the object, or of its gzip?
+        raise errors.RangeRefused(answer.label, asked, phrase("compressed", encoding="gzip"))
     stated = answer.headers.get("Content-Range", "")
     given = parse_content_range(stated)
     if given is not None and given.total not in (None, pointer.size):
@@ -91,6 +95,13 @@ def _partial_body(answer: Answer, pointer: Pointer, start: int, stop: int) -> Bo
     if given is None or given.start != start or given.stop > pointer.size:
         raise errors.RangeRefused(answer.label, asked, phrase("other-content-range", stated=stated[:60]))
     return Body(answer, start, min(given.stop, stop), RangeSupport.YES)
+
+
+def _check_total(answer: Answer, pointer: Pointer) -> None:
+    """A 416: it may say how long the file is that it has (RFC 9110, 15.5.17)."""
+    total = answer.headers.get("Content-Range", "").strip().lower().partition("bytes */")[2]
+    if total.isdecimal() and total != str(pointer.size):
+        raise errors.OtherFile(answer.label, phrase("file-of-size", got=total[:20], want=pointer.size))
 
 
 def _check_whole(answer: Answer, pointer: Pointer) -> None:

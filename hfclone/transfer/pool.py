@@ -2,32 +2,48 @@
 
 The unit of work and of retry is a lease on a range. A lease whose connection died gives its rest
 back at once, so nothing waits for another object's end. Ranges are handed out from the front of
-each object, so that contiguous prefixes grow and the hash can follow them; when nothing is left to
-hand out, the largest lease is split, so that no slow connection holds the end.
+each object, so that contiguous prefixes grow and the hash can follow them. The last ones are small,
+so that all connections end together (``range_bytes``): an answer that flows is not cut short, since
+what is on its way then has crossed the line in vain. Only of one that would hold up the end is a
+part given to another.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError
+from hfclone.http import Grip
+from hfclone.partials import SMALL_BYTES
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
 
-__all__ = ["Lease", "Pool", "Task"]
+__all__ = ["SMALL_BESIDE", "Lease", "Pool", "Task", "range_bytes"]
 
-SEGMENT_BYTES = 16 * 1024 * 1024
-"""One request's range: large enough that requests do not count, small enough to share out."""
+MOST_RANGE_BYTES = 16 * 1024 * 1024
+"""One request's range at the most: requests do not count then on any line."""
+FIRST_RANGE_BYTES = 2 * 1024 * 1024
+"""The first range of an endpoint: how fast it is is not known, and nobody is to wait for it in the end."""
+LEAST_RANGE_BYTES = 64 * 1024
+RANGE_SECONDS = 2.0
+"""So long a range takes, where a round trip is nothing."""
+RANGE_TRIPS = 16
+"""Or so many round trips: the one that its request costs does not count then."""
+LEAST_SECONDS, LEAST_TRIPS = 0.5, 2
+"""The same of the last ranges."""
 SPREAD = 4
 """Large objects begun at once before a second connection joins one of them: each is hashed on its own."""
+SMALL_BESIDE = 8
+"""Small objects that are fetched beside the large ones which fill the line: each takes a round trip, and next to
+nothing of the line."""
 RATE_SECONDS = 0.5
 """A connection's rate is not judged before."""
-MIN_SPLIT_BYTES = 1024 * 1024
-"""A lease is not split below this: a new request would cost more than it wins."""
+NEARLY = 1.25
+"""So many times a range's bytes are taken at once where nothing would be left then."""
 
 
 @dataclass(slots=True, eq=False)
@@ -54,8 +70,12 @@ class Lease:
     """It was begun as a part of an object, and is counted as such."""
     signed: bool = False
     """It is answered by whom a signed URL names, not by the endpoint itself."""
+    grip: Grip | None = None
+    """What its exchange is broken off by."""
     slow: bool = False
     """It is broken off since its endpoint crawls."""
+    dropped: bool = False
+    """Its connection is broken off."""
     gone: bool = False
     """Its range was given back while it still waited for an answer."""
 
@@ -69,6 +89,11 @@ class Lease:
         if self.first is None or now - self.first < RATE_SECONDS:
             return None
         return (self.position - self.start) / (now - self.first)
+
+    def least_rate(self, now: float) -> float | None:
+        """Bytes a second since it was asked for: its connection does that at least. ``None`` where nothing came."""
+        count = self.position - self.start
+        return count / max(now - self.asked, 0.001) if self.asked is not None and count else None
 
     @property
     def rest(self) -> list[tuple[int, int]]:
@@ -100,6 +125,10 @@ class Task:
     """How often what an endpoint sent for it led to what nobody foresaw."""
     absences: Counter[Endpoint] = field(default_factory=Counter)
     """How often an endpoint said that it does not have it."""
+    plain: set[Endpoint] = field(default_factory=set)
+    """Endpoints that know no ranges of it, or say them wrongly: they are asked for the whole, and the sum decides."""
+    hurried: int = 0
+    """How often an answer was given up early, since all waited for it."""
     unanswered: Counter[Endpoint] = field(default_factory=Counter)
     """How often in a row an answer of an endpoint was not waited for any longer."""
     error: HfcloneError | None = None
@@ -110,6 +139,11 @@ class Task:
     """Clock time of its last failure: others go first."""
     ready_at: float = 0.0
     """Clock time before which it is not begun and no lease of it is handed out."""
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it comes in one piece, for a round trip and next to no bytes."""
+        return self.pointer.size <= SMALL_BYTES
 
     @property
     def prefix(self) -> int:
@@ -136,7 +170,8 @@ class Pool:
     """All objects of a transfer, from waiting over active to settled."""
 
     def __init__(self, objects: Iterable[Pointer]) -> None:
-        self._waiting = deque(objects)  # no Task yet: there may be 100,000
+        self._waiting = deque(_in_order(list(objects)))  # no Task yet: there may be 100,000
+        self._waiting_bytes = sum(pointer.size for pointer in self._waiting)
         self._shelved: list[Task] = []
         self.active: dict[Oid, Task] = {}
 
@@ -172,6 +207,7 @@ class Pool:
             self._shelved.remove(task)
         elif self._waiting:
             task = Task(self._waiting.popleft())
+            self._waiting_bytes -= task.pointer.size
         else:
             return None
         task.todo.add(0, task.pointer.size)
@@ -184,22 +220,42 @@ class Pool:
         task.todo = RangeSet(held.gaps(task.pointer.size))
         task.ready_at = 0.0
 
+    @property
+    def left(self) -> int:
+        """Bytes that nobody has been asked for."""
+        shelved = sum(task.pointer.size for task in self._shelved)
+        return self._waiting_bytes + shelved + sum(task.todo.size for task in self.active.values())
+
     def take(
-        self, now: float, choose: Callable[[Task], Endpoint | None], *, limit: int = SEGMENT_BYTES
+        self, now: float, choose: Callable[[Task], Endpoint | None], size: Callable[[Endpoint], int]
     ) -> Lease | None:
         """A lease on the next range, or ``None`` where nothing can be handed out now.
 
         ``choose`` names the endpoint to ask for a task, ``None`` where nobody can be asked now.
-        ``limit`` is in bytes; an object that is being checked is checked in smaller steps.
+        ``size`` says how many bytes it is asked for; an object that is being checked is checked in smaller steps.
         """
         ready = [task for task in self.active.values() if task.todo and task.ready_at <= now]
+        if self.small_beside() >= SMALL_BESIDE:
+            ready = [task for task in ready if not task.is_small] or ready
         for task in sorted(ready, key=lambda task: (len(task.leases), task.failed_at)):
-            step = _checking_step(task, limit) if task.checking else limit
-            endpoint = choose(task) if step else None
-            taken = task.todo.take_first(step) if endpoint else None
-            if endpoint and taken:
+            endpoint = choose(task)
+            if endpoint is None:
+                continue
+            step = size(endpoint)
+            if task.checking:
+                step = _checking_step(task, step)
+            elif task.is_small or task.todo.first_size <= step * NEARLY:
+                step = task.todo.first_size
+            taken = task.todo.take_first(step) if step else None
+            if taken:
                 return self._lease(task, endpoint, *taken, now)
         return None
+
+    def small_beside(self, endpoint: Endpoint | None = None) -> int:
+        """Small objects that are being fetched (from ``endpoint``) while large ones are left; see ``SMALL_BESIDE``."""
+        if all(task.is_small for task in self.active.values()):
+            return 0
+        return sum(lease.task.is_small for lease in self.leases() if endpoint in (None, lease.endpoint))
 
     def widen(self, lease: Lease) -> None:
         """Make ``lease`` cover all that its object still lacks: its endpoint sends only whole bodies."""
@@ -210,20 +266,11 @@ class Pool:
         lease.stop = task.pointer.size
         task.todo = RangeSet()
 
-    def split(
-        self, now: float, choose: Callable[[Task], Endpoint | None], worth: Callable[[Lease], bool]
-    ) -> Lease | None:
-        """Take over the second half of the largest lease that is ``worth`` it; for the end of the work."""
-        for victim in sorted(self.leases(), key=lambda lease: lease.position - lease.stop):
-            middle = victim.position + (victim.stop - victim.position + 1) // 2
-            if victim.stop - middle < MIN_SPLIT_BYTES:
-                return None
-            able = victim.gaps is None and victim.task.ready_at <= now
-            endpoint = choose(victim.task) if able and worth(victim) else None
-            if endpoint:
-                stop, victim.stop = victim.stop, middle
-                return self._lease(victim.task, endpoint, middle, stop, now)
-        return None
+    def take_over(self, lease: Lease, endpoint: Endpoint, share: float, now: float) -> Lease:
+        """Give the last ``share`` (0 to 1) of what ``lease`` has still to bring to another connection."""
+        start = lease.stop - max(1, int((lease.stop - lease.position) * share))
+        stop, lease.stop = lease.stop, start
+        return self._lease(lease.task, endpoint, start, stop, now)
 
     def advance(self, lease: Lease, position: int, now: float) -> int:
         """All of the lease below ``position`` is here (nothing beyond its end counts); how many bytes were new."""
@@ -261,6 +308,30 @@ class Pool:
         lease = Lease(task, endpoint, start, stop, start, began=now, heard=now, checking=task.checking)
         task.leases.append(lease)
         return lease
+
+
+def _in_order(objects: Sequence[Pointer]) -> list[Pointer]:
+    """A few large ones first, then all small ones, then the rest.
+
+    Why so: small ones bring next to nothing for the round trip that each takes, and a line is to be full meanwhile;
+    at the very end they would be the only ones left.
+    """
+    large = [pointer for pointer in objects if pointer.size > SMALL_BYTES]
+    small = [pointer for pointer in objects if pointer.size <= SMALL_BYTES]
+    return [*large[: SPREAD - 1], *small, *large[SPREAD - 1 :]]
+
+
+def range_bytes(rate: float | None, latency: float, share: float, most: int = MOST_RANGE_BYTES) -> int:
+    """How many bytes a connection of ``rate`` bytes a second is asked for; answers begin after ``latency`` seconds.
+
+    ``share`` are the bytes that it may take so that the others end with it, ``most`` what was seen to come unbroken.
+    """
+    if rate is None:
+        usual, least = float(FIRST_RANGE_BYTES), float(LEAST_RANGE_BYTES)
+    else:
+        usual = rate * max(RANGE_SECONDS, RANGE_TRIPS * latency)
+        least = max(LEAST_RANGE_BYTES, rate * max(LEAST_SECONDS, LEAST_TRIPS * latency))
+    return int(min(MOST_RANGE_BYTES, most, max(least, min(usual, share))))
 
 
 def _checking_step(task: Task, limit: int) -> int:

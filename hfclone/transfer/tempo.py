@@ -1,9 +1,4 @@
-"""How many connections the line wants, how fast they may go together, and when. Pure; time is handed in.
-
-Begin modestly, take more while the whole grows, step back when it does not, back off when connections
-break. A line that throttles each connection ends at the cap, one that breaks under many at a few, and
-so does one that is faster than this machine.
-"""
+"""How fast all connections may go together, and when. Pure; time is handed in."""
 
 from __future__ import annotations
 
@@ -14,86 +9,7 @@ from datetime import datetime
 from hfclone.measures import Window
 from hfclone.wording import phrase
 
-__all__ = ["Hours", "Pace", "Tempo"]
-
-FIRST = 4
-FLOOR = 2
-INTERVAL = 0.4
-"""Seconds a number of connections is watched before the next is tried; longer where answers begin late."""
-GAIN = 1.15
-"""Growth of the whole that a larger number has to bring to be kept."""
-STRIDE = 4
-"""So many times more are tried as long as nothing was tried in vain; then twice as many."""
-IN_PROPORTION = 0.7
-"""Of the growth of their number that connections have to bring for another stride."""
-BUSY = 0.45
-"""Of all cores: a process that takes so much of them (one sends, one hashes) gains nothing by further threads."""
-PROBE_AGAIN = 15.0
-"""Seconds after which a larger number is tried once more: lines change in the night."""
-
-
-@dataclass(slots=True)
-class Tempo:
-    """The number of connections to use now. Not thread-safe."""
-
-    cap: int
-    cores: int | None = None
-    """Of this machine; ``None`` lets its load count for nothing."""
-    target: int = 0
-    _since: float = -1.0
-    _bytes: int = 0
-    _spent: float = 0.0
-    _stride: int = STRIDE
-    _best: float = 0.0
-    _before: int = 0
-    """The number that the current one has to beat; 0 where it is not a trial."""
-    _rest_until: float = 0.0
-    _losses: int = 0
-
-    def __post_init__(self) -> None:
-        self.target = min(self.cap, FIRST)
-
-    def lost(self) -> None:
-        """A connection broke, was refused or was limited."""
-        self._losses += 1
-
-    def tick(self, now: float, received: int, busy: int, latency: float, spent: float = 0.0) -> None:
-        """``received`` bytes in all so far; ``busy`` connections at work; answers begin after ``latency`` s.
-
-        ``spent`` is this process's CPU time in seconds. Call it a few times a second.
-        """
-        if self._since < 0:
-            self._since, self._bytes, self._spent = now, received, spent
-        elapsed = now - self._since
-        if elapsed < max(INTERVAL, 1.5 * latency):
-            return
-        rate = (received - self._bytes) / elapsed
-        losses, self._losses = self._losses, 0
-        is_busy = self.cores is not None and spent - self._spent >= BUSY * self.cores * elapsed
-        self._since, self._bytes, self._spent = now, received, spent
-        if losses > max(1, self.target // 4):
-            self._back_off(now)
-        elif busy >= self.target:
-            self._judge(now, rate, is_busy=is_busy)
-
-    def _back_off(self, now: float) -> None:
-        self.target = max(min(FLOOR, self.cap), self.target * 2 // 3)
-        self._before, self._best, self._rest_until = 0, 0.0, now + PROBE_AGAIN / 3
-        self._stride = 2
-
-    def _judge(self, now: float, rate: float, *, is_busy: bool) -> None:
-        """Keep what a trial brought, or go back; begin the next trial when it is time."""
-        if self._before and rate < self._best * GAIN:
-            self.target, self._before, self._rest_until = self._before, 0, now + PROBE_AGAIN
-            self._stride = 2
-            return
-        if self._before and rate < self._best * self.target / self._before * IN_PROPORTION:
-            self._stride = 2
-        self._before = 0
-        self._best = rate
-        if now >= self._rest_until and self.target < self.cap and not is_busy:
-            self._before, self.target = self.target, min(self.cap, self.target * self._stride)
-
+__all__ = ["Hours", "Pace"]
 
 CRAWL = 16 * 1024
 """Bytes a second of all connections to an endpoint that are next to nothing, where another can be asked."""

@@ -22,17 +22,17 @@ from hfclone.measures import Window
 from hfclone.patience import Clock, Patience
 from hfclone.transfer import Arrived, Wanted
 from hfclone.transfer.desk import Desk, Kit
-from hfclone.transfer.pool import Lease
+from hfclone.transfer.pool import SMALL_BESIDE, Lease
 from hfclone.transfer.sources import Sources
-from hfclone.transfer.tempo import Hours, Pace, Tempo
+from hfclone.transfer.tempo import Hours, Pace
 from hfclone.transfer.worker import Line, Worker
 from hfclone.wording import phrase
 
 __all__ = ["ThreadTransfer"]
 
-SPARE = 4
+SPARE = 4 + SMALL_BESIDE
 """Threads beyond the number of connections: one whose request is never answered hangs until its time limit, and
-its range is another's meanwhile."""
+its range is another's meanwhile; and small objects come beside large ones."""
 HASHERS = 2
 """Threads that hash: hashlib lets the interpreter go, and one core does more than most lines bring."""
 TICK = 0.1
@@ -58,6 +58,8 @@ class ThreadTransfer:
     window: Window | None = None
     """The part of the day in which bytes may move, by ``wall_clock`` in local time."""
     wall_clock: Callable[[], float] = time.time
+    spares_hub: bool = False
+    """Whether the hub is asked for bytes only where no mirror can be."""
 
     def fetch(self, wanted: Wanted, on_event: OnEvent) -> Iterator[Arrived | Failed]:
         """See ``Transfer.fetch``."""
@@ -86,9 +88,11 @@ class ThreadTransfer:
             sources,
             self.patience,
             self.clock,
-            Tempo(connections, _cores()),
             pace,
             Hours(self.window, self.wall_clock),
+            connections,
+            _cores(),
+            self.spares_hub,
         )
 
 
@@ -153,7 +157,7 @@ class _Crew:
         self._desk.close()
 
     def _hire(self) -> None:
-        """As many workers as the tempo has a use for: dozens that only wait would take their turns all the same."""
+        """As many workers as the limiters have a use for: dozens that only wait would take their turns all the same."""
         held_up = self._desk.hindered([fetching[0] for worker in self._workers if (fetching := worker.fetching)])
         for worker in self._workers[self._hired : self._desk.target + held_up + SPARE]:
             if self._is_full or not self._start(partial(self._work, worker)):

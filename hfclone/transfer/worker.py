@@ -96,8 +96,9 @@ class Worker:
             return
         lease.signed = source.signed
         asked_at = self._clock.now()
-        start, stop = lease.position, lease.stop
-        lease.asked, grip = asked_at, Grip()
+        start, stop = (0, pointer.size) if lease.gaps is not None else (lease.position, lease.stop)
+        grip = Grip()
+        lease.asked, lease.grip = asked_at, grip
         self.fetching = (lease, grip)
         with self._sources.asking(source) as heard:
             body = request_range(self._web, source, self._pin, pointer, start, stop, asked_at, grip=grip)

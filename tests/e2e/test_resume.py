@@ -79,7 +79,7 @@ def big(hub: Hub) -> LivingRepo:
 def test_signals(hub: Hub, big: LivingRepo, hfclone: Command, number: signal.Signals, code: int) -> None:
     """Within a second, with words about how to go on; what arrived is kept, to the byte on a clean stop."""
     hold = streams.HoldAt(10 * MIB, absolute=True)
-    hub.faults.add(hold, kind="cdn", times=1)
+    hub.faults.add(hold, kind="cdn", times=1, when=hold.reaches)
     process = hfclone.start("acme/big", "--connections", "1")
     assert hold.held.wait(20)
     until(lambda: claimed(hfclone.cwd / "big") >= 10 * MIB - 2 * CHUNK)  # what lies unread in a socket cannot be kept
@@ -202,7 +202,7 @@ def test_many_connections_killed(hub: Hub, hfclone: Command) -> None:
     """Eight connections, several objects: no journalled range is asked for again."""
     files = {f"{number}.bin": Lfs(12 * MIB + number, seed=number) for number in range(4)}
     repo = hub.repo("acme/many", files)
-    hold = streams.HoldAt(5 * MIB)
+    hold = streams.HoldAt(MIB)
     hub.faults.add(hold, kind="cdn")
     process = hfclone.start("acme/many", "--connections", "8")
     assert hold.held.wait(20)
@@ -447,7 +447,7 @@ def test_spoilt_partials(hub: Hub, big: LivingRepo, hfclone: Command, kind: str,
 def test_an_outage_in_the_middle(hub: Hub, big: LivingRepo, hfclone: Command) -> None:
     """The hub goes away for a while: the run says that it waits, and goes on by itself."""
     hold = streams.HoldAt(10 * MIB, absolute=True)
-    hub.faults.add(hold, kind="cdn", times=1)
+    hub.faults.add(hold, kind="cdn", times=1, when=hold.reaches)
     process = hfclone.start("acme/big", "--connections", "2", "--progress", "json")
     assert hold.held.wait(20)
     hub.down()
@@ -475,7 +475,7 @@ def test_a_lost_line_and_a_short_patience(hub: Hub, big: LivingRepo, hfclone: Co
     assert "503" in done.error
     assert GO_ON in done.hint
     kept = claimed(hfclone.cwd / "big")
-    assert kept >= 5 * MIB
+    assert kept >= MIB
     hub.faults.clear()
     since = len(hub.log)
     assert hfclone("acme/big").code == 0

@@ -89,7 +89,7 @@ def test_streams_that_are_closed(hfclone: Command, here: Path, closed: str) -> N
 def test_a_terminal_that_goes_in_the_middle(hub: Hub, hfclone: Command, make: Callable[[], tuple[int, int]]) -> None:
     """An ssh session that is lost under nohup costs nothing but the words."""
     hub.repo("acme/one", {"large.bin": Lfs(3_000_000, seed=1)})
-    hold = streams.HoldAt(1_000_000)
+    hold = streams.HoldAt(100_000)
     hub.faults.add(hold, on="cdn", times=1)
     reader, writer = make()
     process = hfclone.start(

@@ -104,6 +104,7 @@ class Rig:
     limit_rate: int | None = None
     kind: str = "threads"
     only_mirrors: bool = False
+    spares_hub: bool = False
     window: Window | None = None
     wall_clock: Callable[[], float] = time.time
     token: Authority | None = None
@@ -142,7 +143,7 @@ class Rig:
         authorities = (self.token,) if self.token else ()
         threads = ThreadTransfer(
             self.web, self.board, patience, authorities, self.hands.clock, self.connections, self.limit_rate,
-            self.window, self.wall_clock,
+            self.window, self.wall_clock, self.spares_hub,
         )  # fmt: skip
         if self.kind == "threads":
             return threads

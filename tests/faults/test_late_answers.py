@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -51,6 +52,30 @@ def test_where_every_answer_is_late_none_is_hung_up_on(rig: Rig) -> None:
     assert not ran.failed
     assert not ran.faults
     assert rig.sent() <= FAIR
+
+
+@dataclass
+class LateBody(Waiting):
+    """The head of each answer comes at once, and nothing behind it for ``seconds``."""
+
+    seconds: float = 0.0
+
+    def answer(self, request: Request, serve: Serve) -> Response:
+        """Wait behind the head."""
+        return serve(request).wrap(self._late)
+
+    def _late(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        self._free.wait(self.seconds)
+        yield from pieces
+
+
+def test_bodies_that_are_always_late_come_in_the_end(rig: Rig) -> None:
+    """Also the last ones, for which all the others wait: hurry must not become a loop."""
+    rig.hub.faults.add(LateBody(2.5), on="cdn")
+    ran = rig.fetch()
+    assert not ran.failed
+    assert rig.sent() <= FAIR + 0.1
+    assert ran.seconds < 60
 
 
 def test_a_mirror_that_fetches_first_is_given_time(rig: Rig) -> None:

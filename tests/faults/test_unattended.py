@@ -317,6 +317,7 @@ def test_two_honest_mirrors_are_used_at_once(rig: Rig) -> None:
     mirrors = [rig.hub.mirror(f"mirror{i}", olah_proxy()) for i in range(2)]
     for mirror in mirrors:
         mirror.faults.add(Throttle(total=8 * MB))
+    rig.hub.faults.add(Throttle(total=2 * MB), on="cdn")
     ran = rig.fetch(*mirrors)
     shares = [rig.hub.log.bytes_sent(listener=f"mirror{i}") / rig.total for i in range(2)]
     assert min(shares) > (0.3 if rig.kind == "threads" else 0.15)

@@ -98,6 +98,11 @@ class HoldAt(Waiting):
         at = self.at - response.start if self.absolute else self.at
         return response if at < 0 else response.wrap(lambda pieces: at_byte(pieces, at, self._hold, at_end=True))
 
+    def reaches(self, request: Request) -> bool:
+        """Whether the answer will come to the byte, by the range that is asked for: for ``when`` beside ``times``."""
+        first, _, last = request.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")
+        return int(first) <= self.at and (not last or self.at <= int(last) + 1)
+
     def release(self) -> None:
         """Go on."""
         self.go.set()

@@ -168,7 +168,7 @@ def test_killed_in_a_repair(hub: Hub, repo: LivingRepo, hfclone: Command, checko
     """Whatever was right is somewhere on the disk at any moment, and is used."""
     rot(checkout / "m.bin", at=MB)
     rot(checkout / "m.bin", at=SIZE - MB)
-    hold = HoldAt(MB)
+    hold = HoldAt(MB // 10)
     hub.faults.add(hold, on="cdn", times=1)
     before = len(hub.log.entries)
     process = hfclone.start("verify", checkout, "--repair")

@@ -25,7 +25,7 @@ def pointer(number: int, size: int) -> Pointer:
 
 
 class PoolMachine(RuleBasedStateMachine):
-    """Workers that take, split, advance and end, as badly as they like."""
+    """Workers that take, take over, advance and end, as badly as they like."""
 
     leases = Bundle("leases")
 
@@ -47,13 +47,14 @@ class PoolMachine(RuleBasedStateMachine):
             self.pool.opened(task, on_disk)
             for start, stop in on_disk:
                 self.here[task.pointer.oid].add(start, stop)
-        lease = self.pool.take(self.now, lambda _task: ENDPOINT, limit=limit)
+        lease = self.pool.take(self.now, lambda _task: ENDPOINT, lambda _endpoint: limit)
         return multiple() if lease is None else lease
 
-    @rule(target=leases)
-    def split(self) -> object:
-        lease = self.pool.split(self.now, lambda _task: ENDPOINT, lambda _lease: True)
-        return multiple() if lease is None else lease
+    @rule(target=leases, lease=leases, share=st.floats(0, 1))
+    def take_over(self, lease: Lease, share: float) -> object:
+        if lease.gaps is not None or not lease.rest:
+            return multiple()
+        return self.pool.take_over(lease, ENDPOINT, share, self.now)
 
     @rule(lease=leases, share=st.floats(0, 1.2))
     def advance(self, lease: Lease, share: float) -> None:
@@ -109,7 +110,7 @@ class PoolMachine(RuleBasedStateMachine):
             task = self.pool.begin(self.now)
             if task is not None:
                 self.pool.opened(task, RangeSet())
-            lease = self.pool.take(self.now, lambda _task: ENDPOINT)
+            lease = self.pool.take(self.now, lambda _task: ENDPOINT, lambda _endpoint: 16 * MIB)
             if lease is not None:
                 self._bring(lease, 1.0)
                 self.pool.give_back(lease)
@@ -163,8 +164,8 @@ def test_what_is_compared_goes_in_small_steps() -> None:
     pool.opened(task, RangeSet([(0, 1000 * MIB)]))
     task.todo, task.checking = RangeSet([(0, 500 * MIB)]), True
     leases = []
-    while (lease := pool.take(0.0, lambda _task: ENDPOINT)) is not None:
+    while (lease := pool.take(0.0, lambda _task: ENDPOINT, lambda _endpoint: 16 * MIB)) is not None:
         leases.append(lease)
     assert all(lease.checking for lease in leases)
     assert sum(lease.stop - lease.start for lease in leases) <= 1000 * MIB / 30
-    assert leases[0].stop - leases[0].start < pool_module.SEGMENT_BYTES
+    assert leases[0].stop - leases[0].start < pool_module.MOST_RANGE_BYTES

@@ -20,7 +20,7 @@ from hfclone.transfer import Arrived, desk
 from hfclone.transfer.books import Item
 from hfclone.transfer.desk import Desk, Kit
 from hfclone.transfer.sources import Sources
-from hfclone.transfer.tempo import Hours, Pace, Tempo
+from hfclone.transfer.tempo import Hours, Pace
 
 CONTENT = bytes(3 * 1024 * 1024)
 OBJECT = Pointer(Oid(hashlib.sha256(CONTENT).hexdigest()), len(CONTENT))
@@ -47,7 +47,7 @@ def test_hashing_what_was_here_already_does_not_end_patience(tmp_path: Path) -> 
         pin = Pin(Repo("acme/model"), "0" * 40)
         sources = Sources(pin, {}, web=web, board=board, authorities=(), now=clock.now)
         kit = Kit(
-            partials, board, sources, Patience(60, 60, clock), clock, Tempo(4), Pace(None), Hours(None, time.time)
+            partials, board, sources, Patience(60, 60, clock), clock, Pace(None), Hours(None, time.time), 4
         )  # fmt: skip
         work = Desk([OBJECT], kit)
         item = work.next_job()

@@ -1,4 +1,4 @@
-"""Connections follow the line; the rate limit is kept to the byte; hours are the user's."""
+"""The rate limit is kept to the byte; hours are the user's."""
 
 from __future__ import annotations
 
@@ -7,69 +7,7 @@ from datetime import datetime
 import pytest
 
 from hfclone.measures import Window
-from hfclone.transfer.tempo import Hours, Pace, Tempo
-
-
-def drive(tempo: Tempo, seconds: float, rate_of: object, losses_of: object = None) -> list[int]:
-    """Targets over time on a line whose whole rate follows from the number of connections."""
-    now, received, targets = 0.0, 0.0, []
-    while now < seconds:
-        received += rate_of(tempo.target) * 0.1  # type: ignore[operator]
-        for _ in range(losses_of(tempo.target, now) if losses_of else 0):  # type: ignore[operator]
-            tempo.lost()
-        tempo.tick(now, int(received), tempo.target, 0.05)
-        targets.append(tempo.target)
-        now += 0.1
-    return targets
-
-
-def test_a_line_that_throttles_each_connection_ends_at_the_cap() -> None:
-    targets = drive(Tempo(64), 6.0, lambda many: many * 1e6)
-    assert targets[-1] == 64
-
-
-def test_as_long_as_each_brings_its_share_few_steps_lead_to_the_cap() -> None:
-    targets = drive(Tempo(64), 2.0, lambda many: many * 1e6)
-    assert sorted(set(targets)) == [4, 16, 64]
-
-
-def test_where_they_bring_less_the_steps_are_small() -> None:
-    targets = drive(Tempo(64), 3.0, lambda many: 1e6 * many**0.5)
-    assert sorted(set(targets)) == [4, 16, 32, 64]
-
-
-@pytest.mark.parametrize(("cores", "ends_at"), [(2, 4), (8, 64), (None, 64)])
-def test_what_this_machine_cannot_take_in_is_not_asked_for(cores: int | None, ends_at: int) -> None:
-    tempo = Tempo(64, cores)
-    for tick in range(40):  # one core is busy all the time
-        tempo.tick(tick / 10, tempo.target * tick * 10**6, tempo.target, 0.0, spent=tick / 10)
-    assert tempo.target == ends_at
-
-
-def test_a_line_that_is_full_ends_at_a_few() -> None:
-    targets = drive(Tempo(64), 60.0, lambda many: min(many, 4) * 10e6)
-    assert sum(targets) / len(targets) < 7
-
-
-@pytest.mark.parametrize("most", [3, 6])
-def test_a_line_that_breaks_under_many_settles_low(most: int) -> None:
-    def losses(many: int, now: float) -> int:
-        return many if many > most and int(now * 10) % 5 == 0 else 0
-
-    targets = drive(Tempo(64), 120.0, lambda many: min(many, most) * 1e6, losses)
-    assert sum(targets[200:]) / len(targets[200:]) <= most + 2
-    assert min(targets) >= 2
-
-
-def test_the_cap_is_kept_however_small() -> None:
-    assert set(drive(Tempo(1), 10.0, lambda many: many * 1e6)) == {1}
-    assert max(drive(Tempo(3), 10.0, lambda many: many * 1e6)) == 3
-
-
-def test_single_losses_cost_nothing() -> None:
-    tempo = Tempo(16)
-    targets = drive(tempo, 10.0, lambda many: many * 1e6, lambda _many, now: int(now * 10) % 10 == 0)
-    assert targets[-1] == 16
+from hfclone.transfer.tempo import Hours, Pace
 
 
 @pytest.mark.parametrize("readers", [1, 4, 64])

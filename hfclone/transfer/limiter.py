@@ -1,0 +1,217 @@
+"""How many connections an endpoint is given: the smallest number that brings nearly all that more would. Pure.
+
+Why so: where a line throttles each connection, or its senders take each lost packet for a full line, many connections
+bring more; where packets get lost and the senders do not mind, or the line is full, more of them only push each other
+aside. Which it is shows in the rate of all of them together, measured over whole round trips, after a new number has
+had the time to show what it brings.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["FIRST", "ConcurrencyLimiter"]
+
+FIRST = 8
+"""Connections to begin with."""
+FLOOR = 2
+ROUND = 0.15
+"""Seconds of a measurement at the least; a round trip where that takes longer."""
+ROUNDS = 4
+"""Rounds that a number is given at the least: connect, ask, and grow."""
+MOST_ROUNDS = 24
+"""So many at the most, where the rate goes on growing, or jumps."""
+GROWING = 1.12
+"""Growth from the rounds before to the last ones that says that a number has not shown all yet."""
+STEADY = 0.3
+"""Difference between the fastest and the slowest of a few rounds, of their mean, that is no noise: where packets are
+lost, bytes come in bursts, and twice as many rounds are needed."""
+STRIDE, LONG_STRIDE = 2, 4
+"""So many times more are tried; the second where more of them have brought their full share before."""
+IN_PROPORTION = 0.7
+"""Of the growth of their number that connections bring where each is held to a rate of its own."""
+GAIN = 0.3
+"""By which a larger number has to bring more to be kept: less may be noise, or what was taken from others."""
+ENOUGH = 0.95
+"""Of the rate that a smaller number has to bring to be kept."""
+NEARLY_ALL = 0.75
+"""Of the connections that are wanted: so many have to be at work for their rate to tell anything."""
+BUSY = 0.45
+"""Of all cores: a process that takes so much of them (one sends, one hashes) gains nothing by further threads."""
+SHORT_REST_SECONDS = 5.0
+REST_SECONDS = 15.0
+"""Until another number is tried after one in vain; twice as long each time, since lines change, but seldom."""
+MOST_REST_SECONDS = 120.0
+CHANGED = 1.5
+"""So many times more or less than a number brought when it was tried: the line is another now."""
+
+
+@dataclass(slots=True)
+class ConcurrencyLimiter:
+    """The number of connections to use at one endpoint now. Not thread-safe."""
+
+    cap: int
+    cores: int | None = None
+    """Of this machine; ``None`` lets its load count for nothing."""
+    target: int = 0
+    _since: float = -math.inf
+    _bytes: int = 0
+    _spent: float = 0.0
+    _losses: int = 0
+    _asked: int = 0
+    """Rounds that the losses were counted over."""
+    _rate: float = 0.0
+    _rates: list[float] = field(default_factory=list)
+    """Of the rounds since the number was changed, in bytes a second."""
+    _base: tuple[int, float] | None = None
+    """The number that the current one is held against, and what it brought; ``None`` where it is no trial."""
+    _known: float = 0.0
+    """What the current number brought when it was last judged."""
+    _stride: int = STRIDE
+    _tries_fewer: bool = False
+    """Whether the next trial is a smaller number."""
+    _has_shrunk: bool = False
+    """Whether it is known that a smaller one brings less."""
+    _rest_until: float = 0.0
+    _rest: float = REST_SECONDS
+
+    def __post_init__(self) -> None:
+        self.target = min(self.cap, FIRST)
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second of all connections together, as seen lately; 0 while nothing came."""
+        return self._rate
+
+    def lost(self) -> None:
+        """A connection broke, was refused or was limited."""
+        self._losses += 1
+
+    def tick(self, now: float, received: int, busy: int, latency: float, spent: float = 0.0) -> None:
+        """``received`` bytes in all so far; ``busy`` connections at work; answers begin after ``latency`` s.
+
+        ``spent`` is this process's CPU time in seconds. Call it a few times a second.
+        """
+        elapsed = now - self._since
+        if elapsed < max(ROUND, latency):
+            return
+        if elapsed > 4 * max(ROUND, latency):  # the first, or after a pause
+            self._begin(now, received, spent)
+            return
+        if received == self._bytes:  # nobody's number is to blame where nothing comes at all
+            self._begin(now, received, spent)
+            self._losses = self._asked = 0
+            return
+        rate = (received - self._bytes) / elapsed
+        is_busy = self.cores is not None and spent - self._spent >= BUSY * self.cores * elapsed
+        self._since, self._bytes, self._spent = now, received, spent
+        self._rate = max(rate, 0.7 * self._rate + 0.3 * rate)
+        if self._count_losses():
+            self._back_off(now)
+        elif busy < NEARLY_ALL * self.target:
+            self._rates.clear()  # there was not enough to do: what came says nothing about the number
+        else:
+            self._rates.append(rate)
+            if self._has_shown():
+                self._judge(now, self._measured(), is_busy=is_busy)
+
+    def _begin(self, now: float, received: int, spent: float) -> None:
+        self._since, self._bytes, self._spent = now, received, spent
+        self._rates.clear()
+
+    def _count_losses(self) -> bool:
+        """Whether connections break so often that it must be their number."""
+        self._asked += 1
+        if self._asked < ROUNDS:
+            return False
+        losses, self._losses, self._asked = self._losses, 0, 0
+        return losses > max(1, self.target // 2)
+
+    def _back_off(self, now: float) -> None:
+        self._change(max(min(FLOOR, self.cap), self.target * 2 // 3), None)
+        self._stride, self._rest_until = STRIDE, now + SHORT_REST_SECONDS
+
+    def _has_shown(self) -> bool:
+        """Whether the current number has had its time."""
+        rates = self._rates
+        if len(rates) < ROUNDS:
+            return False
+        if self._is_steady():
+            return True
+        if len(rates) < 2 * ROUNDS:
+            return False
+        return len(rates) >= MOST_ROUNDS or _mean(rates[-ROUNDS:]) <= GROWING * _mean(rates[-2 * ROUNDS : -ROUNDS])
+
+    def _is_steady(self) -> bool:
+        last = self._rates[-ROUNDS:]
+        return max(last) - min(last) <= STEADY * _mean(last)
+
+    def _measured(self) -> float:
+        """What the current number brings: of the rounds in which it was no longer growing."""
+        return _mean(self._rates[-ROUNDS:] if self._is_steady() else self._rates[-2 * ROUNDS :])
+
+    def _judge(self, now: float, rate: float, *, is_busy: bool) -> None:
+        base, self._base = self._base, None
+        if base is None:
+            self._settled(now, rate, is_busy=is_busy)
+        elif self.target > base[0]:
+            self._judge_more(now, rate, base, is_busy=is_busy)
+        else:
+            self._judge_fewer(now, rate, base)
+
+    def _settled(self, now: float, rate: float, *, is_busy: bool) -> None:
+        """No trial is under way: begin one when it is time."""
+        if self._known and not self._known / CHANGED < rate < self._known * CHANGED:
+            self._rest, self._rest_until, self._has_shrunk = REST_SECONDS, now, False
+        self._known = rate if not self._known else 0.7 * self._known + 0.3 * rate
+        if now < self._rest_until:
+            del self._rates[: -2 * ROUNDS]
+        elif self.target < self.cap and not is_busy and not self._tries_fewer:
+            self._change(min(self.cap, self.target * self._stride), (self.target, rate))
+        elif self.target > FLOOR and self._tries_fewer:
+            self._tries_fewer = False
+            self._change(max(FLOOR, self.target // 2), (self.target, rate))
+        else:
+            self._tries_fewer = False
+            self._rest_until = now + self._rest
+
+    def _judge_more(self, now: float, rate: float, base: tuple[int, float], *, is_busy: bool) -> None:
+        is_steady = self._is_steady()
+        number, before = base
+        gain = rate / before - 1 if before else math.inf
+        if gain < GAIN:
+            self._stride, self._tries_fewer = STRIDE, gain < GAIN / 2 and not self._has_shrunk
+            if not self._tries_fewer:
+                self._rest_until, self._rest = now + self._rest, min(2 * self._rest, MOST_REST_SECONDS)
+            self._change(number, None)
+            return
+        self._stride = LONG_STRIDE if is_steady else STRIDE
+        self._known, self._has_shrunk = rate, True  # fewer brought less
+        if rate < before * self.target / number * IN_PROPORTION:  # more bring no more, and perhaps fewer do
+            self._stride, self._rest_until, self._tries_fewer = STRIDE, now + SHORT_REST_SECONDS, True
+        elif self.target < self.cap and not is_busy:
+            self._change(min(self.cap, self.target * self._stride), (self.target, rate))
+        else:
+            self._rest_until = now + self._rest
+
+    def _judge_fewer(self, now: float, rate: float, base: tuple[int, float]) -> None:
+        number, before = base
+        if rate >= ENOUGH * before:
+            self._known, self._tries_fewer = rate, rate > before / ENOUGH
+            self._rest_until = now if self._tries_fewer else now + self._rest
+        else:
+            self._rest_until, self._rest = now + self._rest, min(2 * self._rest, MOST_REST_SECONDS)
+            self._change(number, None)
+        self._has_shrunk = not self._tries_fewer
+
+    def _change(self, target: int, base: tuple[int, float] | None) -> None:
+        self.target, self._base = target, base
+        self._rates.clear()
+        if base is None:
+            self._known = 0.0
+
+
+def _mean(rates: Sequence[float]) -> float:
+    return sum(rates) / len(rates)
