@@ -22,7 +22,16 @@ _HEADINGS = (
     ),
     (
         "Where from",
-        ("--mirror", "--endpoint", "--only-mirrors", "--trust-mirror", "--proxy", "--reuse", "--reuse-by"),
+        (
+            "--mirror",
+            "--endpoint",
+            "--only-mirrors",
+            "--spare-hub",
+            "--trust-mirror",
+            "--proxy",
+            "--reuse",
+            "--reuse-by",
+        ),
     ),
     (
         "How",

@@ -86,6 +86,7 @@ _NETWORK = (
     setting("--mirror", metavar="ENDPOINT"),
     setting("--endpoint", metavar="ENDPOINT"),
     click.option("--only-mirrors", is_flag=True, help="never ask the hub"),
+    click.option("--spare-hub", is_flag=True, help="ask the hub for large files only in need"),
     setting("--trust-mirror", metavar="ENDPOINT"),
     setting("--fetcher", choices=[kind.value for kind in Fetcher]),
     setting("--aria2-rpc", metavar="URL"),

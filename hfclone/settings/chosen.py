@@ -73,6 +73,8 @@ class Settings:
     mirrors: tuple[str, ...] = ()
     endpoint: str = HUB_URL
     only_mirrors: bool = False
+    spare_hub: bool = False
+    """The hub is asked for objects only where no mirror can be."""
     trusted: tuple[str, ...] = ()
     """Endpoints that may see the token although they are not the hub."""
     fetcher: Fetcher = Fetcher.AUTO

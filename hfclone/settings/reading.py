@@ -132,6 +132,7 @@ def _checked(said: Callable[[str], Said]) -> Settings:
         mirrors=mirrors,
         endpoint=endpoint,
         only_mirrors=switch(said("--only-mirrors")),
+        spare_hub=switch(said("--spare-hub")),
         trusted=endpoints(said("--trust-mirror")),
         fetcher=choice(Fetcher, said("--fetcher")),
         aria2_rpc=parse_endpoint(rpc.last, rpc.name) if rpc.values else "",

@@ -47,9 +47,12 @@ class Variable:
 
 
 VARIABLES = (
-    Variable("HFCLONE_MIRROR", "--mirror", "", "an endpoint tried before the hub (repeatable)", many=True),
+    Variable(
+        "HFCLONE_MIRROR", "--mirror", "", "an endpoint asked before the hub, or beside it (repeatable)", many=True
+    ),
     Variable("HF_ENDPOINT", "--endpoint", HUB_URL, "the hub itself", where=Where.USER),
     Variable("HFCLONE_ONLY_MIRRORS", "--only-mirrors", "0", "never ask the hub", where=Where.USER),
+    Variable("HFCLONE_SPARE_HUB", "--spare-hub", "0", "ask the hub for large files only in need"),
     Variable(
         "HFCLONE_TRUST_MIRROR",
         "--trust-mirror",

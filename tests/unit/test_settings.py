@@ -142,6 +142,7 @@ def test_flags_win_over_the_environment() -> None:
 def test_everything_can_be_said() -> None:
     flags = {
         "--only-mirrors": ("1",),
+        "--spare-hub": ("1",),
         "--trust-mirror": ("hf-mirror.com",),
         "--give-up-after": ("0",),
         "--stall-after": ("5s",),
@@ -155,6 +156,7 @@ def test_everything_can_be_said() -> None:
     settings = read_settings(flags, environ={}, verbosity=Verbosity.QUIET, user_agent="me/1")
     assert settings == Settings(
         only_mirrors=True,
+        spare_hub=True,
         trusted=(MIRROR,),
         give_up_after=None,
         first_answer_within=None,
