@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .drawing import picture
 from .line import PROFILES, Line, Profile, built
 from .line_servers import REPO
 
@@ -61,6 +62,8 @@ def main(args: Sequence[str]) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     if options.json:
         Path(options.json).write_text(json.dumps({"megabytes": options.megabytes, "rows": rows}, indent=1))
+    if options.svg:
+        Path(options.svg).write_text(picture(rows, TOO_LONG))
     print("\n".join(table(rows)))
     return 0
 
@@ -109,6 +112,8 @@ def run_once(tool: str, profile: Profile, sender: str, megabytes: int, folder: P
         while not done and time.monotonic() < deadline:
             tries += 1
             done = all(_end(line, each, place, said, deadline) for each in commands)
+            if not done and tool == "hfclone":
+                print((place / "log").read_text(errors="replace")[-1500:], file=sys.stderr)
         wall = time.monotonic() - began
         servers.stdin.close()
         servers.wait()
@@ -192,6 +197,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="rounds; each runs every tool once [3]")
     parser.add_argument("--megabytes", type=int, default=96, help="size of the objects in all [96]")
     parser.add_argument("--json", metavar="FILE", help="the figures, as JSON")
+    parser.add_argument("--svg", metavar="FILE", help="a picture of them")
     return parser
 
 
