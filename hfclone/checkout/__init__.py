@@ -33,7 +33,7 @@ from hfclone.checkout.opening import (
 from hfclone.checkout.owner import LastRun, owned
 from hfclone.checkout.placing import Checkout
 from hfclone.checkout.store import Store, open_store
-from hfclone.errors import Conflicts, GitFailed, HfcloneError, LocalError
+from hfclone.errors import Conflicts, HfcloneError, LocalError
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
 from hfclone.folders import FixedFolders
 from hfclone.git import Git, GitRepo, Staged, git_dir_of, pointers_among, run_lock_of
@@ -154,7 +154,7 @@ class _Opening:
             unfinished = None
         before = head if unfinished is None else unfinished.before
         fresh: dict[bytes, Fresh] = {}
-        if unfinished is not None and unfinished.after not in (before, commit) and _is_whole(repo, unfinished.after):
+        if unfinished is not None and unfinished.after not in (before, commit) and repo.is_whole(unfinished.after):
             # What that move has placed already is no commit's of this one: it would be taken for the user's.
             fresh, before = self._finished(stamps, unfinished), unfinished.after
             journal.write(Unfinished(before, commit, head))
@@ -209,14 +209,6 @@ class _Opening:
         progress = ByteCount(phrase("verifying"), 0, self.on_event)
         state, staged = self.target.state, Staged.read(self.repo)
         return Move(self.repo, self.tree, stamps, state, before, after, staged, progress.advance)
-
-
-def _is_whole(repo: GitRepo, commit: str) -> bool:
-    """Whether all that git has of ``commit`` is here."""
-    try:
-        return repo.has_commit(commit) and not repo.missing_blobs(commit)
-    except GitFailed:
-        return False
 
 
 def _set_refs(repo: GitRepo, commit: str, branch: str | None) -> None:

@@ -15,7 +15,7 @@ from hfclone.commits.filling import BlobSource, Filling
 from hfclone.commits.reaching import Reaching
 from hfclone.commits.remote import Conduct, Remote, is_theirs
 from hfclone.endpoints import Endpoint
-from hfclone.errors import GitFailed, HfcloneError, NotServed
+from hfclone.errors import HfcloneError, NotServed
 from hfclone.events import Faulted, OnEvent
 from hfclone.git import GitRepo
 from hfclone.names import History, Pin
@@ -72,7 +72,7 @@ def _bring(remote: Remote, history: History, branch: str | None, blobs: BlobSour
     if history is History.FULL and not _is_whole(repo, commit, history):
         reaching.everything()
         return
-    if not (repo.has_commit(commit) and _has_trees(repo, commit)):
+    if not (repo.has_commit(commit) and repo.has_trees(commit)):
         reaching.commit()
     Filling(remote, blobs).fill()
 
@@ -80,13 +80,4 @@ def _bring(remote: Remote, history: History, branch: str | None, blobs: BlobSour
 def _is_whole(repo: GitRepo, commit: str, history: History) -> bool:
     if history is History.FULL and (repo.common_dir / "shallow").exists():
         return False
-    return repo.has_commit(commit) and _has_trees(repo, commit) and not repo.missing_blobs(commit)
-
-
-def _has_trees(repo: GitRepo, commit: str) -> bool:
-    """Whether all trees are here: a killed fetch may have left some of them."""
-    try:
-        repo.tree_entries(commit)
-    except GitFailed:
-        return False
-    return True
+    return repo.is_whole(commit)

@@ -292,6 +292,18 @@ class GitRepo:
         paths = {entry.oid: entry.path for entry in self.tree_entries(commit) if entry.mode != "160000"}
         return {oid: paths[oid] for oid, size in self.blob_sizes(paths).items() if size is None}
 
+    def has_trees(self, commit: str) -> bool:
+        """Whether all trees are here: a killed fetch may have left some of them."""
+        try:
+            self.tree_entries(commit)
+        except GitFailed:
+            return False
+        return True
+
+    def is_whole(self, commit: str) -> bool:
+        """Whether the commit, its trees and its blobs are here."""
+        return self.has_commit(commit) and self.has_trees(commit) and not self.missing_blobs(commit)
+
     def write_blob(self, data: bytes) -> str:
         """Store ``data`` and return its id. Git's own sha1 sees the known collision attacks; hashlib's does not."""
         return self.run("hash-object", "-w", "--no-filters", "--stdin", stdin=data).decode().strip()
