@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from pathlib import Path
+
+from hfclone.folders import remove_folder
 
 __all__ = ["beside", "clear_beside"]
 
@@ -25,4 +26,4 @@ def clear_beside(root: Path, state: Path) -> None:
     """Remove the one in the tree, with all that waits there."""
     folder = beside(root, state)
     if folder != state:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
