@@ -88,12 +88,16 @@ class Tools:
         listed = next((e for e in self.endpoints if e.kind is EndpointKind.HUB), None)
         return listed or Endpoint(self.settings.endpoint, EndpointKind.HUB)
 
+    @property
+    def _route(self) -> Route:
+        """By which proxies, and whom to trust; for git and for all else."""
+        settings = self.settings
+        return Route(settings.proxies.by_scheme(), settings.proxies.no_proxy, settings.ca_bundle)
+
     @cached_property
     def _connections(self) -> Connections:
         """Those of the whole run: to connect anew for each step would cost a round trip each time, or two."""
-        settings = self.settings
-        route = Route(settings.proxies.by_scheme(), settings.proxies.no_proxy, settings.ca_bundle)
-        return Connections(route, Limits(silence=settings.stall_after))
+        return Connections(self._route, Limits(silence=self.settings.stall_after))
 
     def web(self, on_event: OnEvent | None = None) -> Web:
         """The run's connections for a step; the caller closes it. ``on_event`` hears whom its thread waits for."""
@@ -131,8 +135,7 @@ class Tools:
         urls = tuple(authority.url for authority in self.authorities)
         credential = GitCredential(urls, self.token) if self.token and urls else None
         settings = self.settings
-        route = Route(settings.proxies.by_scheme(), settings.proxies.no_proxy, settings.ca_bundle)
-        return Git(settings.environment, credential=credential, proxy=settings.proxies.named, route=route)
+        return Git(settings.environment, credential=credential, proxy=settings.proxies.named, route=self._route)
 
     def transfer(self) -> Transfer:
         """The way of moving objects that the user chose."""
