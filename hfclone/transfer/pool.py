@@ -84,6 +84,11 @@ class Lease:
         """Whether it covers the whole object, so that no Range is needed."""
         return self.start == 0 and self.stop == self.task.pointer.size
 
+    def break_off(self) -> None:
+        """Break its exchange, if one has begun; a broken one that is over harms nobody."""
+        if self.grip is not None:
+            self.grip.give_up() if self.slow else self.grip.break_off()
+
     def rate(self, now: float) -> float | None:
         """Bytes a second since its answer began; ``None`` while that is too short to tell."""
         if self.first is None or now - self.first < RATE_SECONDS:

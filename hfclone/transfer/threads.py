@@ -22,7 +22,7 @@ from hfclone.measures import Window
 from hfclone.patience import Clock, Patience
 from hfclone.transfer import Arrived, Wanted
 from hfclone.transfer.desk import Desk, Kit
-from hfclone.transfer.pool import SMALL_BESIDE, Lease
+from hfclone.transfer.pool import SMALL_BESIDE
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.tempo import Hours, Pace
 from hfclone.transfer.worker import Line, Worker
@@ -143,7 +143,7 @@ class _Crew:
                 raise LimitReached("memory", phrase("thread-ended"))
             if self._now() >= due:  # not after each of many small objects: a tick wakes all workers
                 for lease in self._desk.tick():
-                    self._drop(lease)
+                    lease.break_off()
                 self._hire()
                 due = self._now() + TICK
 
@@ -158,7 +158,7 @@ class _Crew:
 
     def _hire(self) -> None:
         """As many workers as the limiters have a use for: dozens that only wait would take their turns all the same."""
-        held_up = self._desk.hindered([fetching[0] for worker in self._workers if (fetching := worker.fetching)])
+        held_up = self._desk.hindered([lease for worker in self._workers if (lease := worker.fetching)])
         for worker in self._workers[self._hired : self._desk.target + held_up + SPARE]:
             if self._is_full or not self._start(partial(self._work, worker)):
                 return  # those that there are do; when one more may be had is seen at the next look
@@ -191,12 +191,6 @@ class _Crew:
             return False
         self._threads.append(thread)
         return True
-
-    def _drop(self, lease: Lease) -> None:
-        for worker in self._workers:
-            fetching = worker.fetching
-            if fetching is not None and fetching[0] is lease:
-                fetching[1].give_up() if lease.slow else fetching[1].break_off()
 
     def _guard(self, job: Callable[[], None]) -> None:
         """A bug in a thread, or a disk that fails, must end the run, not leave it waiting."""

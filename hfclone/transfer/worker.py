@@ -52,8 +52,8 @@ class Worker:
         self._pin = line.pin
         self._clock = line.clock
         self._read_bytes = line.read_bytes
-        self.fetching: tuple[Lease, Grip] | None = None
-        """What it is about just now, so that the coordinator can break it off."""
+        self.fetching: Lease | None = None
+        """What it is about just now, so that the coordinator sees who waits in vain."""
 
     def run(self) -> None:
         """Take jobs until there are none."""
@@ -99,7 +99,7 @@ class Worker:
         start, stop = (0, pointer.size) if lease.gaps is not None else (lease.position, lease.stop)
         grip = Grip()
         lease.asked, lease.grip = asked_at, grip
-        self.fetching = (lease, grip)
+        self.fetching = lease
         with self._sources.asking(source) as heard:
             body = request_range(self._web, source, self._pin, pointer, start, stop, asked_at, grip=grip)
             heard(body.answer)
