@@ -25,16 +25,19 @@ class Reaching:
         self._own_ref = f"{self._commit}:refs/hfclone/{self._commit}"
 
     def commit(self) -> None:
-        """The commit and its trees, with the small blobs where the line holds long enough."""
+        """The commit and its trees, with the small blobs where the line holds long enough.
+
+        Asked for without a ref of ours to put it in: with one, git has the refs listed first, a round trip more.
+        """
         try:
-            self._remote.fetch(Fetch(refspecs=(self._own_ref,), depth=1, filter_spec=ALL_BUT_LARGE))
+            self._remote.fetch(Fetch(refspecs=(self._commit,), depth=1, filter_spec=ALL_BUT_LARGE))
         except RevisionNotFound:
             self._by_name()
         except TransferError as error:
             self._remote.on_event(Faulted(str(self._remote.endpoint), error))
             if isinstance(error, RateLimited):
                 raise
-            self._remote.fetch(Fetch(refspecs=(self._own_ref,), depth=1, filter_spec=NO_BLOBS))
+            self._remote.fetch(Fetch(refspecs=(self._commit,), depth=1, filter_spec=NO_BLOBS))
 
     def everything(self) -> None:
         """All branches and tags with all of their past, and the commit if none of them leads to it."""
