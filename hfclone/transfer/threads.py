@@ -1,7 +1,7 @@
 """The built-in transfer: threads that take ranges from one desk, and hashers that follow their prefixes.
 
-The caller's thread is the coordinator: it keeps time, hands out events and yields outcomes. Nothing
-of the user's is ever called on another thread.
+The caller's thread hands out events and yields outcomes; nothing of the user's is ever called on another.
+One thread keeps time: the caller's is away for as long as an object takes to be placed.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class ThreadTransfer:
             desk = Desk(list(wanted.objects), self._kit(wanted, sources, pace, connections))
             read_bytes = pace.read_bytes(min(READ_BYTES, ALL_READ_BYTES // connections))
             line = Line(sources, web, wanted.pin, self.clock, read_bytes)
-            crew = _Crew(desk, web, [Worker(desk, line) for _ in range(connections + SPARE)], self.clock.now)
+            crew = _Crew(desk, web, [Worker(desk, line) for _ in range(connections + SPARE)])
             try:
                 yield from crew.outcomes(on_event)
             finally:
@@ -104,12 +104,12 @@ def _cores() -> int | None:
 class _Crew:
     """The threads of one fetch, from hiring to going home."""
 
-    def __init__(self, desk: Desk, web: Web, workers: Sequence[Worker], now: Callable[[], float]) -> None:
+    def __init__(self, desk: Desk, web: Web, workers: Sequence[Worker]) -> None:
         self._desk = desk
-        self._now = now
         self._web = web
         self._workers = workers
         self._crash: list[BaseException] = []
+        self._over = threading.Event()
         self._threads: list[threading.Thread] = []
         self._hired = 0
         self._leaving = threading.Lock()
@@ -119,10 +119,7 @@ class _Crew:
         """Whether nobody else is to be hired, for the same reason."""
         try:
             self._expect(self._hash)
-            self._hire()
-            if not self._hired:
-                self._expect(lambda: self._work(workers[0]))
-                self._hired = 1
+            self._expect(self._keep_time)
         except BaseException:
             self.dismiss()
             raise
@@ -130,8 +127,8 @@ class _Crew:
             self._start(job)  # without, all goes on, and takes longer
 
     def outcomes(self, on_event: OnEvent) -> Iterator[Arrived | Failed]:
-        """Keep time until everything is settled."""
-        settled, due = False, 0.0
+        """Until everything is settled."""
+        settled = False
         while not settled:
             outcomes, events, settled = self._desk.collect(TICK)
             if self._crash:
@@ -139,22 +136,32 @@ class _Crew:
             for event in events:
                 on_event(event)
             yield from outcomes
-            if not (settled or self._threads[0].is_alive()):  # without memory it could not even tell why
+            if not (settled or all(thread.is_alive() for thread in self._threads[:2])):  # without memory none tells why
                 raise LimitReached("memory", phrase("thread-ended"))
-            if self._now() >= due:  # not after each of many small objects: a tick wakes all workers
-                for lease in self._desk.tick():
-                    lease.break_off()
-                self._hire()
-                due = self._now() + TICK
 
     def dismiss(self) -> None:
         """Send everybody home; files are let go when nobody can write to them any more."""
+        self._over.set()
         self._desk.stop()
         self._web.close()
         deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._desk.close()
+
+    def _keep_time(self) -> None:
+        """Look at the clock again and again, break off what the desk wants broken off, and hire who is wanted.
+
+        Raises:
+            LimitReached: the system has no thread for a single worker.
+        """
+        self._hire()
+        if not self._hired:
+            raise LimitReached("tasks", phrase("no-thread"))
+        while not self._over.wait(TICK):
+            for lease in self._desk.tick():
+                lease.break_off()
+            self._hire()
 
     def _hire(self) -> None:
         """As many workers as the limiters have a use for: dozens that only wait would take their turns all the same."""
@@ -198,6 +205,7 @@ class _Crew:
             job()
         except BaseException as error:  # noqa: BLE001  # handed to the caller's thread, which raises it
             self._crash.append(error)
+            self._over.set()
             self._desk.stop()
 
     def _hash(self) -> None:
