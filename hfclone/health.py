@@ -81,6 +81,8 @@ class _Health:
     latency: float | None = None
     least_latency: float = math.inf
     """The shortest of the last answers': a round trip, without the line's queue."""
+    first_byte: float | None = None
+    """Seconds until the first byte of an object comes; some begin an answer long before."""
     rate: float | None = None
     """Bytes a second of one connection, smoothed."""
     proven: int = 0
@@ -195,6 +197,18 @@ class Board:
             health.latency = seconds if health.latency is None else 0.8 * health.latency + 0.2 * seconds
             health.least_latency = min(seconds, FORGOTTEN * health.least_latency)
             self._heard_at = self._now()
+
+    def flowed(self, endpoint: Endpoint, seconds: float) -> None:
+        """The first bytes of an object came ``seconds`` after they were asked for."""
+        with self._lock:
+            health = self._health[endpoint]
+            before = health.first_byte
+            health.first_byte = seconds if before is None else 0.8 * before + 0.2 * seconds
+
+    def first_byte(self, endpoint: Endpoint) -> float | None:
+        """Seconds until the first byte of an object comes, as seen lately; ``None`` before the first one."""
+        with self._lock:
+            return self._health[endpoint].first_byte
 
     @property
     def heard_at(self) -> float:

@@ -385,7 +385,10 @@ class Desk:
         self._limiters[endpoint].lost()
 
     def _advance(self, lease: Lease, position: int, unused: int) -> None:
-        own = self._pool.advance(lease, position, self._clock.now())
+        now = self._clock.now()
+        if lease.flowing is None:
+            self._board.flowed(lease.endpoint, now - _sent_at(lease))
+        own = self._pool.advance(lease, position, now)
         self._books.received += own
         self._books.received_from[lease.endpoint] += own
         self._kit.pace.refund(unused)

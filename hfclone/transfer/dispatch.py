@@ -109,7 +109,7 @@ class Dispatch:
     def _range_bytes(self, endpoint: Endpoint) -> int:
         """The size of the next range: a share of what is left, so that all connections end together."""
         rates = [rate for rate in (self.board.rate(endpoint), self.rates.each(endpoint)) if rate]
-        rate, latency = min(rates, default=None), self.board.latency(endpoint) or 0.0
+        rate, latency = min(rates, default=None), self.board.first_byte(endpoint) or 0.0
         part = 1 / max(1, self.rates.connections())
         if rate and self.rates.all():
             part = min(part, rate / self.rates.all())  # a slow one has less to bring, to end with the others

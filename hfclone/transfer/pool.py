@@ -62,6 +62,8 @@ class Lease:
     """Clock time at which its request went out; before that its URL is asked for."""
     first: float | None = None
     """Clock time at which its answer began."""
+    flowing: tuple[float, int] | None = None
+    """Clock time at which its first bytes came, and the position that they led to."""
     gaps: RangeSet | None = None
     """For a lease over all the rest: which of its bytes are really missing."""
     checking: bool = False
@@ -90,10 +92,11 @@ class Lease:
             self.grip.give_up() if self.slow else self.grip.break_off()
 
     def rate(self, now: float) -> float | None:
-        """Bytes a second since its answer began; ``None`` while that is too short to tell."""
-        if self.first is None or now - self.first < RATE_SECONDS:
+        """Bytes a second since its first ones came; ``None`` while that is too short to tell."""
+        if self.flowing is None or now - self.flowing[0] < RATE_SECONDS:
             return None
-        return (self.position - self.start) / (now - self.first)
+        since, position = self.flowing
+        return (self.position - position) / (now - since)
 
     def least_rate(self, now: float) -> float | None:
         """Bytes a second since it was asked for: its connection does that at least. ``None`` where nothing came."""
@@ -282,6 +285,7 @@ class Pool:
         before = sum(stop - start for start, stop in lease.rest)
         lease.position = max(lease.position, min(position, lease.stop))
         lease.heard = now
+        lease.flowing = lease.flowing or (now, lease.position)
         return before - sum(stop - start for start, stop in lease.rest)
 
     def give_back(self, lease: Lease) -> None:
