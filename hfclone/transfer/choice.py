@@ -33,6 +33,9 @@ LATE = 3
 LATE_SECONDS = 0.3
 FIRST_ANSWER_SECONDS = 5.0
 """The same of an endpoint that has not sent a byte yet: how long it usually takes is not known."""
+WORTH_IN_VAIN = 32 * 1024 * 1024
+"""Bytes to fetch that are worth one request in vain, which sends some tens of kilobytes until it is broken off: a
+server that knows no ranges is rare, and to wait for the first answer is a round trip for everybody else."""
 FEW = 2
 """Connections that look whether the line to an endpoint is back."""
 PROBE_SECONDS = 1.0
@@ -182,9 +185,9 @@ class Chooser:
         support = self.board.ranges(endpoint)
         if support is RangeSupport.NO or endpoint in task.plain:
             return not task.leases
-        # The first large answer shows whether ranges work; until then a second one might be in vain.
+        # The first large answer shows whether ranges work; until then all others might be in vain.
         probing = support is RangeSupport.UNKNOWN and task.pointer.size > FIRST_RANGE_BYTES
-        return not (probing and self.ranged.get(endpoint))
+        return not probing or self.ranged.get(endpoint, 0) < max(1, self.left_bytes() // WORTH_IN_VAIN)
 
     def _is_just_asked(self, endpoint: Endpoint, now: float) -> bool:
         """Whether its first answer may be a moment away: of a mirror, before which the hub is the last source."""
