@@ -21,6 +21,11 @@ ROUND = 0.15
 """Seconds of a measurement at the least; a round trip where that takes longer."""
 ROUNDS = 4
 """Rounds that a number is given at the least: connect, ask, and grow."""
+EARLY_ROUNDS = 2
+"""The same where more connections bring so much more that it can be no noise."""
+HALF, NOISY_ROUNDS = 3, 6
+SURE_ROUNDS = 12
+"""The same before more connections are said to be in vain."""
 MOST_ROUNDS = 24
 """So many at the most, where the rate goes on growing, or jumps."""
 GROWING = 1.12
@@ -29,7 +34,8 @@ STEADY = 0.3
 """Difference between the fastest and the slowest of a few rounds, of their mean, that is no noise: where packets are
 lost, bytes come in bursts, and twice as many rounds are needed."""
 STRIDE, LONG_STRIDE = 2, 4
-"""So many times more are tried; the second where more of them have brought their full share before."""
+"""So many times more are tried; the second while no trial was in vain, where the rate is steady: what is held to a rate
+of its own is, and where it is the whole line that is full, more connections do little harm for a moment."""
 IN_PROPORTION = 0.7
 """Of the growth of their number that connections bring where each is held to a rate of its own."""
 GAIN = 0.3
@@ -67,9 +73,11 @@ class ConcurrencyLimiter:
     """Of the rounds since the number was changed, in bytes a second."""
     _base: tuple[int, float] | None = None
     """The number that the current one is held against, and what it brought; ``None`` where it is no trial."""
+    _in_vain: tuple[int, float] | None = None
+    """The number that was just tried in vain, and what it brought."""
     _known: float = 0.0
     """What the current number brought when it was last judged."""
-    _stride: int = STRIDE
+    _stride: int = LONG_STRIDE
     _tries_fewer: bool = False
     """Whether the next trial is a smaller number."""
     _has_shrunk: bool = False
@@ -135,14 +143,29 @@ class ConcurrencyLimiter:
 
     def _has_shown(self) -> bool:
         """Whether the current number has had its time."""
-        rates = self._rates
-        if len(rates) < ROUNDS:
-            return False
-        if self._is_steady():
+        count = len(self._rates)
+        if self._is_in_proportion():
             return True
-        if len(rates) < 2 * ROUNDS:
+        if count < ROUNDS or (count < SURE_ROUNDS and self._seems_in_vain()):
             return False
-        return len(rates) >= MOST_ROUNDS or _mean(rates[-ROUNDS:]) <= GROWING * _mean(rates[-2 * ROUNDS : -ROUNDS])
+        if self._is_steady() or count >= MOST_ROUNDS:
+            return True
+        return count >= NOISY_ROUNDS and _usual(self._rates[-HALF:]) <= GROWING * _usual(self._rates[-2 * HALF : -HALF])
+
+    def _is_in_proportion(self) -> bool:
+        """Whether more connections bring their full share already: no noise does that, and no time need be lost."""
+        if self._base is None or self._base[0] >= self.target or len(self._rates) < EARLY_ROUNDS:
+            return False
+        number, before = self._base
+        return min(self._rates[-EARLY_ROUNDS:]) >= IN_PROPORTION * before * self.target / number
+
+    def _seems_in_vain(self) -> bool:
+        """Whether more connections bring no more so far.
+
+        That may be so for a while where they do: new ones fill the line's queue, lose packets, and hand on nothing
+        until these have come again.
+        """
+        return self._base is not None and self._base[0] < self.target and self._measured() < (1 + GAIN) * self._base[1]
 
     def _is_steady(self) -> bool:
         last = self._rates[-ROUNDS:]
@@ -150,7 +173,9 @@ class ConcurrencyLimiter:
 
     def _measured(self) -> float:
         """What the current number brings: of the rounds in which it was no longer growing."""
-        return _mean(self._rates[-ROUNDS:] if self._is_steady() else self._rates[-2 * ROUNDS :])
+        if len(self._rates) < ROUNDS or self._is_in_proportion():
+            return _mean(self._rates[-EARLY_ROUNDS:])
+        return _mean(self._rates[-ROUNDS:]) if self._is_steady() else _usual(self._rates[-2 * HALF :])
 
     def _judge(self, now: float, rate: float, *, is_busy: bool) -> None:
         base, self._base = self._base, None
@@ -163,13 +188,18 @@ class ConcurrencyLimiter:
 
     def _settled(self, now: float, rate: float, *, is_busy: bool) -> None:
         """No trial is under way: begin one when it is time."""
+        in_vain, self._in_vain = self._in_vain, None
+        if in_vain is not None and in_vain[1] >= (1 + GAIN) * rate:  # what it was held against was too high
+            self._change(in_vain[0], (self.target, rate))
+            return
         if self._known and not self._known / CHANGED < rate < self._known * CHANGED:
             self._rest, self._rest_until, self._has_shrunk = REST_SECONDS, now, False
         self._known = rate if not self._known else 0.7 * self._known + 0.3 * rate
         if now < self._rest_until:
             del self._rates[: -2 * ROUNDS]
         elif self.target < self.cap and not is_busy and not self._tries_fewer:
-            self._change(min(self.cap, self.target * self._stride), (self.target, rate))
+            stride = self._stride if self._is_steady() else STRIDE
+            self._change(min(self.cap, self.target * stride), (self.target, rate))
         elif self.target > FLOOR and self._tries_fewer:
             self._tries_fewer = False
             self._change(max(FLOOR, self.target // 2), (self.target, rate))
@@ -180,8 +210,10 @@ class ConcurrencyLimiter:
     def _judge_more(self, now: float, rate: float, base: tuple[int, float], *, is_busy: bool) -> None:
         is_steady = self._is_steady()
         number, before = base
+        rate = min(rate, before * self.target / number)  # what is beyond its share had waited for lost packets
         gain = rate / before - 1 if before else math.inf
         if gain < GAIN:
+            self._in_vain = self.target, rate
             self._stride, self._tries_fewer = STRIDE, gain < GAIN / 2 and not self._has_shrunk
             if not self._tries_fewer:
                 self._rest_until, self._rest = now + self._rest, min(2 * self._rest, MOST_REST_SECONDS)
@@ -215,3 +247,9 @@ class ConcurrencyLimiter:
 
 def _mean(rates: Sequence[float]) -> float:
     return sum(rates) / len(rates)
+
+
+def _usual(rates: Sequence[float]) -> float:
+    """The mean of the middle half: what waits for a lost packet is missing in a round, and comes with the next."""
+    out = len(rates) // 4
+    return _mean(sorted(rates)[out : len(rates) - out])
