@@ -13,9 +13,9 @@ from hfclone.transfer.trust import Trust
 
 __all__ = ["Chooser"]
 
-GAIN_SECONDS = 1.5
+GAIN_SECONDS = 0.3
 """The end has to come so much sooner for a lease to be taken over: its connection is lost, with what is on its way."""
-GAIN_TRIPS = 6
+GAIN_TRIPS = 3
 """Or so many round trips."""
 SILENCE = 6.0
 """A connection that falls silent for so long while others move is dropped, its range taken over: a packet that was

@@ -326,9 +326,10 @@ class Desk:
         with self._lock:
             now, kit = self._clock.now(), self._kit
             spent = time.process_time()
+            left = self._pool.left / max(1.0, sum(limiter.rate for limiter in self._limiters.values()))
             for endpoint, limiter in self._limiters.items():
                 busy, received = self._books.busy_at(endpoint), self._books.received_from[endpoint]
-                limiter.tick(now, received, busy, self._board.latency(endpoint) or 0.0, spent)
+                limiter.tick(now, received, busy, self._board.latency(endpoint) or 0.0, spent, left)
             closed_for = kit.hours.closed_for()
             self._open = not closed_for
             if closed_for:

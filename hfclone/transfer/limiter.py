@@ -26,6 +26,8 @@ EARLY_ROUNDS = 2
 HALF, NOISY_ROUNDS = 3, 6
 SURE_ROUNDS = 12
 """The same before more connections are said to be in vain."""
+WORTH_ROUNDS = 24
+"""As many have to be left for a trial: one in vain takes half of them."""
 MOST_ROUNDS = 24
 """So many at the most, where the rate goes on growing, or jumps."""
 GROWING = 1.12
@@ -77,6 +79,8 @@ class ConcurrencyLimiter:
     """The number that was just tried in vain, and what it brought."""
     _known: float = 0.0
     """What the current number brought when it was last judged."""
+    _is_worth_it: bool = True
+    """Whether enough is left for another number to win back what it costs to try it."""
     _stride: int = LONG_STRIDE
     _tries_fewer: bool = False
     """Whether the next trial is a smaller number."""
@@ -97,12 +101,16 @@ class ConcurrencyLimiter:
         """A connection broke, was refused or was limited."""
         self._losses += 1
 
-    def tick(self, now: float, received: int, busy: int, latency: float, spent: float = 0.0) -> None:
+    def tick(  # noqa: PLR0913  # what is seen of an endpoint
+        self, now: float, received: int, busy: int, latency: float, spent: float = 0.0, left: float = math.inf
+    ) -> None:
         """``received`` bytes in all so far; ``busy`` connections at work; answers begin after ``latency`` s.
 
-        ``spent`` is this process's CPU time in seconds. Call it a few times a second.
+        ``spent`` is this process's CPU time in seconds, ``left`` how many seconds the rest takes as it goes now. Call
+        it a few times a second.
         """
         elapsed = now - self._since
+        self._is_worth_it = left > WORTH_ROUNDS * max(ROUND, latency)
         if elapsed < max(ROUND, latency):
             return
         if elapsed > 4 * max(ROUND, latency):  # the first, or after a pause
@@ -195,7 +203,7 @@ class ConcurrencyLimiter:
         if self._known and not self._known / CHANGED < rate < self._known * CHANGED:
             self._rest, self._rest_until, self._has_shrunk = REST_SECONDS, now, False
         self._known = rate if not self._known else 0.7 * self._known + 0.3 * rate
-        if now < self._rest_until:
+        if now < self._rest_until or not self._is_worth_it:
             del self._rates[: -2 * ROUNDS]
         elif self.target < self.cap and not is_busy and not self._tries_fewer:
             stride = self._stride if self._is_steady() else STRIDE
