@@ -15,6 +15,8 @@ __all__ = ["Chooser"]
 
 GAIN_SECONDS = 0.3
 """The end has to come so much sooner for a lease to be taken over: its connection is lost, with what is on its way."""
+LATER = 2
+"""So many times longer than its fair time it has to take."""
 GAIN_TRIPS = 3
 """Or so many round trips."""
 SILENCE = 6.0
@@ -33,7 +35,7 @@ LATE = 3
 LATE_SECONDS = 0.3
 FIRST_ANSWER_SECONDS = 5.0
 """The same of an endpoint that has not sent a byte yet: how long it usually takes is not known."""
-WORTH_IN_VAIN = 32 * 1024 * 1024
+WORTH_IN_VAIN = 16 * 1024 * 1024
 """Bytes to fetch that are worth one request in vain, which sends some tens of kilobytes until it is broken off: a
 server that knows no ranges is rare, and to wait for the first answer is a round trip for everybody else."""
 FEW = 2
@@ -114,14 +116,15 @@ class Chooser:
         """The same, whatever is thought of their bytes."""
         return [e for e in self.board.endpoints if e not in task.barred and not self.board.lacks(e, FILES)]
 
-    def share_to_take(self, lease: Lease, endpoint: Endpoint, now: float) -> float:
+    def share_to_take(self, lease: Lease, endpoint: Endpoint, fair: float, now: float) -> float:
         """How much of what ``lease`` has still to bring (0 to 1) another connection had better bring, at the very end.
 
-        Both would end at the same time then. 0 where that is not notably sooner than it is without, and where nothing
-        has come yet: whoever took that over would wait as long, and be taken over in turn.
+        Both would end at the same time then. ``fair`` are the seconds in which all that is being fetched would be here
+        at the rate of late. 0 where it takes hardly longer than that, where the end is not notably sooner, and where
+        nothing has come yet: whoever took that over would wait as long, and be taken over in turn.
         """
         rate, rest = lease.rate(now), lease.stop - lease.position
-        if not rest or not rate or self.board.ranges(endpoint) is not RangeSupport.YES:
+        if not rest or not rate or rest / rate < LATER * fair or self.board.ranges(endpoint) is not RangeSupport.YES:
             return 0.0
         latency, new_rate = self.board.latency(endpoint) or 0.0, self.board.rate(endpoint) or rate
         together = (rest + new_rate * latency) / (rate + new_rate)

@@ -119,11 +119,13 @@ class Dispatch:
         """A part of what holds up the end; not while one is late, which will be asked for anew itself."""
         if self.books.late or self.pool.waiting:
             return None
-        for lease in sorted(self.pool.leases(), key=lambda lease: lease.position - lease.stop):
+        leases = sorted(self.pool.leases(), key=lambda lease: lease.position - lease.stop)
+        fair = sum(lease.stop - lease.position for lease in leases) / max(1.0, self.rates.all())
+        for lease in leases:
             if lease.gaps is not None or lease.task.ready_at > now or lease.checking:
                 continue
             endpoint = self._choose(lease.task)
-            share = self.chooser.share_to_take(lease, endpoint, now) if endpoint else 0.0
+            share = self.chooser.share_to_take(lease, endpoint, fair, now) if endpoint else 0.0
             if endpoint and share:
                 return self.pool.take_over(lease, endpoint, share, now)
         return None

@@ -24,8 +24,8 @@ ROUNDS = 4
 EARLY_ROUNDS = 2
 """The same where more connections bring so much more that it can be no noise."""
 HALF, NOISY_ROUNDS = 3, 6
-SURE_ROUNDS = 12
-"""The same before more connections are said to be in vain."""
+SURE_ROUNDS, WORSE_ROUNDS = 12, 8
+"""The same before more connections are said to be in vain; the second where they bring even less."""
 WORTH_ROUNDS = 24
 """As many have to be left for a trial: one in vain takes half of them."""
 MOST_ROUNDS = 24
@@ -36,8 +36,8 @@ STEADY = 0.3
 """Difference between the fastest and the slowest of a few rounds, of their mean, that is no noise: where packets are
 lost, bytes come in bursts, and twice as many rounds are needed."""
 STRIDE, LONG_STRIDE = 2, 4
-"""So many times more are tried; the second while no trial was in vain, where the rate is steady: what is held to a rate
-of its own is, and where it is the whole line that is full, more connections do little harm for a moment."""
+"""So many times more are tried; the second while no trial was in vain: where each connection is held to a rate of its
+own, time is lost with each step, and where it is not, more of them do little harm for a moment."""
 IN_PROPORTION = 0.7
 """Of the growth of their number that connections bring where each is held to a rate of its own."""
 GAIN = 0.3
@@ -101,7 +101,7 @@ class ConcurrencyLimiter:
         """A connection broke, was refused or was limited."""
         self._losses += 1
 
-    def tick(  # noqa: PLR0913  # what is seen of an endpoint
+    def tick(
         self, now: float, received: int, busy: int, latency: float, spent: float = 0.0, left: float = math.inf
     ) -> None:
         """``received`` bytes in all so far; ``busy`` connections at work; answers begin after ``latency`` s.
@@ -154,7 +154,7 @@ class ConcurrencyLimiter:
         count = len(self._rates)
         if self._is_in_proportion():
             return True
-        if count < ROUNDS or (count < SURE_ROUNDS and self._seems_in_vain()):
+        if count < ROUNDS or self._may_be_in_vain():
             return False
         if self._is_steady() or count >= MOST_ROUNDS:
             return True
@@ -167,13 +167,16 @@ class ConcurrencyLimiter:
         number, before = self._base
         return min(self._rates[-EARLY_ROUNDS:]) >= IN_PROPORTION * before * self.target / number
 
-    def _seems_in_vain(self) -> bool:
-        """Whether more connections bring no more so far.
+    def _may_be_in_vain(self) -> bool:
+        """Whether more connections bring no more so far, which may be so for a while where they do.
 
-        That may be so for a while where they do: new ones fill the line's queue, lose packets, and hand on nothing
-        until these have come again.
+        New ones fill the line's queue, lose packets, and hand on nothing until these have come again.
         """
-        return self._base is not None and self._base[0] < self.target and self._measured() < (1 + GAIN) * self._base[1]
+        if self._base is None or self._base[0] >= self.target:
+            return False
+        rate, before = self._measured(), self._base[1]
+        rounds = SURE_ROUNDS if rate >= before else WORSE_ROUNDS
+        return rate < (1 + GAIN) * before and len(self._rates) < rounds
 
     def _is_steady(self) -> bool:
         last = self._rates[-ROUNDS:]
@@ -206,8 +209,7 @@ class ConcurrencyLimiter:
         if now < self._rest_until or not self._is_worth_it:
             del self._rates[: -2 * ROUNDS]
         elif self.target < self.cap and not is_busy and not self._tries_fewer:
-            stride = self._stride if self._is_steady() else STRIDE
-            self._change(min(self.cap, self.target * stride), (self.target, rate))
+            self._change(min(self.cap, self.target * self._stride), (self.target, rate))
         elif self.target > FLOOR and self._tries_fewer:
             self._tries_fewer = False
             self._change(max(FLOOR, self.target // 2), (self.target, rate))
@@ -216,7 +218,6 @@ class ConcurrencyLimiter:
             self._rest_until = now + self._rest
 
     def _judge_more(self, now: float, rate: float, base: tuple[int, float], *, is_busy: bool) -> None:
-        is_steady = self._is_steady()
         number, before = base
         rate = min(rate, before * self.target / number)  # what is beyond its share had waited for lost packets
         gain = rate / before - 1 if before else math.inf
@@ -227,7 +228,7 @@ class ConcurrencyLimiter:
                 self._rest_until, self._rest = now + self._rest, min(2 * self._rest, MOST_REST_SECONDS)
             self._change(number, None)
             return
-        self._stride = LONG_STRIDE if is_steady else STRIDE
+        self._stride = LONG_STRIDE
         self._known, self._has_shrunk = rate, True  # fewer brought less
         if rate < before * self.target / number * IN_PROPORTION:  # more bring no more, and perhaps fewer do
             self._stride, self._rest_until, self._tries_fewer = STRIDE, now + SHORT_REST_SECONDS, True
