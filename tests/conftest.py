@@ -8,9 +8,10 @@ import signal
 from hypothesis import settings
 
 from tests.hub.fixtures import hub, tiny_repo
+from tests.naming import naming, naming_library
 from tests.refusing import refusing, refusing_library
 
-__all__ = ["hub", "refusing", "refusing_library", "tiny_repo"]
+__all__ = ["hub", "naming", "naming_library", "refusing", "refusing_library", "tiny_repo"]
 
 # How long an example takes says more of the machine than of the code. CI draws the same examples each
 # time, so that it tells of a change and of nothing else; by hand, new ones are tried.

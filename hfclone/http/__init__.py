@@ -17,6 +17,7 @@ The rules, and where they come from:
 * What somebody else names (a URL, headers beside it) is judged before it is used: headers go to that origin alone,
   over a connection that is closed then; behind a proxy that forwards plain http no two hosts share one.
 * Whatever nobody foresaw within ``Web.exchange`` is the endpoint's failure (``Unforeseen``).
+* Of a host's addresses the first that answers is taken: they are tried side by side (``connecting``).
 * No retries: ``patience`` and the pool decide about those.
 
 ``web`` sends and follows, ``answer`` reads, over ``connections`` (bytes) and ``calls`` (APIs).
@@ -26,15 +27,18 @@ from __future__ import annotations
 
 from hfclone.http.answer import SLOWEST, Answer, wall_clock
 from hfclone.http.attending import Attendant
-from hfclone.http.connections import PROXY_WANTS_PASSWORD, Connections, Limits, reason_of, tls_context
+from hfclone.http.connecting import SHARED
+from hfclone.http.connections import CONNECT_SECONDS, PROXY_WANTS_PASSWORD, Connections, Limits, reason_of, tls_context
 from hfclone.http.grip import Grip
 from hfclone.http.plain import READ_BYTES
 from hfclone.http.route import Route
 from hfclone.http.web import Authority, Web
 
 __all__ = [
+    "CONNECT_SECONDS",
     "PROXY_WANTS_PASSWORD",
     "READ_BYTES",
+    "SHARED",
     "SLOWEST",
     "Answer",
     "Attendant",

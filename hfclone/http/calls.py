@@ -11,8 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from hfclone.errors import Stalled
-
 if TYPE_CHECKING:
     import requests
 
@@ -49,7 +47,7 @@ class Calls:
             try:
                 answer = self._session.send(prepared, stream=True, timeout=waiting, allow_redirects=False)
             except requests.ReadTimeout as error:
-                raise Stalled(label, min(grip.silence, self._connections.limits.silence)) from error
+                raise self._connections.silent(url, label, grip) from error
         response: Response = answer.raw
         self._connections.refuse_407(response, url, label)
         return response

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import socket
 import ssl
 import threading
@@ -17,7 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from hfclone.errors import HfcloneError, Stalled, TooSlow, Truncated, Unforeseen, Unreachable
+from hfclone.errors import HfcloneError, Stalled, TooSlow, TransferError, Truncated, Unforeseen, Unreachable
+from hfclone.http.connecting import SHARED, Connector, Options
 from hfclone.http.grip import Grip
 from hfclone.http.kinds import CURRENT, Exchange, OnPeer, pool_kind
 from hfclone.http.plain import PlainResponse
@@ -32,13 +34,26 @@ if TYPE_CHECKING:
 
     Response = BaseHTTPResponse | PlainResponse
 
-__all__ = ["PROXY_WANTS_PASSWORD", "Connections", "Limits", "body_error", "reason_of", "tls_context", "unforeseen"]
+__all__ = [
+    "CONNECT_SECONDS",
+    "PROXY_WANTS_PASSWORD",
+    "Connections",
+    "Limits",
+    "body_error",
+    "reason_of",
+    "tls_context",
+    "unforeseen",
+]
 
 KEPT = 256
 """Idle connections kept for each host; more than anybody opens."""
 PROXY_WANTS_PASSWORD = 407
 LONGEST_REASON = 200
 """Characters of what another library, or a far side, says was wrong."""
+CONNECT_SECONDS = 10.0
+SOCKS_PORT = 1080
+_SOCKS_VERSIONS = {"socks4": 1, "socks4a": 1, "socks5": 2, "socks5h": 2}
+"""As PySocks numbers them."""
 KEPT_HOSTS = 16
 """Hosts whose connections are kept: a mirror may name a new one for each object, and each would cost files."""
 
@@ -47,7 +62,7 @@ KEPT_HOSTS = 16
 class Limits:
     """Seconds until a connection must stand, and between two receives."""
 
-    connect: float = 10.0
+    connect: float = CONNECT_SECONDS
     silence: float = 20.0
 
 
@@ -60,9 +75,10 @@ FIRST_NARROW_BYTES = 8192
 class Connections:
     """All connections to everyone, shared by all threads."""
 
-    def __init__(self, route: Route, limits: Limits) -> None:
+    def __init__(self, route: Route, limits: Limits, connector: Connector = SHARED) -> None:
         self._route = route
         self.limits = limits
+        self._connector = connector
         self._lock = threading.Lock()
         self._pools: dict[tuple[str, str], urllib3.HTTPConnectionPool] = {}
         self._managers: dict[str, urllib3.PoolManager] = {}
@@ -132,17 +148,41 @@ class Connections:
         import urllib3
 
         silence = min(grip.silence, self.limits.silence)
-        token = CURRENT.set(Exchange(grip, on_peer, silence, first_bytes))
+        token = CURRENT.set(Exchange(grip, on_peer, silence, functools.partial(self._connect, url), first_bytes))
         try:
             yield urllib3.Timeout(connect=self.limits.connect, read=silence)
         except urllib3.exceptions.ReadTimeoutError as error:
-            raise Stalled(label, silence) from error
+            raise self.silent(url, label, grip) from error
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             if grip.late:
                 raise TooSlow(label, silence, 0) from error
             raise Unreachable(label, reason_of(error), self._route.proxy_name(url)) from error
         finally:
             CURRENT.reset(token)
+
+    def silent(self, url: str, label: str, grip: Grip) -> TransferError:
+        """What it means that nothing came in time: TLS, which connects, has no answer to be waited for yet."""
+        if grip.is_held:
+            return Stalled(label, min(grip.silence, self.limits.silence))
+        return Unreachable(label, phrase("no-connection-in-time"), self._route.proxy_name(url))
+
+    def _connect(self, url: str, connection: Any) -> socket.socket:
+        """The socket of a connection of urllib3's, made for ``url``. Raises urllib3's errors."""
+        from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+        proxy = self._route.proxy_for(urlsplit(url))
+        host, port, seconds = connection.host, connection.port, connection.timeout
+        options = connection.socket_options or ()
+        try:
+            if _is_socks(proxy):
+                return _by_socks(self._connector, urlsplit(proxy), (host, port), seconds, options)
+            return self._connector.connect(host, port, seconds, options)
+        except socket.gaierror as error:
+            raise NameResolutionError(host, connection, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(connection, f"{host}: {error}") from error
+        except OSError as error:
+            raise NewConnectionError(connection, f"{host}: {error}") from error
 
     def refuse_407(self, response: Response, url: str, label: str) -> None:
         """Raise Unreachable where it is the proxy that answers, and wants a password."""
@@ -195,14 +235,10 @@ class Connections:
             "ssl_context": tls_context(self._route.ca_bundle),
             "socket_options": self._socket_options(),
         }
-        if not proxy:
+        if not proxy or _is_socks(proxy):
             return urllib3.PoolManager(**options)
         parts = urlsplit(proxy)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        if parts.scheme.lower().startswith("socks"):
-            from urllib3.contrib.socks import SOCKSProxyManager
-
-            return SOCKSProxyManager(proxy, username=user or None, password=password or None, **options)
         secret = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else {}
         return urllib3.ProxyManager(proxy, proxy_headers=secret, proxy_ssl_context=options["ssl_context"], **options)
 
@@ -213,6 +249,39 @@ class Connections:
         if self._receive_buffer:
             options.append((socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer))
         return options
+
+
+def _is_socks(proxy: str) -> bool:
+    return proxy.lower().startswith("socks")
+
+
+def _by_socks(
+    connector: Connector, proxy: SplitResult, target: tuple[str, int], seconds: float, options: Options
+) -> socket.socket:
+    """A socket that ``proxy`` connects to ``target``. Raises ``OSError``."""
+    import socks
+
+    host, port = proxy.hostname or "", proxy.port or SOCKS_PORT
+    scheme = proxy.scheme.lower()
+    try:
+        made: socket.socket = socks.create_connection(
+            target,
+            timeout=math.ceil(seconds),
+            proxy_type=_SOCKS_VERSIONS[scheme],
+            proxy_addr=connector.first(host, port, seconds),
+            proxy_port=port,
+            proxy_rdns=scheme in ("socks4a", "socks5h"),
+            proxy_username=unquote(proxy.username or "") or None,
+            proxy_password=unquote(proxy.password or "") or None,
+            socket_options=options,
+        )
+    except socks.ProxyError as error:
+        if isinstance(error, socks.ProxyConnectionError):
+            connector.forget(host, port)
+        if isinstance(error.socket_err, TimeoutError):
+            raise error.socket_err from error
+        raise
+    return made
 
 
 def unforeseen(error: Exception, label: str) -> Unforeseen:

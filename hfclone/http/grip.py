@@ -47,6 +47,11 @@ class Grip:
             self.break_off()
 
     @property
+    def is_held(self) -> bool:
+        """Whether there is a connection now, for the request or for the body of its answer."""
+        return self._socket is not None
+
+    @property
     def is_connected(self) -> bool:
         """Whether there is a connection, and the request is on its way or answered."""
         return self.sent_at is not None

@@ -31,6 +31,8 @@ class Exchange:
     on_peer: OnPeer
     silence: float
     """Seconds within which an answer must begin: its head, whole, and those of all redirects before it."""
+    connect: Callable[[Any], socket.socket]
+    """Makes the socket of a new connection, which has host and port, or its proxy's; raises what urllib3 has for it."""
     first_bytes: int
     """At most so much of the answer is received at once before its head is known; 0: http.client reads it."""
 
@@ -45,7 +47,7 @@ def pool_kind(kind: Any, *, direct: bool) -> Any:
 
     A class and not a pool: urllib3 gives one pool to several hosts, and what we add must be added once.
     """
-    connection = kind.ConnectionCls
+    connection = _raced(kind.ConnectionCls)
     return type(kind.__name__, (kind,), {"ConnectionCls": _held(_judged(connection) if direct else connection)})
 
 
@@ -102,6 +104,16 @@ def _forget_request(connection: Any) -> None:
     held, connection.sock = connection.sock, None
     Forgetful.close(connection)  # closes what it knows of, which is nothing
     connection.sock = held
+
+
+def _raced(kind: Any) -> Any:
+    """``kind``, whose sockets are made by the current exchange."""
+
+    class Raced(kind):  # type: ignore[misc]
+        def _new_conn(self) -> socket.socket:
+            return CURRENT.get().connect(self)
+
+    return Raced
 
 
 def _judged(kind: Any) -> Any:
