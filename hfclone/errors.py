@@ -18,7 +18,7 @@
     ├── LocalError        this machine cannot                         exit 6
     │   └── DiskFull · CheckoutBusy · CheckoutMoved · NotACheckout · OtherCheckout · Conflicts
     │       · OwnCommits · BranchElsewhere · ForeignOrigin · NoReflink · CannotRead · CannotWrite · LimitReached
-    │       · GitFailed (GitEnded) · ToolMissing
+    │       · GitFailed (GitEnded, GitUnconnected) · ToolMissing
     └── Incomplete        patience ran out; carries every failure     exit 4
 
 Why so: an error is a value with fields, made where it happens. Policy (who is asked next, how long we
@@ -55,6 +55,7 @@ __all__ = [
     "ForeignOrigin",
     "GitEnded",
     "GitFailed",
+    "GitUnconnected",
     "HashMismatch",
     "HfcloneError",
     "Incomplete",
@@ -773,6 +774,20 @@ class GitEnded(GitFailed):
     free: int = 0
     """Bytes of disk that were free before."""
     code = "git-ended"
+
+    @property
+    def variant(self) -> str:
+        return ""
+
+
+@dataclass(eq=False)
+class GitUnconnected(GitFailed):
+    """A git that was not begun with, since its far side does not connect: translated before anybody sees it.
+
+    ``stderr`` is the reason.
+    """
+
+    code = "git-unconnected"
 
     @property
     def variant(self) -> str:

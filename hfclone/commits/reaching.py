@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hfclone.commits.remote import ALL_BUT_LARGE, NO_BLOBS, Remote
-from hfclone.errors import RateLimited, RevisionNotFound, TransferError
+from hfclone.errors import GitUnconnected, RateLimited, RevisionNotFound, TransferError
 from hfclone.events import Faulted
 from hfclone.git import Fetch
 
@@ -35,7 +35,7 @@ class Reaching:
             self._by_name()
         except TransferError as error:
             self._remote.on_event(Faulted(str(self._remote.endpoint), error))
-            if isinstance(error, RateLimited):
+            if isinstance(error, RateLimited) or isinstance(error.__cause__, GitUnconnected):
                 raise
             self._remote.fetch(Fetch(refspecs=(self._commit,), depth=1, filter_spec=NO_BLOBS))
 

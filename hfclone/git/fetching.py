@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 from hfclone.errors import GitEnded, GitFailed
@@ -64,7 +64,7 @@ def fetch(
     It is ended where it brings next to nothing for ``quiet`` seconds, or more than this disk or any commit takes.
 
     Raises:
-        GitFailed: in git's words, which ``translate`` understands.
+        GitFailed: in git's words, which ``translate`` understands; GitUnconnected: there is no connection.
     """
     config = [(f"remote.{_REMOTE}.url", url)]
     if what.filter_spec is not None:
@@ -77,13 +77,17 @@ def fetch(
     plain = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--force")
     stdin = "".join(f"{oid}\n" for oid in what.oids).encode()
     try:
-        with repo.git.way_to(url) as way, _bounded(repo, what, quiet) as watch:
+        with _way_to(repo, url) as way, _bounded(repo, what, quiet) as watch:
             repo.speak(
                 "fetch", "--progress", *plain, *what.options(), "--", _REMOTE, *what.refspecs,
                 stdin=stdin, config=[*config, *way, _low_speed_time(quiet)], on_progress=on_progress, watch=watch,
             )  # fmt: skip
     finally:
         drop_promisor(repo)
+
+
+def _way_to(repo: GitRepo, url: str) -> AbstractContextManager[Sequence[tuple[str, str]]]:
+    return repo.git.way_to(url, {**repo.config.in_force("http."), **repo.config.in_force("url.")})
 
 
 def _low_speed_time(quiet: float) -> tuple[str, str]:
@@ -150,7 +154,7 @@ def is_partial_clone(repo: GitRepo) -> bool:
 
 def ls_remote(repo: GitRepo, url: str, *, quiet: float = QUIET_SECONDS) -> dict[str, str]:
     """What ``url`` advertises: ref to id; a peeled tag's commit under ``<ref>^{}``. Raises as ``fetch``."""
-    with repo.git.way_to(url) as way:
+    with _way_to(repo, url) as way:
         config = [(f"remote.{_REMOTE}.url", url), *way, _low_speed_time(quiet)]
         lines = repo.speak("ls-remote", "--quiet", _REMOTE, config=config, timeout=quiet).split(b"\n")
     pairs = (line.decode("utf-8", "replace").split("\t", 1) for line in lines if b"\t" in line)

@@ -22,14 +22,15 @@ from contextlib import contextmanager, suppress
 from hmac import compare_digest
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from hfclone.errors import GitFailed, LimitReached
-from hfclone.http import PROXY_WANTS_PASSWORD, reason_of
+from hfclone.errors import GitFailed, GitUnconnected, LimitReached
+from hfclone.http import CONNECT_SECONDS, PROXY_WANTS_PASSWORD, SHARED, reason_of
 from hfclone.limits import start_thread
 from hfclone.wording import phrase
 
 __all__ = ["Relay", "relayed"]
 
 _USER = "hfclone"
+_PORT = 443
 _MOST_HEAD = 64 * 1024
 """Bytes of a request's or an answer's head."""
 _BLOCK = 64 * 1024
@@ -49,8 +50,15 @@ def relayed(proxy: str, tls: Callable[[], ssl.SSLContext]) -> Iterator[Sequence[
 
     Raises:
         GitFailed: as it was; where ``proxy`` let nobody through, with the reason in place of git's words.
+        GitUnconnected: no address of the proxy answers.
     """
-    with Relay(proxy, tls) as relay:
+    parts = urlsplit(proxy)
+    host, port = parts.hostname or "", parts.port or _PORT
+    try:
+        address = SHARED.first(host, port, CONNECT_SECONDS)
+    except OSError as error:
+        raise GitUnconnected("fetch", 0, reason_of(error), parts.netloc.rpartition("@")[2]) from error
+    with Relay(proxy, tls, address) as relay:
         config = (
             ("http.proxy", relay.url),
             ("http.proxyAuthMethod", "basic"),
@@ -62,6 +70,7 @@ def relayed(proxy: str, tls: Callable[[], ssl.SSLContext]) -> Iterator[Sequence[
         except GitFailed as error:
             if not relay.trouble:
                 raise
+            SHARED.forget(host, port)
             raise GitFailed(error.command, error.status, relay.trouble, relay.proxy_name) from error
 
 
@@ -69,13 +78,16 @@ class Relay:
     """Listens on 127.0.0.1 from ``with`` on, for whoever knows the password in ``url``.
 
     ``proxy`` is an https URL, with the user's password where it wants one; ``tls`` says whom to believe, and is
-    asked in the relay's thread, by each tunnel.
+    asked in the relay's thread, by each tunnel. It is reached at ``address``, if that is not empty.
     A tunnel in which no byte moves for ``idle`` seconds is closed, as is one whose other end has gone.
     """
 
-    def __init__(self, proxy: str, tls: Callable[[], ssl.SSLContext], *, idle: float = 120.0) -> None:
+    def __init__(
+        self, proxy: str, tls: Callable[[], ssl.SSLContext], address: str = "", *, idle: float = 120.0
+    ) -> None:
         parts = urlsplit(proxy)
-        self._host, self._port = parts.hostname or "", parts.port or 443
+        self._host, self._port = parts.hostname or "", parts.port or _PORT
+        self._address = address or self._host
         self.proxy_name = parts.netloc.rpartition("@")[2]
         self._upstream_login = _basic(*(unquote_to_bytes(part or "") for part in (parts.username, parts.password)))
         self._tls, self._idle = tls, idle
@@ -182,7 +194,9 @@ class Relay:
 
     async def _open(self, request: list[bytes]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A tunnel of the proxy's; ``request`` is what the client asks for, without a login."""
-        reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls(), limit=_MOST_HEAD)
+        reader, writer = await asyncio.open_connection(
+            self._address, self._port, ssl=self._tls(), server_hostname=self._host, limit=_MOST_HEAD
+        )
         try:
             login = [b"Proxy-Authorization: " + self._upstream_login] if self._upstream_login else []
             writer.write(b"\r\n".join([*request, *login, b"", b""]))

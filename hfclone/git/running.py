@@ -67,6 +67,8 @@ _CONFIG = (
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
 )
+_WAYS = (".proxy", ".curloptresolve", ".insteadof")
+"""Ends of keys, as git lists them, that say how it gets to a host, or to which."""
 _HELPER = (
     '!f() { test "$1" = get || exit 0; p=; h=; '
     'while IFS= read -r l && test -n "$l"; do case "$l" in '
@@ -177,18 +179,26 @@ class Git:
         found = self._environ.get("PATH", os.defpath)
         return shutil.which(name, path=os.pathsep.join((own, found))) is not None
 
-    def way_to(self, url: str) -> AbstractContextManager[Sequence[tuple[str, str]]]:
+    def way_to(self, url: str, configured: Mapping[str, str]) -> AbstractContextManager[Sequence[tuple[str, str]]]:
         """The configuration for calls that speak to ``url``; the way stands while the context is open.
 
         Where git would have to speak TLS within TLS to a proxy, it is a relay of ours: see ``relay``,
-        which also says what ``GitFailed`` becomes within.
+        which also says what ``GitFailed`` becomes within. Else it is told the addresses of the host, or its proxy's:
+        see ``addressing``, which says what is raised. It is not where ``configured``, what is in force of git's
+        configuration, says where to connect: what our own connections found is no news to it then.
         """
-        proxy = self._route.proxy_for(urlsplit(url)) if self._route else ""
-        if {urlsplit(url).scheme, urlsplit(proxy).scheme} != {"https"}:
+        if self._route is None:
             return nullcontext(())
-        from hfclone.git.relay import relayed
+        proxy = self._route.proxy_for(urlsplit(url))
+        if {urlsplit(url).scheme, urlsplit(proxy).scheme} == {"https"}:
+            from hfclone.git.relay import relayed
 
-        return relayed(proxy, self._proxy_tls)
+            return relayed(proxy, self._proxy_tls)
+        if any(key.endswith(_WAYS) and value != self._proxy for key, value in configured.items()):
+            return nullcontext(())
+        from hfclone.git.addressing import addressed
+
+        return addressed(proxy or url, self._route.proxy_name(url))
 
     def _proxy_tls(self) -> ssl.SSLContext:
         """For the proxy. Raises OSError."""

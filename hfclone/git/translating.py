@@ -12,6 +12,7 @@ from hfclone.errors import (
     BadTree,
     GitEnded,
     GitFailed,
+    GitUnconnected,
     HfcloneError,
     NotServed,
     NotTheObject,
@@ -85,7 +86,7 @@ def is_stall(error: GitFailed) -> bool:
 
 def is_unconnected(error: GitFailed) -> bool:
     """Whether there was no connection to the far side."""
-    return _UNCONNECTED.search(error.stderr) is not None
+    return isinstance(error, GitUnconnected) or _UNCONNECTED.search(error.stderr) is not None
 
 
 def is_of_full_disk(error: GitFailed) -> bool:
@@ -101,7 +102,7 @@ def translate(error: GitFailed, endpoint: Endpoint, pin: Pin) -> HfcloneError:
     said, name = error.stderr, str(endpoint)
     if isinstance(error, GitEnded):
         return Stalled(name, error.amount) if is_stall(error) else PackTooLarge(name, int(error.amount), error.free)
-    if error.proxy:
+    if error.proxy or isinstance(error, GitUnconnected):
         return Unreachable(name, said, error.proxy)
     if _is_of_this_machine(error):  # before all that follows from it: index-pack fails, the far side hangs up
         return error

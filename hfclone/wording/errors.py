@@ -168,6 +168,7 @@ ERRORS = {
     "git-failed": "git {command} failed ({status}): {stderr}",
     "git-failed proxy": "git {command} does not get through the proxy {proxy}: {stderr}",
     "git-ended": "git {command} was stopped: {why}",
+    "git-unconnected": "git {command} was not started: {stderr}",
     "git-failed signal": "git {command} was ended by signal {signal}",
     "git-failed signal hint": _KILLED,
     "git-failed killed hint": _KILLED,
