@@ -140,7 +140,7 @@ def _export(  # what a command line says
     else:
         write_safely(Path(output), data, PRIVATE if signed else PUBLIC)
     if settings.verbosity > Verbosity.QUIET:
-        for text in exported_lines(made, _how(made_for, output, made)):
+        for text in exported_lines(made, made_for, _how(made_for, output, made)):
             say(text)
 
 

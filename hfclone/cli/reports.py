@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # none is needed to show a status
     from hfclone.audit import Audit
     from hfclone.audit.targets import Finding
     from hfclone.choices import Choice
+    from hfclone.export import Format
     from hfclone.exporting import Exported
     from hfclone.importing import Imported, Taken
 
@@ -223,13 +224,20 @@ def _kind(file: LockedFile) -> str:
     return {LINK_MODE: "link", SUBMODULE_MODE: "submodule"}.get(file.mode, "file")
 
 
-def exported_lines(made: Exported, how: str) -> Iterator[str]:
+def exported_lines(made: Exported, made_for: Format, how: str) -> Iterator[str]:
     """What the list holds, and what is to be done with it."""
+    from hfclone.export import MOST_UNRANGED, Format
+
     listing = made.listing
     objects, size = counted("object", len(listing.items)), show_size(made.size)
     yield show_text(line("exported", objects=objects, size=size, path=made.path))
     if listing.expires:
         yield line("exported expiring", expires=listing.expires)
+    large = sum(item.needs_range for item in listing.items)
+    if large and made_for is not Format.METALINK:  # with the size at hand aria2c asks for ranges from the first on
+        objects, size = counted("object", large), show_size(MOST_UNRANGED)
+        begins_anew = made_for is Format.CURL
+        yield line("exported large curl" if begins_anew else "exported large", objects=objects, size=size)
     if listing.items:
         yield show_text(line("exported how", how=how))
         yield show_text(line("exported then", path=shlex.quote(str(made.path))))

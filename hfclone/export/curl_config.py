@@ -1,7 +1,9 @@
 """A configuration for ``curl --config``: the best URL of each object, and its name.
 
 ``globoff``, since a ``#1`` in a name would stand for a part of the URL. ``continue-at``, so that the same
-command again goes on where the last one was cut; it needs a directory in which no other files lie.
+command again goes on where the last one was cut; it needs a directory in which no other files lie. Of nothing that is
+here it asks without a range; what needs one (``Item.needs_range``) has it instead, and begins anew when it is cut: curl
+takes but one of the two (from 8.11.1 on).
 """
 
 from __future__ import annotations
@@ -10,20 +12,29 @@ from hfclone.export.listing import Item, Listing
 
 __all__ = ["write"]
 
-_HEAD = """\
-# For a directory of its own: a file that lies there under one of these names is gone on with.
+_OPTIONS = """\
 fail
 location
 globoff
 create-dirs
-continue-at = "-"
 retry = 10
+"""
+_USUAL = f"""\
+# For a directory of its own: a file that lies there under one of these names is gone on with.
+{_OPTIONS}continue-at = "-"
+"""
+_RANGED = f"""\
+# So large that the hub's CDN wants a range for it: begun anew each time.
+{_OPTIONS}range = "0-"
 """
 
 
 def write(listing: Listing) -> str:
     """The text of the configuration."""
-    return f"# {listing.title}\n{_HEAD}{''.join(map(_entry, listing.items))}"
+    usual = "".join(_entry(item) for item in listing.items if not item.needs_range)
+    ranged = "".join(_entry(item) for item in listing.items if item.needs_range)
+    groups = [_USUAL + usual] if usual or not ranged else []
+    return f"# {listing.title}\n" + "next\n".join([*groups, _RANGED + ranged] if ranged else groups)
 
 
 def _entry(item: Item) -> str:

@@ -8,7 +8,11 @@ from hfclone.errors import UnsafePath
 from hfclone.pointer import Oid, Pointer
 from hfclone.treepaths import Platform, check_tree
 
-__all__ = ["Item", "Listing", "safe_name"]
+__all__ = ["MOST_UNRANGED", "Item", "Listing", "safe_name"]
+
+
+MOST_UNRANGED = 165 * 10**9
+"""Bytes of an object that the hub's CDN is known to send to who asks without a range; to 411 GB it answers 400."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,11 @@ class Item:
     def name(self) -> str:
         """Where a program is to store it, below its own directory."""
         return safe_name(self.path, self.pointer.oid)
+
+    @property
+    def needs_range(self) -> bool:
+        """Whether it may be refused to a program that asks without a range."""
+        return self.pointer.size > MOST_UNRANGED
 
 
 @dataclass(frozen=True, slots=True)

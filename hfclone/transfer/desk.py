@@ -176,6 +176,8 @@ class Desk:
                 self._board.note_ranges(lease.endpoint, support)
             if support is RangeSupport.NO:
                 self._pool.widen(lease)
+            elif support is RangeSupport.YES and lease.gaps is not None:  # the whole was refused without a range
+                lease.task.plain.discard(lease.endpoint)
             self._board.met(lease.endpoint)  # headers alone end no wait: a body may be empty each time
             self._kit.patience.answered()
             self._board.began(lease.endpoint, now - _sent_at(lease))

@@ -6,6 +6,7 @@ plainly is something else (a login page, another length, another range) is never
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hfclone import errors
@@ -21,6 +22,8 @@ from hfclone.wording import phrase
 
 __all__ = ["Body", "request_range"]
 
+WANTS_RANGE = 400
+"""What the hub's CDN answers to a GET without a range for a very large file: for 411 GB, not for 165 GB."""
 FRESH = 2.0
 """Seconds for which a signed URL is too young to have expired: a 403 then is a refusal."""
 
@@ -35,31 +38,48 @@ class Body:
     ranges: RangeSupport
 
 
-def request_range(
-    web: Web, source: Source, pin: Pin, pointer: Pointer, start: int, stop: int, now: float, *, grip: Grip | None = None
+def request_range(  # noqa: PLR0913  # all that a request is made of
+    web: Web,
+    source: Source,
+    pin: Pin,
+    pointer: Pointer,
+    start: int,
+    stop: int,
+    now: float,
+    *,
+    grip: Grip | None = None,
+    lacking: int = 0,
 ) -> Body:
     """Ask for ``[start, stop)`` of ``pointer``; close the body's answer when done.
 
-    An answer with the whole object in place of the range is returned as such (``ranges`` is NO).
+    An answer with the whole object in place of the range is returned as such (``ranges`` is NO). The whole is asked
+    for without a range; where that is refused (400: the hub's CDN, of very large files), by one from ``lacking`` on.
 
     Raises:
         RemoteError, TransferError: by what the answer is; nothing of it may be written.
     """
-    whole = start == 0 and stop == pointer.size
 
-    def ask() -> Body:
-        answer = web.get(
+    def get(headers: Mapping[str, str]) -> Answer:
+        return web.get(
             source.url,
             label=str(source.endpoint),
-            headers={} if whole else {"Range": format_range(start, stop)},
+            headers=headers,
             foreign=source.headers,
             authority=source.authority,
             named_by=source.endpoint.url if source.signed else None,
             grip=grip,
         )
+
+    def ask() -> Body:
+        first, whole = start, start == 0 and stop == pointer.size
+        answer = get({} if whole else {"Range": format_range(start, stop)})
+        if whole and answer.status == WANTS_RANGE:
+            answer.close()
+            first, whole = lacking, False
+            answer = get({"Range": format_range(lacking, stop)})
         try:
             if answer.status == 206:
-                return _partial_body(answer, pointer, start, stop)
+                return _partial_body(answer, pointer, first, stop)
             if answer.status == 200:
                 _check_whole(answer, pointer)
                 return Body(answer, 0, pointer.size, RangeSupport.UNKNOWN if whole else RangeSupport.NO)

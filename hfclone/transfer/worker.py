@@ -101,7 +101,9 @@ class Worker:
         lease.asked, lease.grip = asked_at, grip
         self.fetching = lease
         with self._sources.asking(source) as heard:
-            body = request_range(self._web, source, self._pin, pointer, start, stop, asked_at, grip=grip)
+            body = request_range(
+                self._web, source, self._pin, pointer, start, stop, asked_at, grip=grip, lacking=lease.position
+            )
             heard(body.answer)
         with body.answer:
             self._sources.learn(pointer, source, body.answer)

@@ -93,6 +93,10 @@ LINES = {
     "locked": "{file}: {repos} and {files} are locked",
     "exported": "{objects} of {size} missing in {path}",
     "exported expiring": "the addresses are good until {expires}, for whoever has them",
+    "exported large": "{objects} of more than {size}: the hub's CDN refuses such a one to a program that begins"
+    " without a range, as most do; with --format metalink aria2c has one",
+    "exported large curl": "{objects} of more than {size}: curl begins such a one anew when it is cut;"
+    " with --format metalink aria2c goes on",
     "exported how": "in a directory of its own: {how}",
     "exported how idm": "import {file} in IDM (Tasks, Import)",
     "exported how urls": "give {file} to any program",

@@ -93,6 +93,23 @@ class IgnoreRange(Silent):
 
 
 @dataclass
+class NeedsRange(Silent):
+    """400 to a GET without a range for a file of more than ``above`` bytes, as the hub's CDN has it.
+
+    A file of 165 GB passes there, one of 411 GB does not.
+    """
+
+    above: int
+
+    def answer(self, request: Request, serve: Serve) -> Response:
+        """Serve what is asked for by a range, or is small."""
+        response = serve(request)
+        whole = request.method == "GET" and response.status == 200 and "range" not in request.headers
+        size = response.body.length if isinstance(response.body, FileBody) else 0
+        return text(400, "", {"Content-Type": "application/xml"}) if whole and size > self.above else response
+
+
+@dataclass
 class ShortFile(Silent):
     """The file is only ``size`` bytes long, and every header says so."""
 

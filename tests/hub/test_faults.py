@@ -203,6 +203,14 @@ class TestAnswers:
         reply = session.get(url, headers=asked, timeout=30)
         assert (reply.content, reply.headers["Content-Range"]) == (CONTENT[995:1995], f"bytes 995-1994/{SIZE}")
 
+    def test_range_needed(self, hub: Hub, url: str, session: requests.Session) -> None:
+        """For large files."""
+        hub.faults.add(answers.NeedsRange(SIZE), kind="cdn", times=1)
+        assert session.get(url, timeout=30).content == CONTENT
+        hub.faults.add(answers.NeedsRange(SIZE - 1), kind="cdn", times=2)
+        assert session.get(url, timeout=30).status_code == 400
+        assert session.get(url, headers={"Range": "bytes=0-"}, timeout=30).content == CONTENT
+
     def test_short_file(self, hub: Hub, url: str, session: requests.Session) -> None:
         """A file that is shorter, in every header."""
         hub.faults.add(answers.ShortFile(1000), kind="cdn")

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from hfclone.cli.reports import exported_lines
+from hfclone.export import Format, formatted, listing
+from hfclone.exporting import list_missing
+from hfclone.settings import read_settings
 from tests.e2e.command import Command, assert_checkout, git, placed, sha256, tree_of
-from tests.hub import Hub, Lfs, LivingRepo, mirror, streams
+from tests.hub import Hub, Lfs, LivingRepo, answers, mirror, streams
 
 ODD = {
     b"plain.bin": 1,
@@ -104,6 +108,24 @@ def test_what_a_real_program_fetches_is_imported(
     assert len(hub.log) == since, "an import asks nobody"
     assert git(odd, "status", "--porcelain", "--ignored") == ""
     assert hfclone("verify", odd).code == 0
+
+
+def test_what_is_had_by_ranges_alone(hub: Hub, odd: Path, hfclone: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As is a very large file: whose list does not warn can have it, and curl, which begins anew each time."""
+    monkeypatch.setattr(listing, "MOST_UNRANGED", SIZE + 3)
+    hub.faults.add(answers.NeedsRange(SIZE + 3), kind="cdn")
+    made = list_missing(odd, read_settings({}, environ=hfclone.environ))
+    for name, words in FETCHERS.items():
+        folder, made_for = empty(hfclone, name), Format(name)
+        (folder / "list").write_bytes(formatted(made.listing, made_for))
+        done = run(words("list"), folder, hfclone)
+        (folder / "list").unlink()
+        sizes = sorted(path.stat().st_size - SIZE for path in folder.rglob("*") if path.is_file())
+        able = made_for in (Format.METALINK, Format.CURL)
+        assert sizes == (sorted(ODD.values()) if able else [1, 2, 3]), name
+        assert (done.returncode == 0) is able
+        said = list(exported_lines(made, made_for, "how"))
+        assert sum("7 objects of more than" in line for line in said) == (made_for is not Format.METALINK)
 
 
 def test_wget_with_folders_as_we_say_it(hub: Hub, odd: Path, hfclone: Command) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.hub import Executable, Hub, Lfs, LfsBytes, LivingRepo, Lost, Manners, Symlink, mirror, nginx
+from tests.e2e.command import Command
+from tests.hub import Executable, Hub, Lfs, LfsBytes, LivingRepo, Lost, Manners, Symlink, answers, mirror, nginx
 from tests.hub.fixtures import make_tiny
 from tests.hub.repos import git_env
 
@@ -176,6 +177,23 @@ class TestHuggingfaceHub:
         got = download("acme/tiny", endpoint=front.url)
         assert found(got.path, set(wanted)) == wanted
         assert bool(hub.log.of(listener="cdn")) == (manners is mirror.files_only)
+
+    def test_what_is_had_by_ranges_alone(
+        self, hub: Hub, tiny_repo: LivingRepo, download: Download, git: Git, tmp_path: Path
+    ) -> None:
+        """A very large file, over a mirror: neither ``hf download`` nor git-lfs brings it, and hfclone does."""
+        front = hub.mirror("reverse", mirror.reverse_proxy())
+        front.faults.add(answers.NeedsRange(100_000), kind="cdn")
+        wanted = {"endpoint": front.url, "allow_patterns": "model.safetensors"}
+        assert download("acme/tiny", **wanted).error == "BadRequestError"
+        git("clone", "-q", "--no-checkout", f"{front.url}/acme/tiny", "lfs")
+        once = ("-c", "lfs.transfer.maxretries=1")
+        with pytest.raises(RuntimeError, match="Client error"):
+            git(*once, "lfs", "fetch", "--include", "model.safetensors", cwd=tmp_path / "lfs")
+        assert {entry.status for entry in hub.log.of(kind="cdn")} == {400}
+        user = Command(tmp_path / "user", front.url)
+        assert user("acme/tiny", "--include", "model.safetensors").code == 0
+        assert sha256((user.cwd / "tiny/model.safetensors").read_bytes()) in tiny_repo.objects
 
     def test_mirror_leaks_the_next_page(self, hub: Hub, tiny_repo: LivingRepo, download: Download) -> None:
         """A Link that a mirror leaves alone leads the client away from it."""

@@ -63,6 +63,22 @@ def test_curl() -> None:
     assert {"fail", "location", "globoff", "create-dirs"} < set(lines)
 
 
+def test_curl_asks_for_what_is_very_large_by_a_range() -> None:
+    """Beside ``continue-at`` it takes none."""
+    large = Item(b"large.bin", Pointer(Oid("1" * 64), 411 * 10**9), URLS)
+    usual = [f'url = "{URLS[0]}"', 'output = "m.bin"']
+    ranged = ['range = "0-"', f'url = "{URLS[0]}"', 'output = "large.bin"']
+    both = formatted(Listing("a/b", "c" * 40, (large, item(b"m.bin"))), Format.CURL).decode()
+    first, second = both.split("\nnext\n")
+    assert 'continue-at = "-"' in first
+    assert first.splitlines()[-2:] == usual
+    assert "continue-at" not in second
+    assert second.splitlines()[-3:] == ranged
+    alone = formatted(Listing("a/b", "c" * 40, (large,)), Format.CURL).decode()
+    assert "next" not in alone
+    assert alone.splitlines()[-3:] == ranged
+
+
 def test_the_end_of_the_addresses_is_said_where_there_is_room() -> None:
     for made_for in (Format.ARIA2, Format.CURL, Format.METALINK):
         assert b"good until 2026-01-02T03:04:05Z" in formatted(listing(b"m", expires="2026-01-02T03:04:05Z"), made_for)
