@@ -22,31 +22,34 @@ class Reaching:
         self._repo = remote.repo
         self._commit = remote.pin.commit
         self._branch = branch
-        self._own_ref = f"{self._commit}:refs/hfclone/{self._commit}"
 
     def commit(self) -> None:
-        """The commit and its trees, with the small blobs where the line holds long enough.
-
-        Asked for without a ref of ours to put it in: with one, git has the refs listed first, a round trip more.
-        """
+        """The commit and its trees, with the small blobs where the line holds long enough."""
         try:
-            self._remote.fetch(Fetch(refspecs=(self._commit,), depth=1, filter_spec=ALL_BUT_LARGE))
+            self._fetch(ALL_BUT_LARGE)
         except RevisionNotFound:
             self._by_name()
         except TransferError as error:
             self._remote.on_event(Faulted(str(self._remote.endpoint), error))
             if isinstance(error, RateLimited) or isinstance(error.__cause__, GitUnconnected):
                 raise
-            self._remote.fetch(Fetch(refspecs=(self._commit,), depth=1, filter_spec=NO_BLOBS))
+            self._fetch(NO_BLOBS)
+
+    def _fetch(self, filter_spec: str) -> None:
+        """By the bare commit. Its ref is set afterwards: for one in the refspec git has all refs listed first."""
+        self._remote.fetch(Fetch(refspecs=(self._commit,), depth=1, filter_spec=filter_spec))
+        self._name()
+
+    def _name(self) -> None:
+        self._repo.update_ref(f"refs/hfclone/{self._commit}", self._commit)
 
     def everything(self) -> None:
         """All branches and tags with all of their past, and the commit if none of them leads to it."""
         refspecs = (f"+refs/heads/*:refs/remotes/{self._repo.remote}/*", "+refs/tags/*:refs/tags/*")
         self._remote.fetch(Fetch(refspecs=refspecs, unshallow=self._is_shallow()))
         if not self._is_here():
-            self._remote.fetch(Fetch(refspecs=(self._own_ref,)))
-        else:
-            self._repo.update_ref(f"refs/hfclone/{self._commit}", self._commit)
+            self._remote.fetch(Fetch(refspecs=(self._commit,)))
+        self._name()
 
     def _by_name(self) -> None:
         """For servers that give no bare commit: a ref that names it, or one that it lies behind.
@@ -64,7 +67,7 @@ class Reaching:
             if not self._is_here():
                 endpoint, repo = self._remote.endpoint, self._remote.pin.repo
                 raise RevisionNotFound(str(repo), self._commit, str(endpoint), endpoint.page(repo))
-            self._repo.update_ref(f"refs/hfclone/{self._commit}", self._commit)
+            self._name()
         finally:
             for ref in self._repo.refs(_VIA):
                 self._repo.delete_ref(ref)
