@@ -96,7 +96,7 @@ class Sources:
         self._board = board
         self._authorities = {authority.url: authority for authority in authorities}
         self._now = now
-        self._known: dict[tuple[Endpoint, Oid], Source | HfcloneError] = {}
+        self._known: dict[Oid, dict[Endpoint, Source | HfcloneError]] = {}
         self._batch_sizes = dict.fromkeys(board.endpoints, BATCH_OBJECTS)
         self._broke_at: dict[Endpoint, float] = {}
         """When a batch request last failed: those who waited for it do not ask again, one after the other."""
@@ -129,9 +129,9 @@ class Sources:
                     if self._broke_at.get(endpoint, began - 1) >= began or not self._board.spend(endpoint):
                         return None
                     self._ask_batch(endpoint, self._group(pointer, endpoint, next_up))
-                    known = self._known.get((endpoint, pointer.oid))  # good for once, however soon it dies
+                    known = self._known.get(pointer.oid, {}).get(endpoint)  # good for once, however soon it dies
         if isinstance(known, HfcloneError):
-            self._known.pop((endpoint, pointer.oid), None)
+            self.forget(pointer, endpoint)
             raise known
         return known or self._resolve_source(pointer, endpoint)
 
@@ -151,20 +151,20 @@ class Sources:
 
     def settled(self, pointer: Pointer) -> None:
         """The object is done with: its URLs are not needed any more."""
-        for endpoint in self._board.endpoints:
-            self.forget(pointer, endpoint)
+        self._known.pop(pointer.oid, None)
 
     def expired(self, pointer: Pointer, endpoint: Endpoint) -> None:
         """Its URL has died, and with it those that are no younger: one batch request brings new ones."""
-        dead = self._known.get((endpoint, pointer.oid))
+        dead = self._known.get(pointer.oid, {}).get(endpoint)
         born = dead.born if isinstance(dead, Source) else self._now()
-        for key, known in list(self._known.items()):
-            if key[0] == endpoint and isinstance(known, Source) and known.born <= born:
-                self._known.pop(key, None)
+        for by_endpoint in list(self._known.values()):
+            known = by_endpoint.get(endpoint)
+            if isinstance(known, Source) and known.born <= born:
+                by_endpoint.pop(endpoint, None)
 
     def forget(self, pointer: Pointer, endpoint: Endpoint) -> None:
         """Its URL does not work any more."""
-        self._known.pop((endpoint, pointer.oid), None)
+        self._known.get(pointer.oid, {}).pop(endpoint, None)
 
     def learn(self, pointer: Pointer, source: Source, answer: Answer) -> None:
         """Remember where a redirect led: the next range need not ask the endpoint again."""
@@ -172,7 +172,7 @@ class Sources:
             now = self._now()
             life = self._web.exchange(answer.label, lambda: _life_of(answer.url, answer.date)) or _UNKNOWN_LIFE
             signed = Source(source.endpoint, answer.url, born=now, dies_at=now + life, signed=True)
-            self._known[source.endpoint, pointer.oid] = signed
+            self._know(pointer, source.endpoint, signed)
 
     def _resolve_source(self, pointer: Pointer, endpoint: Endpoint) -> Source | None:
         """The ``/resolve/`` URL itself, or the signed one that it led to before."""
@@ -185,7 +185,7 @@ class Sources:
         return Source(endpoint, url, authority=self._authorities.get(endpoint.url), born=self._now())
 
     def _usable(self, pointer: Pointer, endpoint: Endpoint) -> Source | HfcloneError | None:
-        known = self._known.get((endpoint, pointer.oid))
+        known = self._known.get(pointer.oid, {}).get(endpoint)
         return None if isinstance(known, Source) and not known.usable(self._now()) else known
 
     def _group(self, pointer: Pointer, endpoint: Endpoint, next_up: Callable[[], Iterable[Pointer]]) -> list[Pointer]:
@@ -268,9 +268,11 @@ class Sources:
         self, endpoint: Endpoint, group: list[Pointer], listed: Any, answer: Answer, authority: Authority | None
     ) -> None:
         for pointer, row in zip(group, _rows(listed, group), strict=True):
-            self._known[endpoint, pointer.oid] = _read_row(
-                endpoint, pointer, row, authority, self._now(), answer.date, answer.url
-            )
+            known = _read_row(endpoint, pointer, row, authority, self._now(), answer.date, answer.url)
+            self._know(pointer, endpoint, known)
+
+    def _know(self, pointer: Pointer, endpoint: Endpoint, known: Source | HfcloneError) -> None:
+        self._known.setdefault(pointer.oid, {})[endpoint] = known
 
     def _listed_by(self, host: GitHost, answer: Answer) -> dict[str, Any]:
         """What a git host's LFS API lists; there is no other way to its objects.
