@@ -87,6 +87,8 @@ class ConcurrencyLimiter:
     _has_shrunk: bool = False
     """Whether it is known that a smaller one brings less."""
     _rest_until: float = 0.0
+    _blame_after: float = 0.0
+    """Until then connections that break are not put down to their number."""
     _rest: float = REST_SECONDS
 
     def __post_init__(self) -> None:
@@ -124,10 +126,11 @@ class ConcurrencyLimiter:
         is_busy = self.cores is not None and spent - self._spent >= BUSY * self.cores * elapsed
         self._since, self._bytes, self._spent = now, received, spent
         self._rate = max(rate, 0.7 * self._rate + 0.3 * rate)
-        if self._count_losses():
+        if self._count_losses() and now >= self._blame_after:
             self._back_off(now)
-        elif busy < NEARLY_ALL * self.target:
-            self._rates.clear()  # there was not enough to do: what came says nothing about the number
+        elif not NEARLY_ALL * self.target <= busy <= max(self.target / NEARLY_ALL, FLOOR + 1):
+            # Not enough to do, or connections of a larger number not at their ends: this says nothing of the number.
+            self._rates.clear()
         else:
             self._rates.append(rate)
             if self._has_shown():
@@ -146,7 +149,13 @@ class ConcurrencyLimiter:
         return losses > max(1, self.target // 2)
 
     def _back_off(self, now: float) -> None:
-        self._change(max(min(FLOOR, self.cap), self.target * 2 // 3), None)
+        """Fewer connections, as a trial: where they break just so, and bring less, their number is not to blame."""
+        base = self._base if self._base and self._base[0] > self.target else (self.target, self._rate)
+        if self.target <= FLOOR or self._rate < ENOUGH * base[1]:
+            self._change(base[0], None)
+            self._blame_after = now + self._rest
+            return
+        self._change(max(min(FLOOR, self.cap), self.target * 2 // 3), base)
         self._stride, self._rest_until = STRIDE, now + SHORT_REST_SECONDS
 
     def _has_shown(self) -> bool:
