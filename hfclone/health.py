@@ -6,10 +6,12 @@ Every method may be called from any thread.
 
 from __future__ import annotations
 
+import heapq
 import math
 import threading
+from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
@@ -48,7 +50,7 @@ BELOW = 0.7
 """Of the longest of the last that broke: what is asked for then."""
 LEAST_UNBROKEN = 256 * 1024
 GROWTH = 1.02
-OUTAGE_SHARE = 0.1
+OUTAGE_SHARE = 0.05
 """Of the time for which a line has been down: what may pass before it is looked at again."""
 LEAST_OUTAGE_WAIT = 0.25
 LIES = 2
@@ -131,11 +133,46 @@ class Board:
         self._heard_at = float("-inf")
         ordered = sorted(endpoints, key=lambda endpoint: endpoint.kind is EndpointKind.HUB)
         self._health = {endpoint: _Health(endpoint, Backoff(rng)) for endpoint in ordered}
+        self._endpoints = tuple(self._health)
+        self._places = {endpoint: place for place, endpoint in enumerate(self._endpoints)}
+        self._awake = list(range(len(self._endpoints)))
+        """The places of those that do not rest, in order: whoever looks for one does not walk past all the others."""
+        self._asleep: list[tuple[float, int]] = []
+        """The others' places, a heap by when they are to be looked at again."""
+        self._watched: set[Endpoint] = set()
+        """Who was sending when that was last looked at."""
+        self._rates, self._rated = 0.0, 0
+        """Of all connections' rates: their sum, and how many endpoints have one."""
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
         """All endpoints, in the order of preference."""
-        return tuple(self._health)
+        return self._endpoints
+
+    def awake(self) -> Iterator[Endpoint]:
+        """Who does not rest after a failure and is not known to lack these files, in the order of preference."""
+        with self._lock:
+            now = self._now()
+            while self._asleep and self._asleep[0][0] <= now:
+                _, place = heapq.heappop(self._asleep)
+                until = self._rests_until(self._health[self._endpoints[place]])
+                if until > now:
+                    heapq.heappush(self._asleep, (until, place))
+                else:
+                    insort(self._awake, place)
+            places = tuple(self._awake)
+        return (self._endpoints[place] for place in places)
+
+    def _rests_until(self, health: _Health) -> float:
+        return max(health.backoff.ready_at, health.lacks.get(FILES, -math.inf))
+
+    def _lay_to_rest(self, health: _Health) -> None:
+        """It has failed, or lacks something: if it rests now, nobody looks at it meanwhile."""
+        until, place = self._rests_until(health), self._places[health.endpoint]
+        at = bisect_left(self._awake, place)
+        if until > self._now() and at < len(self._awake) and self._awake[at] == place:
+            del self._awake[at]
+            heapq.heappush(self._asleep, (until, place))
 
     def failed(self, endpoint: Endpoint, error: HfcloneError, began: float) -> float:
         """Note that a request begun at ``began`` failed; the seconds this endpoint now rests.
@@ -157,8 +194,11 @@ class Board:
             if isinstance(error, _LINE) and health.answered:
                 health.down_since = now if health.down_since is None else health.down_since
                 longest = max(LEAST_OUTAGE_WAIT, OUTAGE_SHARE * (now - health.down_since))
-                return health.backoff.fail(now, asked, longest)
-            return health.backoff.fail(now, asked)
+            else:
+                longest = math.inf
+            wait = health.backoff.fail(now, asked, longest)
+            self._lay_to_rest(health)
+            return wait
 
     def refused(self, endpoint: Endpoint, error: HfcloneError) -> None:
         """Note a no that is no failure of the line: it costs no wait."""
@@ -252,7 +292,10 @@ class Board:
         """One of its connections brought ``rate`` bytes a second."""
         with self._lock:
             health = self._health[endpoint]
-            health.rate = rate if health.rate is None else 0.7 * health.rate + 0.3 * rate
+            before = health.rate
+            health.rate = rate if before is None else 0.7 * before + 0.3 * rate
+            self._rates += health.rate - (before or 0.0)
+            self._rated += before is None
 
     def broke(self, endpoint: Endpoint, brought: int, asked: int) -> None:
         """An answer of ``asked`` bytes broke after ``brought``.
@@ -272,6 +315,8 @@ class Board:
         with self._lock:
             health = self._health[endpoint]
             health.proven = max(health.proven, count)
+            if health.breaks and count >= max(health.breaks):
+                health.breaks.clear()  # it is not their length that breaks them
             if count > health.unbroken / GROWTH:
                 health.unbroken *= GROWTH
 
@@ -287,8 +332,9 @@ class Board:
         Call it a few times a second. Who is named is slow from now on, for a while.
         """
         with self._lock:
-            now, every = self._now(), self._health.values()
-            return [each.endpoint for each in every if self._crawls(each, each.endpoint in sending, floor, now)]
+            now, looked_at = self._now(), self._watched.union(sending)
+            self._watched = set(sending)
+            return [each for each in looked_at if self._crawls(self._health[each], each in sending, floor, now)]
 
     def is_slow(self, endpoint: Endpoint) -> bool:
         """Whether it is to be asked where nobody else can be."""
@@ -299,6 +345,11 @@ class Board:
         """Bytes a second that one of its connections brings; ``None`` while unknown."""
         with self._lock:
             return self._health[endpoint].rate
+
+    def usual_rate(self) -> float | None:
+        """The mean of what connections bring, over the endpoints of which that is known."""
+        with self._lock:
+            return self._rates / self._rated if self._rated else None
 
     def hold(self, endpoint: Endpoint, seconds: float) -> None:
         """Do not ask it for ``seconds``: it said so. Its signed URLs may still be used."""
@@ -338,6 +389,12 @@ class Board:
         """Whether it is known not to offer ``service``; forgotten after ``PROBE_AGAIN``."""
         with self._lock:
             return self._lacks(self._health[endpoint], service)
+
+    def offers(self, service: str, besides: Container[Endpoint] = ()) -> bool:
+        """Whether anyone but ``besides`` is not known to lack ``service``; looks no further than the first."""
+        with self._lock:
+            every = self._health.items()
+            return any(endpoint not in besides and not self._lacks(health, service) for endpoint, health in every)
 
     def note_lack(self, endpoint: Endpoint, service: str, reason: str = "", *, seconds: float = PROBE_AGAIN) -> None:
         """It does not offer ``service``; it is asked for it again after ``seconds``."""
@@ -433,3 +490,4 @@ class Board:
             what = phrase("these-files") if service == FILES else service
             self._news.append(Demoted(str(health.endpoint), what, reason))
         health.lacks[service] = self._now() + seconds
+        self._lay_to_rest(health)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hfclone.endpoints import Endpoint
@@ -89,6 +89,7 @@ class Books:
     """Of those in flight, the ones that ask for a part of an object."""
     late: set[Lease] = field(default_factory=set)
     """Of those in flight, the ones whose answer should have begun: they take nothing of the line."""
+    _late_at: Counter[Endpoint] = field(default_factory=Counter)
     outcomes: deque[Arrived | Failed] = field(default_factory=deque)
     events: deque[Event] = field(default_factory=deque)
     orphans: list[Item] = field(default_factory=list)
@@ -106,9 +107,34 @@ class Books:
         return sum(self.busy_at(endpoint) for endpoint in self.in_flight)
 
     def busy_at(self, endpoint: Endpoint) -> int:
-        """Connections to it that share the line now: with small objects beside large ones they take nothing of it."""
-        late = sum(lease.endpoint == endpoint for lease in self.late)
-        return max(0, self.in_flight[endpoint] - late - min(SMALL_BESIDE, self.pool.small_beside(endpoint)))
+        """Connections to it that share the line now: those of small objects that wait beside large ones do not."""
+        late = self._late_at[endpoint]
+        return max(0, self.in_flight[endpoint] - late - min(SMALL_BESIDE, self.pool.small_waiting(endpoint)))
+
+    def note_late(self, leases: Iterable[Lease]) -> None:
+        """These are late now, and no others."""
+        self.late = set(leases)
+        self._late_at = Counter(lease.endpoint for lease in self.late)
+
+    def not_late(self, lease: Lease) -> None:
+        """It is answered, or over."""
+        if lease in self.late:
+            self.late.remove(lease)
+            self._late_at[lease.endpoint] -= 1
+
+    def began(self, lease: Lease) -> None:
+        """It is in flight."""
+        lease.counted = not lease.whole
+        self.in_flight[lease.endpoint] += 1
+        self.ranged[lease.endpoint] += lease.counted
+
+    def ended(self, lease: Lease) -> None:
+        """It is not any more; an endpoint without any is not looked at where only those in use matter."""
+        self.not_late(lease)
+        self.in_flight[lease.endpoint] -= 1
+        self.ranged[lease.endpoint] -= lease.counted
+        if not self.in_flight[lease.endpoint]:
+            del self.in_flight[lease.endpoint], self.ranged[lease.endpoint]
 
     def begin(self, task: Task) -> Item:
         """An item for a task that has become active."""

@@ -54,6 +54,10 @@ CONNECT_SECONDS = 3.0
 """So long a connection may take to stand, to an endpoint that answered before: two packets may be lost."""
 
 
+MOST_WEIGHED = 32
+"""So many endpoints are weighed for a range, in the order of preference: more of them fill no line better."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chooser:
     """Looks at the board. Called under the desk's lock."""
@@ -77,31 +81,48 @@ class Chooser:
 
     def endpoint_for(self, task: Task, now: float) -> Endpoint | None:
         """Whom to ask for ``task`` now: of all that have room for another connection the one that brings most."""
-        awake = [endpoint for endpoint in self.left(task) if self._ready_at(endpoint, task) <= now]
+        awake = self._awake(task, now)
         quick = [endpoint for endpoint in awake if not self.board.is_slow(endpoint)] or awake
         ready = [endpoint for endpoint in quick if self._may_ask(endpoint, task)]
-        if not ready and not any(self._is_just_asked(endpoint, now) for endpoint in quick):
+        if not ready and not self._just_asked(now).intersection(quick):
             ready = [endpoint for endpoint in awake if self._may_ask(endpoint, task)]
         if self.spares_hub:
             ready = self._without_hub(ready, awake, now)
         if len(ready) > 1:
-            ready = [endpoint for endpoint in ready if not self._ends_later(endpoint, ready)] or ready
+            rates, left = sum(map(self.rate_of, ready)), self.left_bytes()
+            ready = [endpoint for endpoint in ready if not self._ends_later(endpoint, rates, left)] or ready
         ready = [endpoint for endpoint in ready if self.has_room(endpoint)]
         return min(ready, key=self._load) if len(ready) > 1 else next(iter(ready), None)
 
-    def _ends_later(self, endpoint: Endpoint, ready: list[Endpoint]) -> bool:
-        """Whether the others have brought all that is left before it brought the least that it can be asked for."""
-        others = sum(self.rate_of(other) for other in ready if other != endpoint)
+    def _awake(self, task: Task, now: float) -> list[Endpoint]:
+        """Whom one can ask for ``task`` now, at most ``MOST_WEIGHED``; those in doubt where nobody else is left."""
+        trust = self.trusts.get(task.pointer.oid)
+        doubted = trust.doubted if trust else ()
+        awake: list[Endpoint] = []
+        for endpoint in self.left(task) if doubted else self.board.awake():
+            if endpoint in task.barred or self.board.lacks(endpoint, FILES) or self._ready_at(endpoint, task) > now:
+                continue
+            awake.append(endpoint)
+            if len(awake) == MOST_WEIGHED:
+                break
+        return awake
+
+    def _ends_later(self, endpoint: Endpoint, rates: float, left: int) -> bool:
+        """Whether the others have brought all that is ``left`` before it brought the least that it can be asked for.
+
+        ``rates`` is what it and they bring together.
+        """
+        others = rates - self.rate_of(endpoint)
         rate = self.board.rate(endpoint) or self.rate_of(endpoint)
-        if not others or not rate:
+        if others <= 0 or not rate:
             return False
         takes = LEAST_TRIPS * (self.board.latency(endpoint) or 0.0) + LEAST_RANGE_BYTES / rate
-        return takes > SLACK_SECONDS + self.left_bytes() / others
+        return takes > SLACK_SECONDS + left / others
 
     def _without_hub(self, ready: list[Endpoint], awake: list[Endpoint], now: float) -> list[Endpoint]:
         """Of those that are ready the mirrors, and the hub only where none can be asked, or may answer in a moment."""
         mirrors = [endpoint for endpoint in ready if endpoint.kind is EndpointKind.MIRROR]
-        if not mirrors and any(e.kind is EndpointKind.MIRROR and self._is_just_asked(e, now) for e in awake):
+        if not mirrors and any(e.kind is EndpointKind.MIRROR for e in self._just_asked(now).intersection(awake)):
             return []
         return mirrors or ready
 
@@ -141,16 +162,23 @@ class Chooser:
         if lease.asked is None:
             return False
         latency = self.board.latency(lease.endpoint)
-        if is_end and latency is not None and lease.task.hurried < MOST_HURRIED:
-            shortest = self.board.least_latency(lease.endpoint) or 0.0
+        may_hurry = is_end and lease.task.hurried < MOST_HURRIED
+        shortest = self.board.least_latency(lease.endpoint) or 0.0
+        if may_hurry and (latency is not None or self._is_known_elsewhere(lease)):
             limit = max(END_SECONDS, END_TRIPS * shortest) * 2.0**lease.task.hurried
             return now - max(lease.asked, lease.heard) > limit
         if lease.first is None and lease.grip is not None and not lease.grip.is_connected and latency is not None:
-            return now - lease.asked > max(CONNECT_SECONDS, MUCH_LATER * latency)
+            return now - lease.asked > max(CONNECT_SECONDS, MUCH_LATER * shortest)
         if lease.first is None:
             return now - lease.asked > self._answer_within(lease)
         peers = any(peer is not lease and peer.first and now - peer.heard < 1.0 for peer in leases)
         return now - lease.heard > max(SILENCE if peers else LONE_SILENCE, 5 * (latency or 0.0))
+
+    def _is_known_elsewhere(self, lease: Lease) -> bool:
+        """Whether another endpoint that has answered may bring what ``lease`` is to bring."""
+        task, every = lease.task, self.board.endpoints
+        others = (e for e in every if e != lease.endpoint and self.board.latency(e) is not None)
+        return any(e not in task.barred and not self.board.lacks(e, FILES) for e in others)
 
     def is_late(self, lease: Lease, now: float) -> bool:
         """Whether its answer should have begun: somebody else may use the line meanwhile."""
@@ -192,16 +220,12 @@ class Chooser:
         probing = support is RangeSupport.UNKNOWN and task.pointer.size > FIRST_RANGE_BYTES
         return not probing or self.ranged.get(endpoint, 0) < max(1, self.left_bytes() // WORTH_IN_VAIN)
 
-    def _is_just_asked(self, endpoint: Endpoint, now: float) -> bool:
-        """Whether its first answer may be a moment away: of a mirror, before which the hub is the last source."""
-        waits = (now - lease.began for lease in self.leases() if lease.endpoint == endpoint and lease.first is None)
-        return any(seconds < PROBE_SECONDS for seconds in waits)
+    def _just_asked(self, now: float) -> set[Endpoint]:
+        """Whose first answer may be a moment away: of a mirror, before which the hub is the last source."""
+        leases = self.leases()
+        return {each.endpoint for each in leases if each.first is None and now - each.began < PROBE_SECONDS}
 
     def _load(self, endpoint: Endpoint) -> tuple[bool, float]:
         """Each gets a connection, and further ones as their connections are fast."""
         busy = self.in_flight.get(endpoint, 0)
-        return busy > 0, (busy + 1) / (self.board.rate(endpoint) or self._usual_rate())
-
-    def _usual_rate(self) -> float:
-        rates = [rate for endpoint in self.board.endpoints if (rate := self.board.rate(endpoint))]
-        return sum(rates) / len(rates) if rates else 1.0
+        return busy > 0, (busy + 1) / (self.board.rate(endpoint) or self.board.usual_rate() or 1.0)

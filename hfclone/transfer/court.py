@@ -89,7 +89,7 @@ class Court:
                 self.board.hold(endpoint, asked)
                 return
             self.board.failed(endpoint, error, lease.began)
-            if isinstance(error, errors.Truncated):
+            if isinstance(error, errors.Truncated) and not lease.dropped:
                 self.board.broke(endpoint, lease.position - lease.start, lease.stop - lease.start)
             told_nothing = isinstance(error, errors.TooSlow) or (isinstance(error, errors.Stalled) and lease.gone)
             if isinstance(error, _SHAKEN) and not told_nothing:
@@ -136,14 +136,14 @@ class Court:
 
     def _settle_if_hopeless(self, task: Task) -> bool:
         """Give an object up when nobody is left to ask for it."""
-        hopeless = not task.leases and not self.chooser.able(task)
+        hopeless = not task.leases and not self.board.offers(FILES, task.barred)
         if hopeless:
             self.books.settle(task, Failed(task.pointer, self._reason(task)))
         return hopeless
 
     def _reason(self, task: Task) -> HfcloneError:
         """Why an object is given up: who refuses it or everything, else what went wrong with it."""
-        if not self.chooser.able(task):
+        if not self.board.offers(FILES, task.barred):
             return list(task.barred.values())[-1] if task.barred else self.board.last_word()
         return task.error or self.board.last_word()
 
@@ -215,7 +215,7 @@ class Court:
     @property
     def hopeless(self) -> bool:
         """Whether no waiting will help any more."""
-        return self.patience.exhausted or all(self.board.lacks(e, FILES) for e in self.board.endpoints)
+        return self.patience.exhausted or not self.board.offers(FILES)
 
     def give_up(self) -> None:
         """Patience is at its end: everything that is left fails, each with its own reason."""

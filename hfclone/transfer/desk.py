@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -60,6 +60,8 @@ class Kit:
     """Of this machine; see ``ConcurrencyLimiter``."""
     spares_hub: bool = False
     """Whether the hub is asked for bytes only where no mirror can be."""
+    condition: Callable[[threading.Lock], threading.Condition] = threading.Condition
+    """Makes what threads wait by until there is work."""
 
 
 class Desk:
@@ -73,11 +75,14 @@ class Desk:
         self._books = Books(Pool(objects))
         self._pool = self._books.pool
         books, sources = self._books, kit.sources
-        self._limiters = {e: ConcurrencyLimiter(kit.connections, kit.cores) for e in kit.board.endpoints}
+        self._unasked = ConcurrencyLimiter(kit.connections, kit.cores)
+        self._limiters: dict[Endpoint, ConcurrencyLimiter] = {}
+        """Of the endpoints that were asked."""
+        self._targets = len(kit.board.endpoints) * self._unasked.target
         self._chooser = Chooser(
             kit.board,
             self._has_room,
-            lambda endpoint: self._limiters[endpoint].rate,
+            lambda endpoint: self._limiter_of(endpoint).rate,
             lambda: self._pool.left,
             kit.spares_hub,
             books.in_flight,
@@ -93,10 +98,10 @@ class Desk:
         self._open = not kit.hours.closed_for()
         self._stopped = False
         self._lock = threading.Lock()
-        self._work = threading.Condition(self._lock)
-        self._prefixes = threading.Condition(self._lock)
-        self._news = threading.Condition(self._lock)
-        self._dirty = threading.Condition(self._lock)
+        self._work = kit.condition(self._lock)
+        self._prefixes = kit.condition(self._lock)
+        self._news = kit.condition(self._lock)
+        self._dirty = kit.condition(self._lock)
 
     @property
     def stopped(self) -> bool:
@@ -106,7 +111,7 @@ class Desk:
     @property
     def target(self) -> int:
         """How many connections are wanted now."""
-        return min(self._kit.connections, sum(limiter.target for limiter in self._limiters.values()))
+        return min(self._kit.connections, self._targets)
 
     # --- for workers ---------------------------------------------------------------------------
 
@@ -182,8 +187,8 @@ class Desk:
             self._kit.patience.answered()
             self._board.began(lease.endpoint, now - _sent_at(lease))
             lease.task.unanswered.pop(lease.endpoint, None)
-            self._books.late.discard(lease)
-            lease.heard = lease.first = now
+            self._books.not_late(lease)
+            self._pool.answered(lease, now)
             item = self._books.items.get(lease.task.pointer.oid)
             if item is None:  # patience ended just now
                 raise errors.Stalled(str(lease.endpoint), now - lease.began)
@@ -222,12 +227,7 @@ class Desk:
                 self._court.blame(lease, error)
             elif lease.position == lease.stop:
                 self._board.came_unbroken(lease.endpoint, lease.stop - lease.start)
-            item = self._books.items.get(lease.task.pointer.oid)
-            if item is not None and item.task is lease.task:
-                self._look_at(item)
-            self._books.close_orphans()
-            if self._books.outcomes:
-                self._news.notify()
+            self._look_after(lease)
 
     def came_whole(self, item: Item, lease: Lease, digest: hashlib._Hash, unused: int) -> None:
         """All of the object came in one piece, is what its pointer says, and the disk has it; else as ``arrived``."""
@@ -242,8 +242,9 @@ class Desk:
         that would wait for its own hash, and another core has time for it.
         """
         with self._lock:
-            alone = self._books.busy < 2 and item.pointer.size > SMALL_BYTES
-            if item.busy or item.hashed != start or lease.checking or alone:
+            if item.busy or item.hashed != start or lease.checking:
+                return None
+            if item.pointer.size > SMALL_BYTES and self._books.busy < 2:
                 return None
             item.busy = True
             return item.digest
@@ -328,16 +329,15 @@ class Desk:
         with self._lock:
             now, kit = self._clock.now(), self._kit
             spent = time.process_time()
-            left = self._pool.left / max(1.0, sum(limiter.rate for limiter in self._limiters.values()))
-            for endpoint, limiter in self._limiters.items():
-                busy, received = self._books.busy_at(endpoint), self._books.received_from[endpoint]
-                limiter.tick(now, received, busy, self._board.latency(endpoint) or 0.0, spent, left)
+            left = self._pool.left / max(1.0, sum(self._limiter_of(e).rate for e in self._books.in_flight))
+            for endpoint in self._books.in_flight:
+                self._tick_limiter(endpoint, now, spent, left)
             closed_for = kit.hours.closed_for()
             self._open = not closed_for
             if closed_for:
                 kit.patience.postpone()
             leases = list(self._pool.leases())
-            self._books.late = {lease for lease in leases if self._chooser.is_late(lease, now)}
+            self._books.note_late(lease for lease in leases if self._chooser.is_late(lease, now))
             if self._court.hopeless:
                 self._give_up()
             elif not leases:
@@ -370,22 +370,35 @@ class Desk:
     # --- under the lock ------------------------------------------------------------------------
 
     def _has_room(self, endpoint: Endpoint) -> bool:
-        return self._books.busy_at(endpoint) < self._limiters[endpoint].target
+        return self._books.busy_at(endpoint) < self._limiter_of(endpoint).target
+
+    def _limiter_of(self, endpoint: Endpoint) -> ConcurrencyLimiter:
+        """Its own from when it is first asked; before that one like all others."""
+        return self._limiters.get(endpoint) or self._unasked
+
+    def _tick_limiter(self, endpoint: Endpoint, now: float, spent: float, left: float) -> None:
+        limiter = self._limiters.get(endpoint)
+        if limiter is None:
+            limiter = self._limiters[endpoint] = ConcurrencyLimiter(self._kit.connections, self._kit.cores)
+        before, books = limiter.target, self._books
+        latency = self._board.latency(endpoint) or 0.0
+        limiter.tick(now, books.received_from[endpoint], books.busy_at(endpoint), latency, spent, left)
+        self._targets += limiter.target - before
 
     def _in_use(self) -> int:
         """How many connections share what is left."""
         return max(self._books.busy, min(FIRST, self._kit.connections))
 
     def _rates(self) -> Rates:
-        limiters = self._limiters
-        return Rates(
-            self._in_use,
-            lambda endpoint: limiters[endpoint].rate / max(1, limiters[endpoint].target),
-            lambda: sum(limiter.rate for limiter in limiters.values()),
-        )
+        def each(endpoint: Endpoint) -> float:
+            limiter = self._limiter_of(endpoint)
+            return limiter.rate / max(1, limiter.target)
+
+        return Rates(self._in_use, each, lambda: sum(self._limiter_of(e).rate for e in self._books.in_flight))
 
     def _lost(self, endpoint: Endpoint) -> None:
-        self._limiters[endpoint].lost()
+        if endpoint in self._limiters:
+            self._limiters[endpoint].lost()
 
     def _advance(self, lease: Lease, position: int, unused: int) -> None:
         now = self._clock.now()
@@ -404,6 +417,15 @@ class Desk:
         board = self._board
         ranges = support not in (RangeSupport.UNKNOWN, board.ranges(endpoint))
         return ranges or board.latency(endpoint) is None or board.ready_at(endpoint) > now
+
+    def _look_after(self, lease: Lease) -> None:
+        """A lease has ended, whoever ended it: its object may be whole, or wait for just that to be tried."""
+        item = self._books.items.get(lease.task.pointer.oid)
+        if item is not None and item.task is lease.task:
+            self._look_at(item)
+        self._books.close_orphans()
+        if self._books.outcomes:
+            self._news.notify()
 
     def _look_at(self, item: Item) -> bool:
         """Something of it has ended: settle it if all is here and hashed (is it?), else wake who can go on."""
@@ -431,6 +453,7 @@ class Desk:
             if lease.grip is None or lease.grip.is_connected:
                 lease.task.unanswered[lease.endpoint] += 1
             self._court.blame(lease, errors.Stalled(str(lease.endpoint), now - (lease.asked or lease.began)))
+        self._look_after(lease)
 
     def _give_up(self) -> None:
         self._court.give_up()

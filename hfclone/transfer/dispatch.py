@@ -70,9 +70,7 @@ class Dispatch:
     def take_back(self, lease: Lease) -> None:
         """The lease has ended: its rest goes back, and what it brought is on its endpoint's account."""
         self.pool.give_back(lease)
-        self.books.late.discard(lease)
-        self.books.in_flight[lease.endpoint] -= 1
-        self.books.ranged[lease.endpoint] -= lease.counted
+        self.books.ended(lease)
         now = self.clock.now()
         rate, least = lease.rate(now), lease.least_rate(now)
         if rate:
@@ -101,9 +99,7 @@ class Dispatch:
         if lease is not None:
             if lease.endpoint in lease.task.plain:
                 self.pool.widen(lease)
-            lease.counted = not lease.whole
-            self.books.in_flight[lease.endpoint] += 1
-            self.books.ranged[lease.endpoint] += lease.counted
+            self.books.began(lease)
         return lease
 
     def _range_bytes(self, endpoint: Endpoint) -> int:
@@ -132,7 +128,7 @@ class Dispatch:
 
     def _all_in_trouble(self, now: float) -> bool:
         """Whether what was begun cannot go on, while an endpoint might serve what waits."""
-        able = any(self.board.ready_at(endpoint) <= now for endpoint in self.board.endpoints)
+        able = any(self.board.ready_at(endpoint) <= now for endpoint in self.board.awake())
         begun = [task for task in self.pool.active.values() if task.todo]
         return able and all(task.error is not None or task.ready_at > now for task in begun)
 

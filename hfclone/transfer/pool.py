@@ -10,6 +10,8 @@ part given to another.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -180,8 +182,17 @@ class Pool:
     def __init__(self, objects: Iterable[Pointer]) -> None:
         self._waiting = deque(_in_order(list(objects)))  # no Task yet: there may be 100,000
         self._waiting_bytes = sum(pointer.size for pointer in self._waiting)
-        self._shelved: list[Task] = []
+        self._shelved: list[tuple[float, int, Task]] = []
+        """A heap, by when they may be begun anew."""
+        self._shelved_bytes = 0
+        self._shelvings = itertools.count()
         self.active: dict[Oid, Task] = {}
+        self._large = 0
+        """Active objects that are not small."""
+        self._small = 0
+        """Leases of small objects."""
+        self._small_waiting: Counter[Endpoint] = Counter()
+        """Those that have not been answered."""
 
     @property
     def unsettled(self) -> int:
@@ -196,7 +207,7 @@ class Pool:
     @property
     def shelved(self) -> tuple[Task, ...]:
         """Objects that were begun and could not go on."""
-        return tuple(self._shelved)
+        return tuple(task for _, _, task in self._shelved)
 
     def upcoming(self) -> Iterator[Pointer]:
         """Objects that will be wanted next, in order."""
@@ -210,9 +221,9 @@ class Pool:
         """Make the next waiting object active, if less than ``spread`` have ranges left; it is to be ``opened``."""
         if not self.waiting or sum(1 for task in self.active.values() if task.todo) >= spread:
             return None
-        task = next((task for task in self._shelved if task.ready_at <= now), None)
-        if task is not None:
-            self._shelved.remove(task)
+        if self._shelved and self._shelved[0][0] <= now:
+            _, _, task = heapq.heappop(self._shelved)
+            self._shelved_bytes -= task.pointer.size
         elif self._waiting:
             task = Task(self._waiting.popleft())
             self._waiting_bytes -= task.pointer.size
@@ -221,6 +232,7 @@ class Pool:
         task.todo.add(0, task.pointer.size)
         task.ready_at = math.inf
         self.active[task.pointer.oid] = task
+        self._large += not task.is_small
         return task
 
     def opened(self, task: Task, held: RangeSet) -> None:
@@ -231,8 +243,7 @@ class Pool:
     @property
     def left(self) -> int:
         """Bytes that nobody has been asked for."""
-        shelved = sum(task.pointer.size for task in self._shelved)
-        return self._waiting_bytes + shelved + sum(task.todo.size for task in self.active.values())
+        return self._waiting_bytes + self._shelved_bytes + sum(task.todo.size for task in self.active.values())
 
     def take(
         self, now: float, choose: Callable[[Task], Endpoint | None], size: Callable[[Endpoint], int]
@@ -259,11 +270,19 @@ class Pool:
                 return self._lease(task, endpoint, *taken, now)
         return None
 
-    def small_beside(self, endpoint: Endpoint | None = None) -> int:
-        """Small objects that are being fetched (from ``endpoint``) while large ones are left; see ``SMALL_BESIDE``."""
-        if all(task.is_small for task in self.active.values()):
-            return 0
-        return sum(lease.task.is_small for lease in self.leases() if endpoint in (None, lease.endpoint))
+    def small_beside(self) -> int:
+        """Small objects that are being fetched while large ones are left; see ``SMALL_BESIDE``."""
+        return self._small if self._large else 0
+
+    def small_waiting(self, endpoint: Endpoint) -> int:
+        """Of those the ones that wait for an answer: so long they take nothing of the line."""
+        return self._small_waiting[endpoint] if self._large else 0
+
+    def answered(self, lease: Lease, now: float) -> None:
+        """The answer to ``lease`` begins."""
+        if lease.first is None and lease.task.is_small:
+            self._small_waiting[lease.endpoint] -= 1
+        lease.heard = lease.first = now
 
     def widen(self, lease: Lease) -> None:
         """Make ``lease`` cover all that its object still lacks: its endpoint sends only whole bodies."""
@@ -291,24 +310,30 @@ class Pool:
     def give_back(self, lease: Lease) -> None:
         """The lease has ended; what it did not bring is to be fetched by whoever comes next."""
         lease.task.leases.remove(lease)
+        if lease.task.is_small:
+            self._small -= 1
+            self._small_waiting[lease.endpoint] -= lease.first is None
         for start, stop in lease.rest:
             lease.task.todo.add(start, stop)
 
     def shelve(self, task: Task, ready_at: float) -> None:
         """Put an active object without leases aside, to be begun anew from ``ready_at`` on."""
-        del self.active[task.pointer.oid]
+        self.settle(task)
         task.todo = RangeSet()
         task.ready_at = ready_at
-        self._shelved.append(task)
+        self._shelved_bytes += task.pointer.size
+        heapq.heappush(self._shelved, (ready_at, next(self._shelvings), task))
 
     def settle(self, task: Task) -> None:
         """The object is done with, well or not."""
-        self.active.pop(task.pointer.oid, None)
+        if self.active.pop(task.pointer.oid, None) is not None:
+            self._large -= not task.is_small
 
     def drain(self) -> list[Task]:
         """Settle everything that is left, and return it."""
-        left = [*self.active.values(), *self._shelved, *map(Task, self._waiting)]
+        left = [*self.active.values(), *self.shelved, *map(Task, self._waiting)]
         self.active.clear()
+        self._large = self._waiting_bytes = self._shelved_bytes = 0
         self._shelved.clear()
         self._waiting.clear()
         return left
@@ -316,6 +341,9 @@ class Pool:
     def _lease(self, task: Task, endpoint: Endpoint, start: int, stop: int, now: float) -> Lease:
         lease = Lease(task, endpoint, start, stop, start, began=now, heard=now, checking=task.checking)
         task.leases.append(lease)
+        if task.is_small:
+            self._small += 1
+            self._small_waiting[endpoint] += 1
         return lease
 
 
