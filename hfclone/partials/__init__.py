@@ -192,17 +192,18 @@ class Partials:
         A block with a hole is not believed: after a power cut the account may be there and the bytes not.
 
         Raises:
-            DiskFull, CannotWrite: this machine cannot.
+            DiskFull, CannotWrite, CannotRead: this machine cannot.
         """
         path = self.control_path(partial.pointer)
         told = read_control(path, partial.pointer)
         for start, stop in held:
             told.remove(start, stop)
-        records = [
-            partial.record_written(start, stop, sender)
-            for low, high in told
-            for start, stop in filled(partial.descriptor, low, high)
-        ]
+        with reading(partial.path):
+            records = [
+                partial.record_written(start, stop, sender)
+                for low, high in told
+                for start, stop in filled(partial.descriptor, low, high)
+            ]
         try:
             path.unlink(missing_ok=True)
         except OSError as error:

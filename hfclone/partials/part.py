@@ -108,11 +108,8 @@ class Partial:
             raise refused(error, self._journal_path, self.pointer.size) from error
 
     def record_written(self, start: int, stop: int, sender: str) -> Record:
-        """Journal ``[start, stop)``, which another process wrote, as it lies there. Raises as ``record``."""
-        try:
-            record = Record(start, stop, sender, range_digest(self.descriptor, start, stop))
-        except OSError as error:
-            raise refused(error, self.path, self.pointer.size) from error
+        """Journal ``[start, stop)`` as another process wrote it. Raises as ``digest`` and ``record``."""
+        record = Record(start, stop, sender, self.digest(start, stop))
         self.record(record)
         return record
 
