@@ -23,6 +23,7 @@ from hfclone.names import RepoSpec, Token
 from hfclone.patience import Clock, Patience
 from hfclone.settings import Fetcher, Settings, endpoints_of
 from hfclone.transfer import NoTransfer, Transfer
+from hfclone.transfer.carrier import StartsCarrier
 from hfclone.wording import phrase
 
 __all__ = ["Tools"]
@@ -142,24 +143,22 @@ class Tools:
         settings = self.settings
         if not self.endpoints:
             return NoTransfer(self.folder)
-        if settings.fetcher is Fetcher.ARIA2C:
-            from hfclone.transfer.aria2 import Aria2Daemon, Aria2Transfer
-
-            daemon = Aria2Daemon(settings.aria2_rpc, settings.aria2_secret) if settings.aria2_rpc else None
-            return Aria2Transfer(
-                self.web, self.board, self.patience, self.authorities, self.clock, settings.connections,
-                settings.limit_rate, settings.environment, settings.ca_bundle, self._threads(), settings.window,
-                daemon=daemon, obstacle=_aria2_obstacle(settings),
-            )  # fmt: skip
-        return self._threads()
-
-    def _threads(self) -> Transfer:
         from hfclone.transfer.threads import ThreadTransfer
 
         return ThreadTransfer(
             self.web, self.board, self.patience, self.authorities, self.clock,
-            self.settings.connections, self.settings.limit_rate, self.settings.window,
-            spares_hub=self.settings.spare_hub,
+            settings.connections, settings.limit_rate, settings.window,
+            spares_hub=settings.spare_hub,
+            carrier=self._aria2() if settings.fetcher is Fetcher.ARIA2C else None,
+        )  # fmt: skip
+
+    def _aria2(self) -> StartsCarrier:
+        from hfclone.transfer.aria2 import Aria2, Aria2Daemon
+
+        settings = self.settings
+        daemon = Aria2Daemon(settings.aria2_rpc, settings.aria2_secret) if settings.aria2_rpc else None
+        return Aria2(
+            settings.environment, settings.limit_rate, settings.ca_bundle, daemon, _aria2_obstacle(settings)
         )  # fmt: skip
 
 

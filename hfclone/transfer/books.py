@@ -14,6 +14,7 @@ from hfclone.partials import Partial
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
+from hfclone.transfer.carrier import Carrier
 from hfclone.transfer.pool import SMALL_BESIDE, Lease, Pool, Task
 from hfclone.transfer.trust import Trust
 from hfclone.wording import phrase
@@ -100,6 +101,8 @@ class Books:
     _told: int = 0
     """So many had been read when something was last told of."""
     fatal: LocalError | None = None
+    carrier: Carrier | None = None
+    """What moves bytes in place of our own connections, as long as it can."""
 
     @property
     def busy(self) -> int:
@@ -124,14 +127,14 @@ class Books:
 
     def began(self, lease: Lease) -> None:
         """It is in flight."""
-        lease.counted = not lease.whole
-        self.in_flight[lease.endpoint] += 1
+        lease.counted = not (lease.whole or lease.to_carry)
+        self.in_flight[lease.endpoint] += lease.connections
         self.ranged[lease.endpoint] += lease.counted
 
     def ended(self, lease: Lease) -> None:
         """It is not any more; an endpoint without any is not looked at where only those in use matter."""
         self.not_late(lease)
-        self.in_flight[lease.endpoint] -= 1
+        self.in_flight[lease.endpoint] -= lease.connections
         self.ranged[lease.endpoint] -= lease.counted
         if not self.in_flight[lease.endpoint]:
             del self.in_flight[lease.endpoint], self.ranged[lease.endpoint]
@@ -151,6 +154,14 @@ class Books:
             self.orphans.append(item)
             self.close_orphans()
         self.outcomes.append(outcome)
+
+    def shelve(self, item: Item, ready_at: float) -> None:
+        """Let an object's files go, to be opened anew from ``ready_at`` on."""
+        self.pool.shelve(item.task, ready_at)
+        self.trusts.pop(item.pointer.oid, None)
+        del self.items[item.pointer.oid]
+        self.orphans.append(item)
+        self.close_orphans()
 
     def close_orphans(self) -> None:
         """Let go of the files that nobody uses any more."""

@@ -19,6 +19,9 @@ LATER = 2
 """So many times longer than its fair time it has to take."""
 GAIN_TRIPS = 3
 """Or so many round trips."""
+CLEARLY, CLEARLY_SECONDS = 1.5, 1.5
+"""So many times, and so much sooner another endpoint has to bring a whole rest to be given it: what is on its way is
+lost, and new connections begin slowly."""
 SILENCE = 6.0
 """A connection that falls silent for so long while others move is dropped, its range taken over: a packet that was
 lost three times in a row, on a line where many are, comes sooner."""
@@ -78,6 +81,8 @@ class Chooser:
     """Whether a signed URL is at hand, so that the endpoint itself need not be asked."""
     leases: Callable[[], Iterable[Lease]]
     """Everything that is being fetched."""
+    is_carried: Callable[[Task], bool]
+    """Whether a carrier would fetch it, as a whole."""
 
     def endpoint_for(self, task: Task, now: float) -> Endpoint | None:
         """Whom to ask for ``task`` now: of all that have room for another connection the one that brings most."""
@@ -88,11 +93,13 @@ class Chooser:
             ready = [endpoint for endpoint in awake if self._may_ask(endpoint, task)]
         if self.spares_hub:
             ready = self._without_hub(ready, awake, now)
+        elif self.is_carried(task) and not task.is_small:
+            ready = self._idle_first(ready, awake, now)
         if len(ready) > 1:
             rates, left = sum(map(self.rate_of, ready)), self.left_bytes()
             ready = [endpoint for endpoint in ready if not self._ends_later(endpoint, rates, left)] or ready
         ready = [endpoint for endpoint in ready if self.has_room(endpoint)]
-        return min(ready, key=self._load) if len(ready) > 1 else next(iter(ready), None)
+        return min(ready, key=lambda e: self._load(e, task)) if len(ready) > 1 else next(iter(ready), None)
 
     def _awake(self, task: Task, now: float) -> list[Endpoint]:
         """Whom one can ask for ``task`` now, at most ``MOST_WEIGHED``; those in doubt where nobody else is left."""
@@ -126,6 +133,18 @@ class Chooser:
             return []
         return mirrors or ready
 
+    def _idle_first(self, ready: list[Endpoint], awake: list[Endpoint], now: float) -> list[Endpoint]:
+        """For an object as a whole, which nobody can be relieved of: who brings no other goes first, mirrors before.
+
+        Who has just been asked for the first time is waited for a moment.
+        """
+        busy = {lease.endpoint for lease in self.leases() if not lease.task.is_small}
+        idle = [endpoint for endpoint in awake if endpoint not in busy]
+        chosen = self._without_hub([endpoint for endpoint in ready if endpoint in idle], idle, now)
+        if not chosen and self._just_asked(now).intersection(idle):
+            return []
+        return chosen or ready
+
     def left(self, task: Task) -> list[Endpoint]:
         """Whom one could still ask for ``task``, now or later: those not in doubt where there are such."""
         able = self.able(task)
@@ -152,6 +171,20 @@ class Chooser:
         if rest / rate - together < max(GAIN_SECONDS, GAIN_TRIPS * latency):
             return 0.0
         return min(1.0, max(0.0, 1 - rate * together / rest))
+
+    def brings_sooner(self, lease: Lease, now: float) -> bool:
+        """Whether an endpoint that has nothing to do brings all that ``lease`` lacks in notably less time.
+
+        For a carrier's lease, of which no part can be given to another.
+        """
+        rate, rest = lease.rate(now), lease.due
+        if not rate or lease.task.hurried >= MOST_HURRIED:
+            return False
+        seconds = rest / (rate * lease.connections)
+        idle = [e for e in self.left(lease.task) if not self.in_flight.get(e) and self._ready_at(e, lease.task) <= now]
+        best = max((self.rate_of(endpoint) for endpoint in idle if not self.board.is_slow(endpoint)), default=0.0)
+        trips = GAIN_TRIPS * (self.board.latency(lease.endpoint) or 0.0)
+        return best > 0 and rest / best + max(CLEARLY_SECONDS, trips) < seconds / CLEARLY
 
     def lags(self, lease: Lease, leases: list[Lease], now: float, *, is_end: bool) -> bool:
         """Whether a connection does not come about, does not answer, or is silent: a new one does better.
@@ -225,7 +258,12 @@ class Chooser:
         leases = self.leases()
         return {each.endpoint for each in leases if each.first is None and now - each.began < PROBE_SECONDS}
 
-    def _load(self, endpoint: Endpoint) -> tuple[bool, float]:
-        """Each gets a connection, and further ones as their connections are fast."""
+    def _load(self, endpoint: Endpoint, task: Task) -> tuple[bool, float]:
+        """Each gets a connection, and further ones as their connections are fast.
+
+        Small objects take nothing of a line: where one is to bring a whole large object, they do not count.
+        """
         busy = self.in_flight.get(endpoint, 0)
+        if not task.is_small and self.is_carried(task):
+            busy -= sum(lease.task.is_small for lease in self.leases() if lease.endpoint == endpoint)
         return busy > 0, (busy + 1) / (self.board.rate(endpoint) or self.board.usual_rate() or 1.0)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from hfclone import errors
 from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError, LocalError
-from hfclone.events import Failed, Faulted, Waiting
+from hfclone.events import Demoted, Failed, Faulted, Waiting, Warned
 from hfclone.health import FILES, Board
 from hfclone.partials import Partials
 from hfclone.patience import MOST_UNFORESEEN, SAY_SECONDS, Clock, Patience, Verdict, judge, wait_asked
@@ -34,6 +34,10 @@ OTHER_FILES = 3
 """So often an endpoint may name another length for an object, or an address that is none; then it has another file."""
 ABSENCES = 2
 """So often a signed URL may lead to nothing; then the object is not there."""
+IN_VAIN = 3
+"""So often in a row a carrier may bring nothing of an object, without a reason; then it cannot."""
+MISSES = 2
+"""Objects in a row that a carrier cannot move; then it moves nothing any more."""
 QUIET_SECONDS = 2.0
 """After so long without a byte the user is told why."""
 _SHAKEN = (errors.Truncated, errors.Unreachable, errors.Stalled, errors.RateLimited)
@@ -62,6 +66,8 @@ class Court:
     clock: Clock
     _said_at: float = field(default=-math.inf)
     _moved: tuple[int, float] = (-1, -math.inf)
+    _misses: int = 0
+    """Objects in a row that the carrier could not move."""
 
     # --- errors --------------------------------------------------------------------------------
 
@@ -74,6 +80,8 @@ class Court:
             self.sources.expired(task.pointer, endpoint)
         elif not isinstance(error, _KEEPS_URL):
             self.sources.forget(task.pointer, endpoint)
+        if lease.unexplained:
+            self._count_in_vain(lease, error)
         verdict = judge(error)
         if isinstance(error, errors.DiskFull):
             task.ready_at = self.clock.now() + DISK_WAIT
@@ -89,11 +97,37 @@ class Court:
                 self.board.hold(endpoint, asked)
                 return
             self.board.failed(endpoint, error, lease.began)
-            if isinstance(error, errors.Truncated) and not lease.dropped:
+            if isinstance(error, errors.Truncated) and not lease.dropped and lease.came is None:
                 self.board.broke(endpoint, lease.position - lease.start, lease.stop - lease.start)
             told_nothing = isinstance(error, errors.TooSlow) or (isinstance(error, errors.Stalled) and lease.gone)
             if isinstance(error, _SHAKEN) and not told_nothing:
                 self.lost(endpoint)
+
+    def _count_in_vain(self, lease: Lease, error: HfcloneError) -> None:
+        lease.task.vain = 0 if lease.moved else lease.task.vain + 1
+        if lease.task.vain >= IN_VAIN:
+            self.cannot_carry(lease.task, str(error))
+
+    def cannot_carry(self, task: Task, why: str) -> None:
+        """The carrier cannot move an object: our own connections do; all others, too, where it never can."""
+        self.leave_by_hand(task, self.board.endpoints, phrase("aria2c-cannot", reason=why))
+        self._misses += 1
+        if self._misses >= MISSES:
+            self.lose_carrier(phrase("aria2c-only-fails", reason=why))
+
+    def leave_by_hand(self, task: Task, endpoints: Iterable[Endpoint], why: str) -> None:
+        """Our own connections fetch an object from these endpoints."""
+        if self.books.carrier is not None:
+            what = phrase("object", oid=task.pointer.oid[:12])
+            reason = phrase("left-to-built-in", reason=why)
+            self.books.events.append(Demoted(self.books.carrier.name, what, reason))
+        task.by_hand.update(endpoints)
+
+    def lose_carrier(self, why: str) -> None:
+        """The carrier is gone, or of no use: our own connections do the rest."""
+        if self.books.carrier is not None:
+            self.books.carrier = None
+            self.books.events.append(Warned("aria2c-lost", {"reason": why}))
 
     def _count_what_stays(self, task: Task, endpoint: Endpoint, error: HfcloneError) -> None:
         """A passing fault may show a wrong length, or find a flaw of ours; what stays is another file, and the flaw."""
@@ -111,9 +145,12 @@ class Court:
         if not isinstance(error, errors.DiskFull):
             self.books.fatal = error
         item.task.error = error
-        self.books.pool.shelve(item.task, self.clock.now() + DISK_WAIT)
-        self.books.items.pop(item.pointer.oid, None)
+        self.books.shelve(item, self.clock.now() + DISK_WAIT)
         self.books.events.append(Faulted("", error))
+
+    def open_anew(self, item: Item) -> None:
+        """Somebody may still write to an object's part: what came is taken into another."""
+        self.books.shelve(item, self.clock.now())
 
     def settle_stranded(self) -> None:
         """Give up active objects whose last endpoint was barred while another request was under way."""
@@ -154,6 +191,7 @@ class Court:
         actual = Oid(item.digest.hexdigest())
         if actual == item.pointer.oid:
             self._name_liars(item)
+            self._misses = 0
             part = self.partials.part_path(item.pointer)
             self.books.settle(item.task, Arrived(item.pointer, part, actual, item.synced))
             self.sources.settled(item.pointer)

@@ -23,6 +23,7 @@ from hfclone.patience import Clock, Patience
 from hfclone.pointer import Pointer
 from hfclone.transfer import Arrived
 from hfclone.transfer.books import Books, Item
+from hfclone.transfer.carrier import Carrier, Moved
 from hfclone.transfer.choice import Chooser
 from hfclone.transfer.court import Court
 from hfclone.transfer.dispatch import Dispatch, Rates
@@ -62,6 +63,8 @@ class Kit:
     """Whether the hub is asked for bytes only where no mirror can be."""
     condition: Callable[[threading.Lock], threading.Condition] = threading.Condition
     """Makes what threads wait by until there is work."""
+    carrier: Carrier | None = None
+    """What moves bytes in place of our own connections."""
 
 
 class Desk:
@@ -72,10 +75,10 @@ class Desk:
         self._kit = kit
         self._board = kit.board
         self._clock = kit.clock
-        self._books = Books(Pool(objects))
+        self._books = Books(Pool(objects), carrier=kit.carrier)
         self._pool = self._books.pool
         books, sources = self._books, kit.sources
-        self._unasked = ConcurrencyLimiter(kit.connections, kit.cores)
+        self._unasked = self._new_limiter()
         self._limiters: dict[Endpoint, ConcurrencyLimiter] = {}
         """Of the endpoints that were asked."""
         self._targets = len(kit.board.endpoints) * self._unasked.target
@@ -90,11 +93,14 @@ class Desk:
             books.trusts,
             sources.has_url,
             books.pool.leases,
+            lambda task: books.carrier is not None and not (task.by_hand or task.checking),
         )
         self._court = Court(
             books, self._chooser, kit.board, sources, kit.partials, kit.patience, self._lost, kit.clock
         )  # fmt: skip
-        self._dispatch = Dispatch(books, self._chooser, kit.board, kit.partials, kit.clock, self._rates())
+        self._dispatch = Dispatch(
+            books, self._chooser, kit.board, kit.partials, kit.clock, self._rates(), kit.connections
+        )
         self._open = not kit.hours.closed_for()
         self._stopped = False
         self._lock = threading.Lock()
@@ -197,6 +203,10 @@ class Desk:
                 self._work.notify_all()
             return item
 
+    def ranges(self, endpoint: Endpoint) -> RangeSupport:
+        """Whether its bytes can be had in ranges, as far as is known."""
+        return self._board.ranges(endpoint)
+
     def pause(self, lease: Lease, count: int) -> float:
         """The seconds to wait before ``count`` bytes may be read: the limit of all connections together."""
         with self._lock:
@@ -217,6 +227,63 @@ class Desk:
             if not item.busy and item.task.prefix - item.hashed >= HASH_AHEAD:
                 self._prefixes.notify()
 
+    def handed_over(self, lease: Lease) -> Item:
+        """A carrier has the lease from now on, and nobody else until it has let go of it.
+
+        Raises:
+            Stalled: its range was given to another meanwhile.
+        """
+        with self._lock:
+            now = self._clock.now()
+            item = self._books.items.get(lease.task.pointer.oid)
+            if lease.gone or lease.dropped or item is None:
+                raise errors.Stalled(str(lease.endpoint), now - lease.began)
+            self._pool.handed_over(lease, now)
+            self._books.not_late(lease)
+            self._books.events.append(Started(item.pointer.oid, str(lease.endpoint)))
+            return item
+
+    def carried(self, item: Item, lease: Lease, moved: Moved) -> None:
+        """A carrier tells how far it is."""
+        with self._lock:
+            now = self._clock.now()
+            if moved.waits:
+                lease.heard = now
+                return
+            lease.asked = lease.asked or now
+            own = self._pool.carry(lease, moved.here, moved.received, now)
+            if own or moved.flows:
+                if lease.first is None:
+                    self._pool.answered(lease, now)
+                lease.heard = now
+                self._board.met(lease.endpoint)
+                lease.task.unanswered.pop(lease.endpoint, None)
+            if not own:
+                return
+            self._came(lease, own)
+            self._kit.pace.reserve(own, now)  # it keeps the limit itself: what our own connections may take is less
+            self._dispatch.carried(lease)
+            if not item.busy and item.task.prefix - item.hashed >= HASH_AHEAD:
+                self._prefixes.notify()
+
+    def not_carried(self, lease: Lease, why: str, *, here_alone: bool = False) -> None:
+        """The carrier cannot move the lease's object: from nobody, or not from its endpoint."""
+        with self._lock:
+            if here_alone:
+                self._court.leave_by_hand(lease.task, [lease.endpoint], why)
+            else:
+                self._court.cannot_carry(lease.task, why)
+
+    def carrier_lost(self, lease: Lease, why: str, *, may_write: bool) -> None:
+        """The carrier is gone; our own connections go on from what it brought.
+
+        ``may_write``: perhaps it still writes to the lease's part; another is made, then.
+        """
+        with self._lock:
+            lease.left = may_write
+            self._court.lose_carrier(why)
+            self._work.notify_all()
+
     def ended(self, lease: Lease, error: HfcloneError | None) -> None:
         """The lease is over; its rest, if any, goes back into the pool."""
         with self._lock:
@@ -225,7 +292,7 @@ class Desk:
             self._dispatch.take_back(lease)
             if error is not None and self._open and not self._stopped:
                 self._court.blame(lease, error)
-            elif lease.position == lease.stop:
+            elif lease.position == lease.stop and lease.came is None:
                 self._board.came_unbroken(lease.endpoint, lease.stop - lease.start)
             self._look_after(lease)
 
@@ -349,8 +416,12 @@ class Desk:
             is_end = self._pool.left == 0 and self._books.busy < self.target
             lags = self._chooser.lags
             dropped = [x for x in leases if closed_for or x.slow or lags(x, leases, now, is_end=is_end)]
+            if not self._dispatch.has_work():
+                dropped += [x for x in leases if x.came is not None and x not in dropped and self._moves_on(x, now)]
             for lease in dropped:
                 lease.task.hurried += is_end and not lease.dropped
+                if lease.came is not None and lease.first is None and not (lease.dropped or closed_for):
+                    lease.task.unanswered[lease.endpoint] += 1
                 lease.dropped = True
                 self._take_back(lease, now)
             return dropped
@@ -372,6 +443,12 @@ class Desk:
     def _has_room(self, endpoint: Endpoint) -> bool:
         return self._books.busy_at(endpoint) < self._limiter_of(endpoint).target
 
+    def _new_limiter(self) -> ConcurrencyLimiter:
+        limiter = ConcurrencyLimiter(self._kit.connections, self._kit.cores)
+        if self._kit.carrier is not None:  # what a carrier has begun with many it does not end with few
+            limiter.target = self._kit.connections
+        return limiter
+
     def _limiter_of(self, endpoint: Endpoint) -> ConcurrencyLimiter:
         """Its own from when it is first asked; before that one like all others."""
         return self._limiters.get(endpoint) or self._unasked
@@ -379,7 +456,7 @@ class Desk:
     def _tick_limiter(self, endpoint: Endpoint, now: float, spent: float, left: float) -> None:
         limiter = self._limiters.get(endpoint)
         if limiter is None:
-            limiter = self._limiters[endpoint] = ConcurrencyLimiter(self._kit.connections, self._kit.cores)
+            limiter = self._limiters[endpoint] = self._new_limiter()
         before, books = limiter.target, self._books
         latency = self._board.latency(endpoint) or 0.0
         limiter.tick(now, books.received_from[endpoint], books.busy_at(endpoint), latency, spent, left)
@@ -405,12 +482,16 @@ class Desk:
         if lease.flowing is None:
             self._board.flowed(lease.endpoint, now - _sent_at(lease))
         own = self._pool.advance(lease, position, now)
-        self._books.received += own
-        self._books.received_from[lease.endpoint] += own
         self._kit.pace.refund(unused)
         if own:
-            self._kit.patience.progress()
-            self._board.sent(lease.endpoint, own)
+            self._came(lease, own)
+
+    def _came(self, lease: Lease, own: int) -> None:
+        """``own`` bytes have come that were not here."""
+        self._books.received += own
+        self._books.received_from[lease.endpoint] += own
+        self._kit.patience.progress()
+        self._board.sent(lease.endpoint, own)
 
     def _is_news(self, endpoint: Endpoint, support: RangeSupport, now: float) -> bool:
         """Whether this answer lets others ask who held back: the first one, news of ranges, the first after a rest."""
@@ -421,7 +502,9 @@ class Desk:
     def _look_after(self, lease: Lease) -> None:
         """A lease has ended, whoever ended it: its object may be whole, or wait for just that to be tried."""
         item = self._books.items.get(lease.task.pointer.oid)
-        if item is not None and item.task is lease.task:
+        if item is not None and item.task is lease.task and lease.left:
+            self._court.open_anew(item)
+        elif item is not None and item.task is lease.task:
             self._look_at(item)
         self._books.close_orphans()
         if self._books.outcomes:
@@ -443,9 +526,17 @@ class Desk:
         for lease in sending if slow else ():
             lease.slow = lease.endpoint in slow
 
+    def _moves_on(self, lease: Lease, now: float) -> bool:
+        """Whether another endpoint had better bring all that a carrier's lease still lacks."""
+        lease.moves_on = lease.moves_on or self._chooser.brings_sooner(lease, now)
+        return lease.moves_on
+
     def _take_back(self, lease: Lease, now: float) -> None:
-        """Give the range of a connection that has not answered to another; one that has gives it back itself."""
-        if lease.first is not None:
+        """Give the range of a connection that has not answered to another; one that has gives it back itself.
+
+        So does a carrier, when it writes no more.
+        """
+        if lease.first is not None or lease.came is not None:
             return
         self._dispatch.take_back(lease)
         lease.gone = True

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hfclone.endpoints import Endpoint
-from hfclone.health import Board
+from hfclone.health import Board, RangeSupport
 from hfclone.partials import SMALL_BYTES, Partials
 from hfclone.patience import Clock
 from hfclone.ranges import RangeSet
@@ -23,6 +23,8 @@ MOST_ACTIVE = 64
 """Objects that may be begun because nobody can be asked for those begun before."""
 
 
+CARRIED_BYTES = 1024 * 1024
+"""For less a carrier opens no second connection."""
 SHARES = 1.5
 """Ranges that what is left is shared out into, for each connection: so the last ones are small."""
 
@@ -49,6 +51,8 @@ class Dispatch:
     partials: Partials
     clock: Clock
     rates: Rates
+    connections: int
+    """At the most, to all endpoints together."""
 
     @property
     def pool(self) -> Pool:
@@ -97,10 +101,33 @@ class Dispatch:
     def _lease(self, now: float) -> Lease | None:
         lease = self.pool.take(now, self._choose, self._range_bytes) or self._take_over(now)
         if lease is not None:
-            if lease.endpoint in lease.task.plain:
+            lease.to_carry = self._may_be_carried(lease)
+            if lease.to_carry or lease.endpoint in lease.task.plain:
                 self.pool.widen(lease)
+            if lease.to_carry:
+                lease.connections = self._share_of(lease)
             self.books.began(lease)
         return lease
+
+    def carried(self, lease: Lease) -> None:
+        """A carrier has brought something of it: where little is left, it needs fewer connections."""
+        spare = lease.connections - min(lease.connections, _pieces(lease.due))
+        lease.connections -= spare
+        self.books.in_flight[lease.endpoint] -= spare
+
+    def _may_be_carried(self, lease: Lease) -> bool:
+        """Whether a carrier may fetch it: it compares nothing, needs ranges, and would not share a file."""
+        task, endpoint = lease.task, lease.endpoint
+        by_hand = endpoint in task.by_hand or endpoint in task.plain or task.checking or len(task.leases) > 1
+        return self.books.carrier is not None and not by_hand and self.board.ranges(endpoint) is not RangeSupport.NO
+
+    def _share_of(self, lease: Lease) -> int:
+        """Over how many connections a carrier fetches it: endpoints that may be asked at once share them."""
+        assert self.books.carrier is not None  # it may be carried
+        others = self.pool.waiting + sum(bool(task.todo) for task in self.pool.active.values())
+        shared_by = min(len(self.chooser.left(lease.task)), 1 + others)
+        most = min(self.books.carrier.most_connections, -(-self.connections // max(1, shared_by)))
+        return max(1, min(most, self.connections - self.books.busy, _pieces(lease.due)))
 
     def _range_bytes(self, endpoint: Endpoint) -> int:
         """The size of the next range: a share of what is left, so that all connections end together."""
@@ -134,3 +161,8 @@ class Dispatch:
 
     def _choose(self, task: Task) -> Endpoint | None:
         return self.chooser.endpoint_for(task, self.clock.now())
+
+
+def _pieces(count: int) -> int:
+    """Over how many connections a carrier would fetch so many bytes."""
+    return max(1, -(-count // CARRIED_BYTES))

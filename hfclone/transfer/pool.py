@@ -65,7 +65,7 @@ class Lease:
     first: float | None = None
     """Clock time at which its answer began."""
     flowing: tuple[float, int] | None = None
-    """Clock time at which its first bytes came, and the position that they led to."""
+    """Clock time at which its first bytes came, and the position that they led to; of a carrier's, how many."""
     gaps: RangeSet | None = None
     """For a lease over all the rest: which of its bytes are really missing."""
     checking: bool = False
@@ -78,10 +78,34 @@ class Lease:
     """What its exchange is broken off by."""
     slow: bool = False
     """It is broken off since its endpoint crawls."""
+    moves_on: bool = False
+    """It is broken off since another endpoint brings the rest sooner."""
     dropped: bool = False
     """Its connection is broken off."""
     gone: bool = False
     """Its range was given back while it still waited for an answer."""
+    to_carry: bool = False
+    """A carrier is to move it: all that its object lacks."""
+    connections: int = 1
+    """That it takes up now; a carrier opens several."""
+    came: RangeSet | None = None
+    """Of one that a carrier has: what has come, in whatever order; that is in ``gaps`` no more."""
+    loose: int = 0
+    """Bytes that came beside that, of which it is not known yet where they lie."""
+    left: bool = False
+    """The carrier is gone, and perhaps still writes."""
+    unexplained: bool = False
+    """The carrier failed, and its endpoint answers as it should."""
+
+    @property
+    def moved(self) -> int:
+        """How many bytes it has brought."""
+        return self.position - self.start if self.came is None else self.came.size + self.loose
+
+    @property
+    def due(self) -> int:
+        """How many bytes it has still to bring."""
+        return sum(stop - start for start, stop in self.rest) - self.loose
 
     @property
     def whole(self) -> bool:
@@ -94,15 +118,16 @@ class Lease:
             self.grip.give_up() if self.slow else self.grip.break_off()
 
     def rate(self, now: float) -> float | None:
-        """Bytes a second since its first ones came; ``None`` while that is too short to tell."""
+        """Bytes a second of a connection since its first ones came; ``None`` while that is too short to tell."""
         if self.flowing is None or now - self.flowing[0] < RATE_SECONDS:
             return None
         since, position = self.flowing
-        return (self.position - position) / (now - since)
+        done = self.position if self.came is None else self.moved
+        return (done - position) / (now - since) / self.connections
 
     def least_rate(self, now: float) -> float | None:
         """Bytes a second since it was asked for: its connection does that at least. ``None`` where nothing came."""
-        count = self.position - self.start
+        count = self.moved / self.connections
         return count / max(now - self.asked, 0.001) if self.asked is not None and count else None
 
     @property
@@ -113,6 +138,8 @@ class Lease:
     @property
     def brought(self) -> list[tuple[int, int]]:
         """What it has brought."""
+        if self.came is not None:
+            return list(self.came)
         return [(start, min(stop, self.position)) for start, stop in self._ranges if start < self.position]
 
     @property
@@ -137,6 +164,10 @@ class Task:
     """How often an endpoint said that it does not have it."""
     plain: set[Endpoint] = field(default_factory=set)
     """Endpoints that know no ranges of it, or say them wrongly: they are asked for the whole, and the sum decides."""
+    by_hand: set[Endpoint] = field(default_factory=set)
+    """Endpoints from which no carrier can fetch it."""
+    vain: int = 0
+    """How often in a row a carrier brought nothing of it, and nobody could say why."""
     hurried: int = 0
     """How often an answer was given up early, since all waited for it."""
     unanswered: Counter[Endpoint] = field(default_factory=Counter)
@@ -158,7 +189,7 @@ class Task:
     @property
     def prefix(self) -> int:
         """How many bytes from the front have arrived without a gap."""
-        ends = [lease.position for lease in self.leases if lease.position < lease.stop]
+        ends = [lease.rest[0][0] for lease in self.leases if lease.rest]
         first = next(iter(self.todo), None)
         if first:
             ends.append(first[0])
@@ -167,8 +198,7 @@ class Task:
     @property
     def received(self) -> int:
         """How many bytes have arrived."""
-        due = sum(stop - start for lease in self.leases for start, stop in lease.rest)
-        return self.pointer.size - self.todo.size - due
+        return self.pointer.size - self.todo.size - sum(lease.due for lease in self.leases)
 
     @property
     def arrived(self) -> bool:
@@ -306,6 +336,26 @@ class Pool:
         lease.heard = now
         lease.flowing = lease.flowing or (now, lease.position)
         return before - sum(stop - start for start, stop in lease.rest)
+
+    def handed_over(self, lease: Lease, now: float) -> None:
+        """A carrier has it: what our own request heard before is no answer to that."""
+        self._small_waiting[lease.endpoint] += lease.task.is_small and lease.first is not None
+        lease.came, lease.asked, lease.first, lease.grip = RangeSet(), None, None, None
+        lease.heard = now
+
+    def carry(self, lease: Lease, here: Iterable[tuple[int, int]], received: int, now: float) -> int:
+        """A carrier has brought ``received`` bytes; ``here`` is known to be on disk. How many bytes were new."""
+        assert lease.gaps is not None  # it is over all the rest
+        assert lease.came is not None  # it has been handed over
+        before = lease.moved
+        for start, stop in here:
+            for low, high in list(lease.gaps):
+                lease.came.add(max(low, start), min(high, stop))
+            lease.gaps.remove(start, stop)
+        lease.loose = max(0, min(received - lease.came.size, lease.gaps.size))
+        if lease.moved > before:
+            lease.flowing = lease.flowing or (now, lease.moved)
+        return max(0, lease.moved - before)
 
     def give_back(self, lease: Lease) -> None:
         """The lease has ended; what it did not bring is to be fetched by whoever comes next."""

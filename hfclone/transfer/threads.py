@@ -10,17 +10,20 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from hfclone.errors import LimitReached
-from hfclone.events import Failed, OnEvent
+from hfclone.events import Failed, OnEvent, Warned
 from hfclone.health import Board
 from hfclone.http import READ_BYTES, Authority, Web
 from hfclone.limits import start_thread
 from hfclone.measures import Window
 from hfclone.patience import Clock, Patience
 from hfclone.transfer import Arrived, Wanted
+from hfclone.transfer.carrier import CannotRun, Carrier, StartsCarrier
+from hfclone.transfer.carrying import Carrying
 from hfclone.transfer.desk import Desk, Kit
 from hfclone.transfer.pool import SMALL_BESIDE
 from hfclone.transfer.sources import Sources
@@ -60,28 +63,43 @@ class ThreadTransfer:
     wall_clock: Callable[[], float] = time.time
     spares_hub: bool = False
     """Whether the hub is asked for bytes only where no mirror can be."""
+    carrier: StartsCarrier | None = None
+    """What is to move the bytes in place of our own connections, as far as it can."""
 
     def fetch(self, wanted: Wanted, on_event: OnEvent) -> Iterator[Arrived | Failed]:
         """See ``Transfer.fetch``."""
         pace = Pace(self.limit_rate)
         connections = pace.connections(self.connections)
-        with self.web() as web:
+        with self.web() as web, self._started(wanted, on_event) as carrier:
             buffer = pace.receive_buffer(connections)
             if buffer:
                 web.narrow(buffer)
             sources = Sources(
                 wanted.pin, wanted.paths, web=web, board=self.board, authorities=self.authorities, now=self.clock.now
             )
-            desk = Desk(list(wanted.objects), self._kit(wanted, sources, pace, connections))
+            desk = Desk(list(wanted.objects), self._kit(wanted, sources, pace, connections, carrier))
             read_bytes = pace.read_bytes(min(READ_BYTES, ALL_READ_BYTES // connections))
             line = Line(sources, web, wanted.pin, self.clock, read_bytes)
-            crew = _Crew(desk, web, [Worker(desk, line) for _ in range(connections + SPARE)])
+            carrying = Carrying(desk, line, carrier) if carrier else None
+            crew = _Crew(desk, web, [Worker(desk, line, carrying) for _ in range(connections + SPARE)])
             try:
                 yield from crew.outcomes(on_event)
             finally:
                 crew.dismiss()
 
-    def _kit(self, wanted: Wanted, sources: Sources, pace: Pace, connections: int) -> Kit:
+    @contextmanager
+    def _started(self, wanted: Wanted, on_event: OnEvent) -> Iterator[Carrier | None]:
+        """The carrier, if there is to be one and it can be had."""
+        with ExitStack() as stack:
+            carrier = None
+            if self.carrier is not None and wanted.objects:
+                try:
+                    carrier = stack.enter_context(self.carrier.start(wanted))
+                except CannotRun as error:
+                    on_event(Warned("no-aria2c", {"reason": str(error)}))
+            yield carrier
+
+    def _kit(self, wanted: Wanted, sources: Sources, pace: Pace, connections: int, carrier: Carrier | None) -> Kit:
         return Kit(
             wanted.partials,
             self.board,
@@ -93,6 +111,7 @@ class ThreadTransfer:
             connections,
             _cores(),
             self.spares_hub,
+            carrier=carrier,
         )
 
 

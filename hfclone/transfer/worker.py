@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from hfclone.errors import HfcloneError, LocalError, Truncated
 from hfclone.hashing import RangeDigest
@@ -42,11 +43,20 @@ class Line:
     """Bytes read at once."""
 
 
+class Carries(Protocol):
+    """How a lease that is a carrier's is done."""
+
+    def carry(self, lease: Lease) -> HfcloneError | None:
+        """Have it moved; why it was broken off, if it was. Raises what it failed of."""
+        ...
+
+
 class Worker:
     """One of the threads that fetch. Everything it needs is handed in; it ends when the desk says so."""
 
-    def __init__(self, desk: Desk, line: Line) -> None:
+    def __init__(self, desk: Desk, line: Line, carrying: Carries | None = None) -> None:
         self._desk = desk
+        self._carrying = carrying
         self._sources = line.sources
         self._web = line.web
         self._pin = line.pin
@@ -79,7 +89,11 @@ class Worker:
         """
         failure: HfcloneError | None = None
         try:
-            self._request(lease)
+            if lease.to_carry and self._carrying is not None:
+                self.fetching = lease
+                failure = self._carrying.carry(lease)
+            else:
+                self._request(lease)
         except HfcloneError as error:
             limit = limit_of(error)
             if limit is not None:  # nobody else's failure

@@ -267,7 +267,6 @@ PHRASES = {
     "port-taken": "cannot bind: another program answers at its port",
     "cannot-start": "it cannot be started ({reason})",
     "does-not-start": "it does not start: {reason}",
-    "knows-no-ranges": "{endpoint} knows no ranges",
     "needs-secret": "it needs a secret that aria2c must not have",
     "not-taken": "aria2c does not take it: {reason}",
     "other-file-system": "it does not write to the same file system",

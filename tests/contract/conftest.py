@@ -1,5 +1,5 @@
 """The fixtures of the fault tests serve here, too."""
 
-from tests.faults.conftest import line, mixed, rig
+from tests.faults.conftest import kind, line, mixed, rig
 
-__all__ = ["line", "mixed", "rig"]
+__all__ = ["kind", "line", "mixed", "rig"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.rig import Rig, mixed_repo, served
+from tests.faults.rig import KINDS, Rig, mixed_repo, served
 from tests.hub import Hub, LivingRepo
 
 
@@ -25,7 +26,16 @@ def line(tmp_path: Path, mixed: LivingRepo) -> Iterator[Hub]:
     yield from served(tmp_path / "hub", mixed)
 
 
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """What moves the bytes; ``parametrize`` it where only one of them can."""
+    chosen: str = request.param
+    if chosen == "aria2c" and shutil.which("aria2c") is None:
+        pytest.skip("aria2c is not installed")
+    return chosen
+
+
 @pytest.fixture
-def rig(tmp_path: Path, line: Hub, mixed: LivingRepo) -> Rig:
+def rig(tmp_path: Path, line: Hub, mixed: LivingRepo, kind: str) -> Rig:
     """The transfer under test."""
-    return Rig(line, mixed, tmp_path / "parts")
+    return Rig(line, mixed, tmp_path / "parts", kind=kind)

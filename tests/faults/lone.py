@@ -30,7 +30,7 @@ def main(url: str, commit: str, directory: str, *options: str) -> None:
     from hfclone.patience import Clock, Patience
     from hfclone.pointer import Oid, Pointer
     from hfclone.transfer import Transfer, Wanted
-    from hfclone.transfer.aria2 import Aria2Transfer
+    from hfclone.transfer.aria2 import Aria2
     from hfclone.transfer.threads import ThreadTransfer
 
     assert "--bare" not in options or hashing._pwrite is None
@@ -40,11 +40,10 @@ def main(url: str, commit: str, directory: str, *options: str) -> None:
     clock = Clock(time.monotonic, time.sleep)
     board = Board([Endpoint(url, EndpointKind.HUB)], clock.now, Random(1))
     many = int(options[options.index("--connections") + 1]) if "--connections" in options else 16
-    transfer: Transfer = ThreadTransfer(lambda: Web(user_agent="lone"), board, Patience(60, 60, clock), (), clock, many)
-    if "--aria2c" in options:
-        transfer = Aria2Transfer(
-            transfer.web, board, transfer.patience, (), clock, many, None, {"PATH": os.environ["PATH"]}, None, transfer
-        )
+    transfer: Transfer = ThreadTransfer(
+        lambda: Web(user_agent="lone"), board, Patience(60, 60, clock), (), clock, many,
+        carrier=Aria2({"PATH": os.environ["PATH"]}) if "--aria2c" in options else None,
+    )  # fmt: skip
     wanted = Wanted(Pin(Repo("acme/model"), commit), objects, paths, Partials(Path(directory)))
     failures = 0
     for outcome in transfer.fetch(wanted, lambda _event: None):

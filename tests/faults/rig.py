@@ -20,12 +20,14 @@ from hfclone.partials import Partials
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Oid, Pointer, parse_pointer
 from hfclone.transfer import Arrived, Transfer, Wanted
-from hfclone.transfer.aria2 import Aria2Daemon, Aria2Transfer
+from hfclone.transfer.aria2 import Aria2, Aria2Daemon
 from hfclone.transfer.threads import ThreadTransfer
 from tests.hub import Front, Hub, Lfs, LivingRepo
 
 REPO = "acme/model"
 MB = 1_000_000
+KINDS = ("threads", "aria2c")
+"""What moves the bytes: our own connections, or a carrier."""
 
 
 class Hands:
@@ -141,16 +143,11 @@ class Rig:
         self.board = Board(endpoints, self.hands.now, Random(1))
         patience = Patience(self.patience, self.first_answer, self.hands.clock)
         authorities = (self.token,) if self.token else ()
-        threads = ThreadTransfer(
-            self.web, self.board, patience, authorities, self.hands.clock, self.connections, self.limit_rate,
-            self.window, self.wall_clock, self.spares_hub,
-        )  # fmt: skip
-        if self.kind == "threads":
-            return threads
         environment = {"PATH": self.program_path, "HOME": self.home}
-        return Aria2Transfer(
+        aria2 = Aria2(environment, self.limit_rate, daemon=self.daemon)
+        return ThreadTransfer(
             self.web, self.board, patience, authorities, self.hands.clock, self.connections, self.limit_rate,
-            environment, None, threads, self.window, self.wall_clock, self.daemon,
+            self.window, self.wall_clock, self.spares_hub, None if self.kind == "threads" else aria2,
         )  # fmt: skip
 
     def web(self) -> Web:

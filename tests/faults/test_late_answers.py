@@ -15,9 +15,6 @@ from tests.hub.messages import Request, Response
 from tests.hub.mirror import olah_proxy
 from tests.hub.streams import Stall, Throttle, Waiting
 
-FAIR = 1.02
-"""Bytes sent over bytes of the objects."""
-
 
 @dataclass
 class PullsThrough(Waiting):
@@ -42,7 +39,7 @@ def test_a_third_of_the_answers_never_begins(rig: Rig, seed: int) -> None:
     ran = rig.fetch()
     assert not ran.failed
     assert stalled.hits > 5
-    assert rig.sent() <= FAIR + 0.01  # what is under way when the last ranges are split
+    assert rig.sent() <= rig.fair + 0.01  # what is under way when the last ranges are split
     assert ran.seconds < 30  # never after a stall of twenty seconds each; usual: 10 s. A busy machine needs its time
 
 
@@ -51,7 +48,7 @@ def test_where_every_answer_is_late_none_is_hung_up_on(rig: Rig) -> None:
     ran = rig.fetch()
     assert not ran.failed
     assert not ran.faults
-    assert rig.sent() <= FAIR
+    assert rig.sent() <= rig.fair
 
 
 @dataclass
@@ -74,7 +71,7 @@ def test_bodies_that_are_always_late_come_in_the_end(rig: Rig) -> None:
     rig.hub.faults.add(LateBody(2.5), on="cdn")
     ran = rig.fetch()
     assert not ran.failed
-    assert rig.sent() <= FAIR + 0.1
+    assert rig.sent() <= rig.fair + 0.1
     assert ran.seconds < 60
 
 
@@ -87,7 +84,7 @@ def test_a_mirror_that_fetches_first_is_given_time(rig: Rig) -> None:
     mirror.faults.add(pulls, kind="resolve", when=lambda request: request.path.rpartition("/")[2] in paths[::2])
     ran = rig.fetch(mirror)
     assert not ran.failed
-    assert rig.sent() <= FAIR
+    assert rig.sent() <= rig.fair
     asked = Counter(entry.path for entry in rig.hub.log.of(listener="mirror", kind="resolve", method="GET"))
     small = [count for path, count in asked.items() if path.rpartition("/")[2].startswith("s")]
     assert max(small) <= 4

@@ -40,6 +40,7 @@ def start(rig: Rig, *options: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["threads"])  # with aria2c: test_aria2
 def test_killed_five_times_in_a_row(rig: Rig) -> None:
     """On a line of 3 MB/s; what a kill costs grows with the rate."""
     rig.objects = sorted(rig.objects, key=lambda pointer: -pointer.size)[:2]  # what has arrived is placed by others
@@ -60,6 +61,7 @@ def test_killed_five_times_in_a_row(rig: Rig) -> None:
     assert rig.sent() <= 1.05  # what lies in sockets, and what came too late for a line of the journal
 
 
+@pytest.mark.parametrize("kind", ["threads"])
 def test_a_platform_without_positioned_reads_and_writes(rig: Rig) -> None:
     said, _ = (process := start(rig, "--bare")).communicate()
     assert process.returncode == 0, said
@@ -122,7 +124,7 @@ def test_a_full_disk_is_waited_for_and_the_others_go_on(rig: Rig, small_disk: Pa
         rig.hands.ahead += 10
         ran = run.done()
     assert not ran.failed
-    assert rig.sent() <= 1.02
+    assert rig.sent() <= rig.fair
 
 
 def test_a_disk_that_fills_while_an_object_arrives(rig: Rig, small_disk: Path) -> None:
@@ -144,7 +146,7 @@ def test_a_disk_that_fills_while_an_object_arrives(rig: Rig, small_disk: Path) -
         rig.hands.ahead += 10
         ran = run.done()
     assert not ran.failed
-    assert rig.sent() <= 1.3
+    assert rig.sent() <= (1.3 if rig.kind == "threads" else 2.3)  # what lies in sixteen buffers is lost
 
 
 def test_a_part_that_cannot_be_read_ends_the_run_with_its_name(rig: Rig) -> None:

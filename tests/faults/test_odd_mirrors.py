@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -250,12 +249,8 @@ def test_two_sizes_of_one_object(hfclone: Command, hub: Hub, first_is_right: boo
     assert git(out, "rev-parse", "HEAD")
 
 
-@pytest.mark.parametrize("kind", ["threads", "aria2"])
-def test_an_empty_object_that_is_none(rig: Rig, kind: str) -> None:
+def test_an_empty_object_that_is_none(rig: Rig) -> None:
     """Nobody can be asked for it, and nothing of it fetched anew; all else arrives."""
-    if kind == "aria2" and shutil.which("aria2c") is None:
-        pytest.skip("aria2c is not installed")
-    rig.kind = kind
     none = Pointer(Oid("ab" * 32), 0)
     rig.objects = [none, *rig.objects[-3:]]
     rig.paths = {**rig.paths, none.oid: (b"none.bin",)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 
 import pytest
@@ -22,13 +21,11 @@ LONG = 30.0
 """Seconds: each answer of such a mirror takes minutes."""
 
 
-@pytest.fixture(params=["threads", "aria2"])
-def either(request: pytest.FixtureRequest, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
-    """The transfer, by each fetcher; it has less patience with who crawls than a user's."""
-    if request.param == "aria2" and shutil.which("aria2c") is None:
-        pytest.skip("aria2c is not installed")
+@pytest.fixture
+def rig(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """A transfer that has less patience with who crawls than a user's."""
     monkeypatch.setattr(health, "CRAWL_SECONDS", 2.0)
-    rig.kind, rig.stall_after = request.param, 2.0
+    rig.stall_after = 2.0
     return rig
 
 
@@ -52,12 +49,11 @@ def relay_of(hub: Hub, step: str) -> Relay:
 
 
 @pytest.mark.parametrize(
-    ("either", "step"),
-    [*(("threads", step) for step in STEPS), *(("aria2", step) for step in ("batch head", *REDIRECTS))],
-    indirect=["either"],
+    ("kind", "step"),
+    [*(("threads", step) for step in STEPS), *(("aria2c", step) for step in ("batch head", *REDIRECTS))],
 )
-def test_a_mirror_that_answers_by_bytes(either: Rig, step: str) -> None:
-    with relay_of(either.hub, step) as relay, either.in_background(relay.url) as run:
+def test_a_mirror_that_answers_by_bytes(rig: Rig, step: str) -> None:
+    with relay_of(rig.hub, step) as relay, rig.in_background(relay.url) as run:
         began = time.monotonic()
         ran = run.done(2 * LONG)
         assert relay.slowly
@@ -65,27 +61,27 @@ def test_a_mirror_that_answers_by_bytes(either: Rig, step: str) -> None:
     assert time.monotonic() - began < LONG
 
 
-def test_an_objects_body_by_bytes(either: Rig) -> None:
+def test_an_objects_body_by_bytes(rig: Rig) -> None:
     """Large and small: the hub would send them at once."""
-    front = either.hub.mirror(manners=reverse_proxy())
+    front = rig.hub.mirror(manners=reverse_proxy())
     front.faults.add(Drip(), kind="cdn")
     began = time.monotonic()
-    with either.in_background(front) as run:
+    with rig.in_background(front) as run:
         ran = run.done(2 * LONG)
     assert not ran.failed
     assert time.monotonic() - began < LONG
     demoted = [event.endpoint for event in ran.events if isinstance(event, Demoted)]
-    assert demoted in ([], [str(either.board.endpoints[0])])  # the hub may have brought all before that shows
+    assert demoted in ([], [str(rig.board.endpoints[0])])  # the hub may have brought all before that shows
 
 
-def test_who_is_slow_and_the_only_one_is_waited_for(either: Rig) -> None:
+def test_who_is_slow_and_the_only_one_is_waited_for(rig: Rig) -> None:
     """Though for a moment it seems that the hub might do better."""
-    either.objects = either.objects[-1:]
-    front = either.hub.mirror(manners=reverse_proxy())
+    rig.objects = rig.objects[-1:]
+    front = rig.hub.mirror(manners=reverse_proxy())
     front.faults.add(Throttle(each=6000), kind="cdn")
-    either.hub.front.down()
-    with either.in_background(front) as run:
+    rig.hub.front.down()
+    with rig.in_background(front) as run:
         ran = run.done(2 * LONG)
     assert not ran.failed
-    sent = either.hub.log.bytes_sent(listener="mirror-cdn")
-    assert sent < 1.1 * either.objects[0].size + (BLOCK if either.kind == "aria2" else 0)
+    sent = rig.hub.log.bytes_sent(listener="mirror-cdn")
+    assert sent < 1.1 * rig.objects[0].size + (BLOCK if rig.kind == "aria2c" else 0)

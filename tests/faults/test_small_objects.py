@@ -16,6 +16,9 @@ from tests.hub.faults import Serve
 from tests.hub.messages import Request, Response
 from tests.hub.streams import CloseShort, FlipByte, HoldAt
 
+pytestmark = pytest.mark.parametrize("kind", ["threads"])
+"""A carrier takes them as all others."""
+
 
 class TwiceTheLength:
     """Content-Length has its value twice, as when two servers on the way have each added theirs."""

@@ -5,7 +5,6 @@ The flaws are put in here, since those that are known are mended.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,6 @@ from tests.hub import Hub, LivingRepo
 
 LIFE = 4711
 """What a mirror says that leads to the flaw."""
-
-
-@pytest.fixture(params=["threads", "aria2"])
-def either(request: pytest.FixtureRequest, rig: Rig) -> Rig:
-    """The transfer, by each fetcher."""
-    if request.param == "aria2" and shutil.which("aria2c") is None:
-        pytest.skip("aria2c is not installed")
-    rig.kind = request.param
-    return rig
 
 
 @pytest.fixture
@@ -54,10 +44,10 @@ def warnings(events: list[Event]) -> list[Warned]:
 
 
 @pytest.mark.usefixtures("flaw")
-def test_a_flaw_that_a_mirror_finds_costs_the_mirrors_part(either: Rig) -> None:
-    mirror = either.hub.mirror()
+def test_a_flaw_that_a_mirror_finds_costs_the_mirrors_part(rig: Rig) -> None:
+    mirror = rig.hub.mirror()
     mirror.manners.batch_expires_in = LIFE
-    with either.in_background(mirror) as run:
+    with rig.in_background(mirror) as run:
         ran = run.done(60)
     assert not ran.failed
     (told,) = warnings(ran.events)
@@ -68,16 +58,16 @@ def test_a_flaw_that_a_mirror_finds_costs_the_mirrors_part(either: Rig) -> None:
 
 
 @pytest.mark.usefixtures("flaw")
-def test_a_flaw_that_everybody_finds_ends_the_run_soon(either: Rig) -> None:
+def test_a_flaw_that_everybody_finds_ends_the_run_soon(rig: Rig) -> None:
     """However long patience may be; and each object says why."""
-    either.patience = either.first_answer = None
-    either.objects = either.objects[-1:]
-    either.hub.manners.batch_expires_in = LIFE
-    with either.in_background() as run:
+    rig.patience = rig.first_answer = None
+    rig.objects = rig.objects[-1:]
+    rig.hub.manners.batch_expires_in = LIFE
+    with rig.in_background() as run:
         ran = run.done(60)
     assert [type(failed.error) for failed in ran.failed] == [Unforeseen]
     assert "KeyError" in str(ran.failed[0].error)
-    assert len(either.hub.log.of(kind="batch")) < 30
+    assert len(rig.hub.log.of(kind="batch")) < 30
     assert len(warnings(ran.events)) == 1
 
 

@@ -2,44 +2,31 @@
 
 We resolve, it transfers, we verify. It is handed signed URLs only, over its RPC: a secret in argv is
 for everyone on the machine to read, and aria2 sends an Authorization header along every redirect.
-It writes into our own partials: we write its control file from our journal, and take over into the
-journal what it brings. So neither fetcher asks again for what the other has brought, and whatever
-aria2c cannot do, or does not live to do, the built-in fetcher does.
+It writes into our own partials: it is told by its control file what is here, and what it brings is
+taken over into the journal. So neither fetcher asks again for what the other has brought. It is a
+``Carrier``: it knows no rule.
 """
 
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
-from hfclone.events import Failed, OnEvent, Warned
-from hfclone.health import Board
-from hfclone.http import Authority, Limits, Web
-from hfclone.measures import Window
+from hfclone.http import Limits, Web
 from hfclone.names import Token
-from hfclone.patience import Clock, Patience
-from hfclone.pointer import Pointer
 from hfclone.refusals import refused
-from hfclone.transfer import Arrived, Transfer, Wanted
-from hfclone.transfer.aria2.crew import Crew
+from hfclone.transfer import Wanted
+from hfclone.transfer.aria2.carrier import Aria2Carrier
 from hfclone.transfer.aria2.downloads import Downloads
-from hfclone.transfer.aria2.kit import Kit
-from hfclone.transfer.aria2.process import CannotRun, Process, limit_writes
-from hfclone.transfer.aria2.rpc import Lost, Rpc
-from hfclone.transfer.aria2.run import Run
-from hfclone.transfer.aria2.verdicts import Verdicts
-from hfclone.transfer.aria2.work import Workshop
-from hfclone.transfer.sources import Sources
-from hfclone.transfer.tempo import Hours, Pace
+from hfclone.transfer.aria2.process import Process, limit_writes
+from hfclone.transfer.aria2.rpc import Rpc
+from hfclone.transfer.carrier import CannotRun, Lost
 from hfclone.wording import phrase
 
-__all__ = ["Aria2Daemon", "Aria2Transfer"]
+__all__ = ["Aria2", "Aria2Daemon"]
 
-THREADS = 12
-"""For asking and hashing beside aria2c."""
 _OPTIONS = {
     "user-agent": "hfclone",
     "continue": "true",
@@ -53,12 +40,9 @@ _OPTIONS = {
     "no-netrc": "true",
     "http-accept-gzip": "false",
     "connect-timeout": "10",
-    "max-tries": "3",
-    "retry-wait": "1",
+    "max-tries": "1",
 }
 """Of each download."""
-AHEAD = 16
-"""Objects that wait in aria2c, so that small ones follow each other without us."""
 RPC_LIMITS = Limits(connect=5.0, silence=20.0)
 
 
@@ -71,47 +55,28 @@ class Aria2Daemon:
 
 
 @dataclass(frozen=True, slots=True)
-class Aria2Transfer:
-    """Fetches through aria2c; ``built_in`` goes on where that cannot."""
+class Aria2:
+    """Starts aria2c, or uses one that runs."""
 
-    web: Callable[[], Web]
-    board: Board
-    patience: Patience
-    authorities: Sequence[Authority]
-    clock: Clock
-    connections: int
-    limit_rate: int | None
     environment: Mapping[str, str]
     """For the child; holds no token."""
-    ca_bundle: str | None
-    built_in: Transfer
-    window: Window | None = None
-    """The part of the day in which bytes may move, by ``wall_clock`` in local time."""
-    wall_clock: Callable[[], float] = time.time
+    limit_rate: int | None = None
+    """Bytes a second."""
+    ca_bundle: str | None = None
     daemon: Aria2Daemon | None = None
     """In place of an aria2c of our own."""
     obstacle: str = ""
     """Why aria2c cannot do it here, whether or not it is installed."""
 
-    def fetch(self, wanted: Wanted, on_event: OnEvent) -> Iterator[Arrived | Failed]:
-        """See ``Transfer.fetch``."""
-        if not wanted.objects:
-            return
+    @contextmanager
+    def start(self, wanted: Wanted) -> Iterator[Aria2Carrier]:
+        """See ``StartsCarrier.start``."""
         with ExitStack() as stack:
-            web = stack.enter_context(self.web())
-            try:
-                downloads = self._begin(wanted, stack)
-            except CannotRun as error:
-                on_event(Warned("no-aria2c", {"reason": str(error)}))
-                left = list(wanted.objects)
-            else:
-                run = self._run(downloads, wanted, web, on_event)
-                left = yield from _through(run, web, on_event)
-        if left:
-            yield from self.built_in.fetch(replace(wanted, objects=left), on_event)
+            carrier = self._begin(wanted, stack)
+            stack.callback(carrier.close)
+            yield carrier
 
-    def _begin(self, wanted: Wanted, stack: ExitStack) -> Downloads:
-        """An aria2 that takes orders. Raises CannotRun."""
+    def _begin(self, wanted: Wanted, stack: ExitStack) -> Aria2Carrier:
         if self.obstacle:
             raise CannotRun(self.obstacle)
         try:
@@ -119,7 +84,7 @@ class Aria2Transfer:
         except OSError as error:
             raise refused(error, wanted.partials.directory) from error
         if self.daemon is not None:
-            return self._reach(self.daemon, wanted, stack)
+            return Aria2Carrier(self._reach(self.daemon, wanted, stack), self.daemon.url, self.limit_rate)
         program = shutil.which("aria2c", path=self.environment.get("PATH"))
         if program is None:
             raise CannotRun(phrase("not-installed"))
@@ -131,7 +96,7 @@ class Aria2Transfer:
             downloads.check()
         except Lost as error:
             raise CannotRun(str(error)) from error
-        return downloads
+        return Aria2Carrier(downloads, kill=process.kill)
 
     def _reach(self, daemon: Aria2Daemon, wanted: Wanted, stack: ExitStack) -> Downloads:
         """The user's own; what a killed run left with it is taken back first."""
@@ -147,35 +112,6 @@ class Aria2Transfer:
             raise CannotRun(phrase("daemon-cannot", url=daemon.url, reason=error)) from error
         return downloads
 
-    def _run(self, downloads: Downloads, wanted: Wanted, web: Web, on_event: OnEvent) -> Run:
-        """Everything that one fetch needs."""
-        crew = Crew(THREADS)
-        now = self.clock.now
-        sources = Sources(wanted.pin, wanted.paths, web=web, board=self.board, authorities=self.authorities, now=now)
-        workshop = Workshop(web, wanted.pin, sources, self.board, wanted.partials, now, crew.note_bytes)
-        silence, ours = web.limits.silence, self.daemon is None
-        kit = Kit(
-            downloads=downloads,
-            workshop=workshop,
-            crew=crew,
-            verdicts=Verdicts(self.board, sources, self.clock, on_event, silence),
-            board=self.board,
-            sources=sources,
-            partials=wanted.partials,
-            patience=self.patience,
-            clock=self.clock,
-            hours=Hours(self.window, self.wall_clock),
-            connections=self.connections,
-            silence=silence,
-            floor=Pace(self.limit_rate).floor,
-            on_event=on_event,
-            early=ours,
-            ahead=AHEAD if ours else 0,
-            shares=None if ours else self.limit_rate,
-            daemon=self.daemon.url if self.daemon else "",
-        )
-        return Run(kit, list(wanted.objects))
-
     def _own_options(self) -> dict[str, str]:
         """Of an aria2c of our own, as a whole."""
         options = {
@@ -183,7 +119,7 @@ class Aria2Transfer:
             "follow-torrent": "false",
             "disk-cache": "0",
             "auto-save-interval": "1",
-            "max-concurrent-downloads": "1",
+            "max-concurrent-downloads": "1000",
             "max-download-result": "10000",
             "max-overall-download-limit": str(self.limit_rate or 0),
             "enable-dht": "false",
@@ -192,16 +128,3 @@ class Aria2Transfer:
         if self.ca_bundle:
             options["ca-certificate"] = self.ca_bundle
         return options
-
-
-def _through(run: Run, web: Web, on_event: OnEvent) -> Generator[Arrived | Failed, None, list[Pointer]]:
-    """What comes through aria2c; returns what is left for the built-in fetcher."""
-    try:
-        yield from run.outcomes()
-    except Lost as error:
-        on_event(Warned("aria2c-lost", {"reason": str(error)}))
-        yield from run.take_back()
-    finally:
-        run.stop()
-        web.close()
-    return run.left

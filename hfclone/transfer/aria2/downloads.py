@@ -18,17 +18,28 @@ from typing import Any  # JSON values
 from xml.sax.saxutils import escape
 
 from hfclone.aria2control import bitfield_ranges, piece_length_for
-from hfclone.pointer import Pointer
 from hfclone.ranges import RangeSet
-from hfclone.transfer.aria2.rpc import Call, Lost, Refused, Rpc
+from hfclone.transfer.aria2.rpc import Call, Refused, Rpc
+from hfclone.transfer.carrier import Load, Lost
 from hfclone.wording import phrase
 
-__all__ = ["PER_SERVER", "Downloads", "Look", "Order", "State", "is_plain"]
+__all__ = ["MIN_SPLIT_BYTES", "PER_SERVER", "Downloads", "Look", "State"]
 
 PER_SERVER = 16
 """Connections that aria2 opens to one server for one object at most."""
+MIN_SPLIT_BYTES = 1024 * 1024
+"""For less it opens no second connection."""
 STOP_SECONDS = 0.5
-_KEYS = ("status", "completedLength", "connections", "bitfield", "pieceLength", "errorCode", "errorMessage")
+_KEYS = (
+    "status",
+    "completedLength",
+    "connections",
+    "downloadSpeed",
+    "bitfield",
+    "pieceLength",
+    "errorCode",
+    "errorMessage",
+)
 _STATUS = re.compile(r"status=([0-9]{3})")
 
 
@@ -47,20 +58,6 @@ _STATES = {"active": State.ACTIVE, "waiting": State.WAITING, "paused": State.WAI
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """An object to be fetched into ``path`` from all of ``urls``, over ``split`` connections.
-
-    ``silence``: seconds after which a silent connection is left.
-    """
-
-    pointer: Pointer
-    path: Path
-    urls: tuple[str, ...]
-    split: int
-    silence: float
-
-
-@dataclass(frozen=True, slots=True)
 class Look:
     """How far a download is."""
 
@@ -69,11 +66,11 @@ class Look:
     whole: RangeSet | None = None
     """Pieces that have arrived and been written."""
     connections: int = 0
+    speed: int = 0
+    """Bytes a second of the last ten seconds."""
     code: int = 0
     """aria2's number for what went wrong."""
     text: str = ""
-    speeds: Mapping[str, int] | None = None
-    """Bytes a second by URL, where that was asked for."""
 
     @property
     def status(self) -> int | None:
@@ -96,53 +93,44 @@ class Downloads:
         if not isinstance(features, list) or "Metalink" not in features:
             raise Lost(phrase("without-metalink"))
 
-    def add(self, orders: Sequence[Order]) -> list[str | Refused]:
-        """Hand orders over; aria2's name (gid) of each, in order."""
-        results = self._rpc.many([Call("addMetalink", (_metalink(order), self._options_of(order))) for order in orders])
+    def add(self, loads: Sequence[Load]) -> list[str | Refused]:
+        """Hand loads over; aria2's name (gid) of each, in order."""
+        results = self._many([Call("addMetalink", (_metalink(load), self._options_of(load))) for load in loads])
         return [str(result[0]) if isinstance(result, list) and result else _refusal(result) for result in results]
 
-    def look(self, sizes: Mapping[str, int], shared: Iterable[str]) -> dict[str, Look]:
-        """How far the downloads are whose sizes are given by gid; ``shared`` have several sources."""
-        gids, several = list(sizes), list(shared)
-        calls = [Call("tellStatus", (gid, _KEYS)) for gid in gids] + [Call("getServers", (gid,)) for gid in several]
-        if not calls:
-            return {}
-        results = self._rpc.many(calls)
-        speeds = dict(zip(several, map(_speeds, results[len(gids) :]), strict=True))
-        rows = zip(gids, results[: len(gids)], strict=True)
-        return {gid: _look(row, sizes[gid], speeds.get(gid)) for gid, row in rows}
+    def look(self, sizes: Mapping[str, int]) -> dict[str, Look]:
+        """How far the downloads are whose sizes are given by gid."""
+        rows = self._many([Call("tellStatus", (gid, _KEYS)) for gid in sizes])
+        return {gid: _look(row, sizes[gid]) for gid, row in zip(sizes, rows, strict=True)}
 
     def forget(self, gids: Iterable[str]) -> None:
         """What has ended need not be remembered."""
-        calls = [Call("removeDownloadResult", (gid,)) for gid in gids]
-        if calls:
-            self._rpc.many(calls)
+        self._many([Call("removeDownloadResult", (gid,)) for gid in gids])
+
+    def remove(self, gids: Iterable[str]) -> None:
+        """End downloads soon; what has arrived is in their control files then."""
+        self._many([Call("forceRemove", (gid,)) for gid in gids])
 
     def stop(self, gids: Iterable[str]) -> None:
-        """End downloads at once; returns when what has arrived is in their control files, or after half a second."""
+        """The same; returns when they have ended, or after half a second."""
         named = list(gids)
-        if not named:
-            return
-        self._rpc.many([Call("forceRemove", (gid,)) for gid in named])
+        self.remove(named)
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline:
-            looks = self.look(dict.fromkeys(named, 0), ())
+            looks = self.look(dict.fromkeys(named, 0))
             if all(look.state not in (State.ACTIVE, State.WAITING) for look in looks.values()):
                 return
 
-    def replace(self, gid: str, old: Sequence[str], new: Sequence[str]) -> None:
-        """Use ``new`` URLs from now on. aria2 holds a URL once for each connection."""
-        self._rpc.many([Call("changeUri", (gid, 1, [url for url in old for _ in range(4 * PER_SERVER)], list(new)))])
-
-    def run_at_once(self, count: int) -> None:
-        """Let so many downloads run; for an aria2 of our own."""
-        self._rpc.many([Call("changeGlobalOption", ({"max-concurrent-downloads": str(count)},))])
+    def add_url(self, gid: str, url: str) -> None:
+        """Use ``url``, which it may have given up."""
+        self._many([Call("changeUri", (gid, 1, [], [url]))])
 
     def limit(self, gids: Iterable[str], rate: int) -> None:
         """Let each download bring ``rate`` bytes a second at most."""
-        calls = [Call("changeOption", (gid, {"max-download-limit": str(rate)})) for gid in gids]
-        if calls:
-            self._rpc.many(calls)
+        self._many([Call("changeOption", (gid, {"max-download-limit": str(rate)})) for gid in gids])
+
+    def _many(self, calls: Sequence[Call]) -> list[Any]:
+        return self._rpc.many(calls) if calls else []
 
     def of_directory(self, directory: Path) -> list[str]:
         """Downloads into ``directory`` that an earlier run left behind."""
@@ -151,62 +139,43 @@ class Downloads:
         found = [row for part in rows if isinstance(part, list) for row in part if isinstance(row, dict)]
         return [str(row.get("gid")) for row in found if row.get("dir") == str(directory)]
 
-    def _options_of(self, order: Order) -> dict[str, str]:
-        piece = piece_length_for(order.pointer.size)
+    def _options_of(self, load: Load) -> dict[str, str]:
+        piece = piece_length_for(load.pointer.size)
         return {
             **self._options,
-            "dir": str(order.path.parent),
-            "out": order.path.name,
+            "dir": str(load.path.parent),
+            "out": load.path.name,
             "piece-length": str(piece),
-            "min-split-size": str(max(1024 * 1024, piece)),
-            "split": str(order.split),
-            "timeout": str(max(1, int(order.silence))),
-            "max-connection-per-server": str(min(PER_SERVER, order.split)),
+            "min-split-size": str(max(MIN_SPLIT_BYTES, piece)),
+            "split": str(load.connections),
+            "timeout": str(max(1, int(load.silence))),
+            "max-connection-per-server": str(min(PER_SERVER, load.connections)),
         }
-
-
-def is_plain(url: str) -> bool:
-    """Whether aria2 and we read the same out of ``url``."""
-    return url.isascii() and url.isprintable() and " " not in url and url.startswith(("http://", "https://"))
 
 
 def _refusal(result: Any) -> Refused:
     return result if isinstance(result, Refused) else Refused(phrase("not-as-aria2"))
 
 
-def _metalink(order: Order) -> str:
+def _metalink(load: Load) -> str:
     """The object as a metalink (RFC 5854), in base64."""
-    urls = "".join(f"<url>{escape(url)}</url>" for url in order.urls)
     text = (
         '<?xml version="1.0" encoding="UTF-8"?><metalink xmlns="urn:ietf:params:xml:ns:metalink">'
-        f'<file name="{order.path.name}"><size>{order.pointer.size}</size>{urls}</file></metalink>'
+        f'<file name="{load.path.name}"><size>{load.pointer.size}</size><url>{escape(load.url)}</url></file></metalink>'
     )
     return base64.b64encode(text.encode("ascii")).decode("ascii")
 
 
-def _look(row: Any, size: int, speeds: Mapping[str, int] | None) -> Look:
+def _look(row: Any, size: int) -> Look:
     """What a status says; it may say anything."""
     if not isinstance(row, dict):
         return Look(State.ENDED, text=row.reason if isinstance(row, Refused) else "")
     try:
-        status = str(row["status"])
-        state = _STATES.get(status, State.ENDED)
+        state = _STATES.get(str(row["status"]), State.ENDED)
         whole = bitfield_ranges(bytes.fromhex(row.get("bitfield", "")), int(row.get("pieceLength", 1)), size)
         received = max(0, min(size, int(row.get("completedLength", 0))))
+        connections, speed = int(row.get("connections", 0)), int(row.get("downloadSpeed", 0))
         code, text = int(row.get("errorCode", 0)), str(row.get("errorMessage", ""))[:200]
-        return Look(state, received, whole, int(row.get("connections", 0)), code, text, speeds)
+        return Look(state, received, whole, connections, speed, code, text)
     except (KeyError, ValueError, TypeError) as error:
         raise Lost(phrase("not-as-aria2")) from error
-
-
-def _speeds(answer: Any) -> dict[str, int]:
-    """Bytes a second by URL as it was handed over."""
-    speeds: dict[str, int] = {}
-    try:
-        for file in answer if isinstance(answer, list) else ():
-            for server in file.get("servers", ()):
-                url = str(server.get("uri", ""))
-                speeds[url] = speeds.get(url, 0) + int(server.get("downloadSpeed", 0))
-    except (AttributeError, ValueError, TypeError) as error:
-        raise Lost(phrase("not-as-aria2")) from error
-    return speeds

@@ -20,10 +20,11 @@ from typing import IO
 
 from hfclone.http import Limits, Web
 from hfclone.names import Token
-from hfclone.transfer.aria2.rpc import Lost, Rpc
+from hfclone.transfer.aria2.rpc import Rpc
+from hfclone.transfer.carrier import CannotRun, Lost
 from hfclone.wording import phrase
 
-__all__ = ["CannotRun", "Process", "limit_writes"]
+__all__ = ["Process", "limit_writes"]
 
 START_SECONDS = 10.0
 """So long aria2c may take until it answers."""
@@ -32,10 +33,6 @@ LOOK_SECONDS = 0.02
 END_SECONDS = 2.0
 PORTS = 3
 """Ports that are tried: another program may have taken one meanwhile."""
-
-
-class CannotRun(Exception):
-    """There is no aria2c that can be worked with; says why."""
 
 
 class Process:

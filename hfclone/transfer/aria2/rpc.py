@@ -10,9 +10,10 @@ from typing import Any  # JSON values
 from hfclone.errors import HfcloneError
 from hfclone.http import Web
 from hfclone.names import Token
+from hfclone.transfer.carrier import Lost
 from hfclone.wording import phrase
 
-__all__ = ["Call", "Lost", "Refused", "Rpc"]
+__all__ = ["Call", "Refused", "Rpc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,6 @@ class Refused:
     """What aria2 says to a call that it does not carry out."""
 
     reason: str
-
-
-class Lost(Exception):
-    """aria2 does not answer, or not as aria2 would."""
 
 
 class Rpc:
