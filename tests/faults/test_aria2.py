@@ -25,7 +25,7 @@ from tests.faults.rig import MB, REPO, Rig, same_file
 from tests.faults.test_machine import start
 from tests.hub.answers import Status
 from tests.hub.mirror import olah_proxy
-from tests.hub.streams import Stall, Throttle, WrongBytes
+from tests.hub.streams import Throttle, WrongBytes
 
 pytestmark = pytest.mark.parametrize("kind", ["aria2c"])
 
@@ -36,14 +36,6 @@ def large(rig: Rig) -> Rig:
     rig.objects = [max(rig.objects, key=lambda pointer: pointer.size)]
     rig.total = rig.objects[0].size
     return rig
-
-
-def test_answers_that_stall_for_ever_are_left(rig: Rig) -> None:
-    rig.hub.faults.add(Stall(after=100_000), on="cdn", times=5)
-    ran = rig.fetch()
-    assert not ran.failed
-    assert rig.sent() <= rig.fair
-    assert ran.seconds < 40
 
 
 # --- wrong bytes ---------------------------------------------------------------------------------

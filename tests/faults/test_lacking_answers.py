@@ -49,8 +49,8 @@ def test_who_has_another_file_is_not_asked_for_ever(rig: Rig) -> None:
     short = rig.objects[0]
     rig.hub.faults.add(WithoutHeaders(("Content-Range", "Content-Length")), on="cdn", oid=short.oid)
     rig.hub.faults.add(ShortFile(20_000), on="cdn", oid=short.oid)
-    rig.patience = 20.0
+    rig.patience = 8.0
     ran = rig.fetch()
     assert [failed.pointer for failed in ran.failed] == [short]
     asked = rig.hub.log.of(kind="cdn", oid=short.oid, method="GET")
-    assert len(asked) < 150  # in twenty seconds of patience
+    assert len(asked) < 80  # in eight seconds of patience

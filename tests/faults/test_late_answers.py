@@ -31,7 +31,7 @@ class PullsThrough(Waiting):
         return serve(request)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("kind", "seed"), [("threads", 0), ("threads", 1), ("aria2c", 0)])
 def test_a_third_of_the_answers_never_begins(rig: Rig, seed: int) -> None:
     rate = 6 * MB
     rig.hub.faults.add(Throttle(total=rate), on="cdn")
