@@ -20,6 +20,7 @@ from hfclone.http import Authority
 from hfclone.names import Token
 from hfclone.partials import Partials
 from hfclone.ranges import RangeSet
+from hfclone.transfer import Arrived
 from hfclone.transfer.aria2 import Aria2Daemon
 from tests.faults.rig import MB, REPO, Rig, same_file
 from tests.faults.test_machine import start
@@ -274,6 +275,29 @@ def test_a_daemon_does_the_work_and_keeps_running(rig: Rig, daemon: Aria2Daemon)
     assert rig.sent() <= rig.fair
     assert not list(rig.directory.parent.rglob("*.meta4")), "a list of signed addresses was left"
     assert not rig.fetch().failed  # it still answers
+
+
+def test_a_daemon_that_dies_half_way(large: Rig, daemon: Aria2Daemon) -> None:
+    """It might go on writing, for all that we know: what came is taken into a file of its own."""
+    large.daemon = daemon
+    large.hub.faults.add(Throttle(total=12 * MB), on="cdn")
+    warned: list[str] = []
+    inodes: set[int] = set()
+
+    def kill(event: Event) -> None:
+        if isinstance(event, Position) and event.received > 8 * MB and not inodes:
+            inodes.add(large.partials.part_path(large.objects[0]).stat().st_ino)
+            for pid in children_called("aria2c"):
+                os.kill(pid, signal.SIGKILL)
+        if isinstance(event, Warned):
+            warned.append(event.code)
+
+    (arrived,) = large.transfer().fetch(large.wanted, kill)
+    assert isinstance(arrived, Arrived)
+    assert arrived.part.stat().st_ino not in inodes
+    assert same_file(arrived.part, large.repo.object_path(arrived.pointer.oid))
+    assert warned == ["aria2c-lost"]
+    assert large.sent() <= 2.2  # it saves its account once a minute
 
 
 def test_what_a_stopped_run_gave_a_daemon_is_taken_back(large: Rig, daemon: Aria2Daemon) -> None:

@@ -53,3 +53,15 @@ def test_one_that_is_dead_changes_nothing(rig: Rig, mirror: Front, how: Outage) 
     ran = rig.fetch(dead, mirror)
     assert not ran.failed
     assert min(share(rig, "mirror"), share(rig, "cdn")) > 0.3
+
+
+def test_who_is_quick_brings_what_the_slow_one_has_begun(rig: Rig) -> None:
+    """Each has one of two objects; when the quick one is done, the other would take twelve seconds and more."""
+    quick = rig.hub.mirror("quick", olah_proxy())
+    quick.faults.add(Throttle(total=12 * MB))
+    rig.hub.faults.add(Throttle(total=MB), on="cdn")
+    rig.objects = [pointer for pointer in rig.objects if pointer.size > MB]
+    ran = rig.fetch(quick)
+    assert not ran.failed
+    assert ran.seconds < 10
+    assert rig.sent() <= rig.fair
