@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.faults.rig import MB, Rig
 from tests.hub import Hub
 from tests.hub.answers import NeedsRange, WrongContentRange
@@ -14,10 +12,8 @@ def refusals(hub: Hub) -> int:
     return len([entry for entry in hub.log.of(kind="cdn") if entry.status == 400])
 
 
-@pytest.mark.parametrize("kind", ["threads", "aria2"])
-def test_large_objects_are_asked_for_by_ranges(rig: Rig, kind: str) -> None:
+def test_large_objects_are_asked_for_by_ranges(rig: Rig) -> None:
     """By either fetcher, from the first request on."""
-    rig.kind = kind
     rig.hub.faults.add(NeedsRange(MB), kind="cdn")
     ran = rig.fetch()
     assert not ran.failed
@@ -26,10 +22,8 @@ def test_large_objects_are_asked_for_by_ranges(rig: Rig, kind: str) -> None:
     assert rig.sent() <= rig.fair
 
 
-@pytest.mark.parametrize("kind", ["threads", "aria2"])
-def test_so_is_what_takes_one_request(rig: Rig, kind: str) -> None:
+def test_so_is_what_takes_one_request(rig: Rig) -> None:
     """Once it was asked for without one: the limit is the CDN's own."""
-    rig.kind = kind
     rig.hub.faults.add(NeedsRange(1000), kind="cdn")
     ran = rig.fetch()
     assert not ran.failed
