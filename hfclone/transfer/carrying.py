@@ -22,10 +22,9 @@ from hfclone.ranges import RangeSet, format_range
 from hfclone.transfer.books import Item
 from hfclone.transfer.carrier import Carrier, Load, Lost, Moved, Unfit
 from hfclone.transfer.desk import Desk
-from hfclone.transfer.exchange import Body, request_range
+from hfclone.transfer.exchange import Body, HttpSource, request_range
 from hfclone.transfer.pool import Lease
 from hfclone.transfer.sources import Source
-from hfclone.transfer.worker import Line
 from hfclone.wording import phrase
 
 __all__ = ["Carrying"]
@@ -41,9 +40,9 @@ JOURNAL_SECONDS = 2.0
 class Carrying:
     """How a carrier's leases are done; one for all threads. ``carry`` ends when nothing is written any more."""
 
-    def __init__(self, desk: Desk, line: Line, carrier: Carrier) -> None:
+    def __init__(self, desk: Desk, http: HttpSource, carrier: Carrier) -> None:
         self._desk = desk
-        self._line = line
+        self._http = http
         self._carrier = carrier
         self._judged: set[tuple[Endpoint, tuple[str, str, int]]] = set()
         """Origins that we were let ask by what an endpoint named: how far inside they lie was judged then."""
@@ -76,11 +75,11 @@ class Carrying:
         """From the control file that says what is here to the one that says what came."""
         pointer, partials = item.pointer, self._desk.partials
         assert lease.gaps is not None  # it is over all the rest
-        ledger = _Ledger(item.opened, RangeSet(lease.gaps.gaps(pointer.size)), str(lease.endpoint), self._line.clock)
+        ledger = _Ledger(item.opened, RangeSet(lease.gaps.gaps(pointer.size)), str(lease.endpoint), self._http.clock)
         told = partials.write_control(pointer, ledger.held)
         if self._carrier.outlives_us:
             partials.lend(pointer, self._carrier.outlives_us)
-        silence = self._line.web.limits.silence
+        silence = self._http.web.limits.silence
         load = Load(
             pointer, partials.part_path(pointer).absolute(), source.url, str(lease.endpoint), lease.connections,
             silence if lease.task.vain else min(SILENCE, silence),
@@ -102,7 +101,7 @@ class Carrying:
                 ledger.journal(here)
                 if lease.dropped or self._desk.stopped:
                     return self._why_broken_off(lease)
-                if not source.usable(self._line.clock.now()):
+                if not source.usable(self._http.clock.now()):
                     return None
         whole = [(0, item.pointer.size)]
         ledger.journal(whole, all_of_it=True)
@@ -112,7 +111,7 @@ class Carrying:
     def _why_broken_off(self, lease: Lease) -> HfcloneError | None:
         if lease.moves_on:
             return None
-        now, label = self._line.clock.now(), str(lease.endpoint)
+        now, label = self._http.clock.now(), str(lease.endpoint)
         if lease.slow:
             return errors.TooSlow(label, now - lease.began, lease.moved)
         return errors.Stalled(label, now - lease.heard)
@@ -120,7 +119,7 @@ class Carrying:
     def _find(self, lease: Lease) -> Source | None:
         """A URL of the object that needs no secret, as far as the endpoint gives one now. Raises its errors."""
         pointer, endpoint = lease.task.pointer, lease.endpoint
-        source = self._line.sources.find(pointer, endpoint, self._desk.upcoming)
+        source = self._http.sources.find(pointer, endpoint, self._desk.upcoming)
         if source is None:
             return None
         lease.signed = source.signed
@@ -136,7 +135,7 @@ class Carrying:
 
     def _led(self, lease: Lease, source: Source) -> Source | None:
         """Where a request of our own ends up: it is asked for one byte. ``None`` where that is not for a carrier."""
-        pointer, endpoint, sources = lease.task.pointer, lease.endpoint, self._line.sources
+        pointer, endpoint, sources = lease.task.pointer, lease.endpoint, self._http.sources
         with sources.asking(source) as heard:
             body = self._ask(lease, source, 0)
             heard(body.answer)
@@ -155,16 +154,16 @@ class Carrying:
             return source
         if not source.signed and sources.has_url(pointer, endpoint):
             return sources.find(pointer, endpoint, tuple)  # with the end of its life
-        return Source(endpoint, url, born=self._line.clock.now(), signed=bool(hops))
+        return Source(endpoint, url, born=self._http.clock.now(), signed=bool(hops))
 
     def _ask(self, lease: Lease, source: Source, offset: int) -> Body:
         """One byte, as our own connections would."""
-        now = self._line.clock.now()
+        now = self._http.clock.now()
         lease.grip = grip = Grip()
         if lease.came is None:
             lease.asked = now
         pointer, stop = lease.task.pointer, offset + 1
-        return request_range(self._line.web, source, self._line.pin, pointer, offset, stop, now, grip=grip)
+        return request_range(self._http.web, source, self._http.pin, pointer, offset, stop, now, grip=grip)
 
     def _ask_why(self, lease: Lease, source: Source) -> None:
         """A carrier tells little of what is wrong: raises what the endpoint itself says."""

@@ -6,21 +6,24 @@ plainly is something else (a login page, another length, another range) is never
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
 
 from hfclone import errors
+from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError
 from hfclone.health import RangeSupport
 from hfclone.http import Answer, Grip, Web, wall_clock
 from hfclone.hub import explain
 from hfclone.names import Pin
+from hfclone.patience import Clock
 from hfclone.pointer import Pointer
 from hfclone.ranges import format_range, parse_content_range
 from hfclone.transfer.sources import Source, Sources
 from hfclone.wording import phrase
 
-__all__ = ["Body", "request_range"]
+__all__ = ["Body", "HttpSource", "follow", "request_range"]
 
 WANTS_RANGE = 400
 """What the hub's CDN answers to a GET without a range for a very large file: for 411 GB, not for 165 GB."""
@@ -30,12 +33,65 @@ FRESH = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The answer's body is ``[start, stop)`` of the object; ``ranges`` is what the answer taught."""
+    """The answer's body is ``[start, stop)`` of the object: a ``RangeStream``; ``ranges`` is what the answer taught."""
 
     answer: Answer
     start: int
     stop: int
     ranges: RangeSupport
+    signed: bool = False
+
+    def chunks(self, read_bytes: int, gather: float) -> Iterator[bytes | memoryview]:
+        """See ``RangeStream.chunks``."""
+        return self.answer.chunks(self.stop - self.start, read_bytes, gather)
+
+    def is_quiet(self, seconds: float) -> bool:
+        """See ``RangeStream.is_quiet``."""
+        return self.answer.is_quiet(seconds)
+
+    def __enter__(self) -> Body:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.answer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSource:
+    """The objects of a pin over HTTP, from whichever endpoint: a ``ByteSource``."""
+
+    web: Web
+    sources: Sources
+    pin: Pin
+    clock: Clock
+    upcoming: Callable[[], Iterable[Pointer]]
+    """Objects that will be wanted soon, for the same batch request."""
+
+    def open(  # as in ByteSource
+        self,
+        pointer: Pointer,
+        endpoint: Endpoint,
+        start: int,
+        stop: int,
+        *,
+        lacking: int,
+        begun: Callable[[Grip, bool], None],
+    ) -> Body | None:
+        """See ``ByteSource.open``."""
+        source = self.sources.find(pointer, endpoint, self.upcoming)
+        if source is None:
+            return None
+        asked_at, grip = self.clock.now(), Grip()
+        begun(grip, source.signed)
+        with self.sources.asking(source) as heard:
+            body = request_range(self.web, source, self.pin, pointer, start, stop, asked_at, grip=grip, lacking=lacking)
+            heard(body.answer)
+        try:
+            self.sources.learn(pointer, source, body.answer)
+        except BaseException:
+            body.answer.close()
+            raise
+        return replace(body, signed=source.signed or bool(body.answer.hops))
 
 
 def request_range(  # noqa: PLR0913  # all that a request is made of

@@ -25,10 +25,11 @@ from hfclone.transfer import Arrived, Wanted
 from hfclone.transfer.carrier import CannotRun, Carrier, StartsCarrier
 from hfclone.transfer.carrying import Carrying
 from hfclone.transfer.desk import Desk, Kit
+from hfclone.transfer.exchange import HttpSource
 from hfclone.transfer.pool import SMALL_BESIDE
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.tempo import Hours, Pace
-from hfclone.transfer.worker import Line, Worker
+from hfclone.transfer.worker import Worker
 from hfclone.wording import phrase
 
 __all__ = ["ThreadTransfer"]
@@ -79,9 +80,10 @@ class ThreadTransfer:
             )
             desk = Desk(list(wanted.objects), self._kit(wanted, sources, pace, connections, carrier))
             read_bytes = pace.read_bytes(min(READ_BYTES, ALL_READ_BYTES // connections))
-            line = Line(sources, web, wanted.pin, self.clock, read_bytes)
-            carrying = Carrying(desk, line, carrier) if carrier else None
-            crew = _Crew(desk, web, [Worker(desk, line, carrying) for _ in range(connections + SPARE)])
+            source = HttpSource(web, sources, wanted.pin, self.clock, desk.upcoming)
+            carrying = Carrying(desk, source, carrier) if carrier else None
+            workers = [Worker(desk, source, self.clock, read_bytes, carrying) for _ in range(connections + SPARE)]
+            crew = _Crew(desk, web, workers)
             try:
                 yield from crew.outcomes(on_event)
             finally:

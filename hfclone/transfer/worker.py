@@ -5,23 +5,20 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from hfclone.errors import HfcloneError, LocalError, Truncated
 from hfclone.hashing import RangeDigest
-from hfclone.http import READ_BYTES, Grip, Web
+from hfclone.http import Grip
 from hfclone.limits import limit_of
-from hfclone.names import Pin
 from hfclone.partials import RECORD_BYTES, Partial, Record
 from hfclone.patience import Clock
 from hfclone.transfer.books import Item
+from hfclone.transfer.byte_source import ByteSource, RangeStream
 from hfclone.transfer.desk import Desk
-from hfclone.transfer.exchange import Body, request_range
 from hfclone.transfer.pool import Lease
-from hfclone.transfer.sources import Sources
 
-__all__ = ["Line", "Worker"]
+__all__ = ["Worker"]
 
 RECORD_SECONDS = 0.05
 """So often a growing line is brought up to date while bytes keep coming: what a kill costs each connection."""
@@ -29,18 +26,6 @@ LULL = 0.005
 """Seconds without a byte after which a line is brought up to date: the next byte may be long in coming."""
 NAP = 0.2
 """Seconds slept at once, so that going home never waits for the rate limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What all connections of a fetch share."""
-
-    sources: Sources
-    web: Web
-    pin: Pin
-    clock: Clock
-    read_bytes: int = READ_BYTES
-    """Bytes read at once."""
 
 
 class Carries(Protocol):
@@ -54,14 +39,14 @@ class Carries(Protocol):
 class Worker:
     """One of the threads that fetch. Everything it needs is handed in; it ends when the desk says so."""
 
-    def __init__(self, desk: Desk, line: Line, carrying: Carries | None = None) -> None:
+    def __init__(
+        self, desk: Desk, source: ByteSource, clock: Clock, read_bytes: int, carrying: Carries | None = None
+    ) -> None:
         self._desk = desk
+        self._source = source
+        self._clock = clock
+        self._read_bytes = read_bytes
         self._carrying = carrying
-        self._sources = line.sources
-        self._web = line.web
-        self._pin = line.pin
-        self._clock = line.clock
-        self._read_bytes = line.read_bytes
         self.fetching: Lease | None = None
         """What it is about just now, so that the coordinator sees who waits in vain."""
 
@@ -105,29 +90,22 @@ class Worker:
 
     def _request(self, lease: Lease) -> None:
         pointer = lease.task.pointer
-        source = self._sources.find(pointer, lease.endpoint, self._desk.upcoming)
-        if source is None:
-            return
-        lease.signed = source.signed
-        asked_at = self._clock.now()
         start, stop = (0, pointer.size) if lease.gaps is not None else (lease.position, lease.stop)
-        grip = Grip()
-        lease.asked, lease.grip = asked_at, grip
-        self.fetching = lease
-        with self._sources.asking(source) as heard:
-            body = request_range(
-                self._web, source, self._pin, pointer, start, stop, asked_at, grip=grip, lacking=lease.position
-            )
-            heard(body.answer)
-        with body.answer:
-            self._sources.learn(pointer, source, body.answer)
-            lease.signed = lease.signed or bool(body.answer.hops)
-            item = self._desk.answers(lease, body.ranges)
-            self._receive(lease, body, item)
 
-    def _receive(self, lease: Lease, body: Body, item: Item) -> None:
+        def begun(grip: Grip, signed: bool) -> None:  # noqa: FBT001  # of ByteSource
+            lease.asked, lease.grip, lease.signed = self._clock.now(), grip, signed
+            self.fetching = lease
+
+        stream = self._source.open(pointer, lease.endpoint, start, stop, lacking=lease.position, begun=begun)
+        if stream is None:
+            return
+        with stream:
+            lease.signed = stream.signed
+            self._receive(lease, stream, self._desk.answers(lease, stream.ranges))
+
+    def _receive(self, lease: Lease, stream: RangeStream, item: Item) -> None:
         """Write what comes, hash it where it is next in line, and journal it."""
-        chunks = self._chunks(lease, body, LULL if item.partial is None else 0.0)
+        chunks = self._chunks(lease, stream, LULL if item.partial is None else 0.0)
         if item.partial is None:
             first = next(chunks, None)
             if first is not None:
@@ -137,7 +115,7 @@ class Worker:
             self._desk.opened_late(item, self._desk.partials.open(item.pointer))
         recorder = _Recorder(item.opened, str(lease.endpoint), self._clock)
         try:
-            self._write_all(lease, body, item, chunks, recorder)
+            self._write_all(lease, stream, item, chunks, recorder)
         finally:
             if not (lease.whole and lease.position == lease.stop):  # what is whole is placed at once
                 recorder.flush()
@@ -158,12 +136,12 @@ class Worker:
     def _write_all(
         self,
         lease: Lease,
-        body: Body,
+        stream: RangeStream,
         item: Item,
         chunks: Iterable[tuple[bytes | memoryview, int]],
         recorder: _Recorder,
     ) -> None:
-        offset = body.start
+        offset = stream.start
         for chunk, unused in chunks:
             for piece, at in _wanted(chunk, offset, lease):
                 if not lease.checking:
@@ -177,11 +155,11 @@ class Worker:
             self._desk.arrived(item, lease, offset, unused)
             if offset >= lease.stop:
                 return
-            if recorder.dirty and body.answer.is_quiet(LULL):
+            if recorder.dirty and stream.is_quiet(LULL):
                 recorder.flush()
-        want = min(body.stop, lease.stop)
+        want = min(stream.stop, lease.stop)
         if offset < want:  # a body that says no length may end anywhere, and no layer below sees that
-            raise Truncated(str(lease.endpoint), offset - body.start, want - body.start)
+            raise Truncated(str(lease.endpoint), offset - stream.start, want - stream.start)
 
     def _hash(self, lease: Lease, item: Item, piece: memoryview, at: int) -> None:
         digest = self._desk.hash_next(item, lease, at)
@@ -189,9 +167,9 @@ class Worker:
             digest.update(piece)
             self._desk.hashed(item, at + len(piece))
 
-    def _chunks(self, lease: Lease, body: Body, lull: float) -> Iterator[tuple[bytes | memoryview, int]]:
+    def _chunks(self, lease: Lease, stream: RangeStream, lull: float) -> Iterator[tuple[bytes | memoryview, int]]:
         """What arrives, each with what was set aside for it and not used; no faster than the rate limit allows."""
-        chunks = body.answer.chunks(body.stop - body.start, self._read_bytes, lull)
+        chunks = stream.chunks(self._read_bytes, lull)
         while True:
             self._nap(self._desk.pause(lease, self._read_bytes))
             chunk = next(chunks, None)
