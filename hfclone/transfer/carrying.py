@@ -19,12 +19,12 @@ from hfclone.http import Grip
 from hfclone.partials import RECORD_BYTES, Partial
 from hfclone.patience import Clock
 from hfclone.ranges import RangeSet, format_range
-from hfclone.transfer.books import Item
 from hfclone.transfer.carrier import Carrier, Load, Lost, Moved, Unfit
-from hfclone.transfer.desk import Desk
+from hfclone.transfer.coordinator import Desk
 from hfclone.transfer.exchange import Body, HttpSource, request_range
 from hfclone.transfer.pool import Lease
 from hfclone.transfer.sources import Source
+from hfclone.transfer.state import Item
 from hfclone.wording import phrase
 
 __all__ = ["Carrying"]

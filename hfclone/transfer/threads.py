@@ -24,11 +24,11 @@ from hfclone.patience import Clock, Patience
 from hfclone.transfer import Arrived, Wanted
 from hfclone.transfer.carrier import CannotRun, Carrier, StartsCarrier
 from hfclone.transfer.carrying import Carrying
-from hfclone.transfer.desk import Desk, Kit
+from hfclone.transfer.coordinator import Desk, Kit
 from hfclone.transfer.exchange import HttpSource
 from hfclone.transfer.pool import SMALL_BESIDE
+from hfclone.transfer.rate_limiter import Hours, Pace
 from hfclone.transfer.sources import Sources
-from hfclone.transfer.tempo import Hours, Pace
 from hfclone.transfer.worker import Worker
 from hfclone.wording import phrase
 
@@ -171,7 +171,7 @@ class _Crew:
         self._desk.close()
 
     def _keep_time(self) -> None:
-        """Look at the clock again and again, break off what the desk wants broken off, and hire who is wanted.
+        """Look at the clock again and again, break off what the desk wants broken off, and start as many workers as are wanted.
 
         Raises:
             LimitReached: the system has no thread for a single worker.

@@ -13,10 +13,10 @@ from hfclone.http import Grip
 from hfclone.limits import limit_of
 from hfclone.partials import RECORD_BYTES, Partial, Record
 from hfclone.patience import Clock
-from hfclone.transfer.books import Item
 from hfclone.transfer.byte_source import ByteSource, RangeStream
-from hfclone.transfer.desk import Desk
+from hfclone.transfer.coordinator import Desk
 from hfclone.transfer.pool import Lease
+from hfclone.transfer.state import Item
 
 __all__ = ["Worker"]
 

@@ -16,7 +16,7 @@ from hfclone.cli.messages import exit_code
 from hfclone.errors import Incomplete, Unforeseen
 from hfclone.events import Event, Failed, Waiting, Warned
 from hfclone.transfer import exchange, sources
-from hfclone.transfer.desk import Desk
+from hfclone.transfer.coordinator import Desk
 from tests.e2e.command import placed
 from tests.faults.rig import Rig
 from tests.hub import Hub, LivingRepo

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfclone.ranges import RangeSet
-from hfclone.transfer.trust import Trust
+from hfclone.transfer.provenance import Trust
 
 BLOCKS = 12
 RIGHT = "right"

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from random import Random
 
-from hfclone.transfer.limiter import ConcurrencyLimiter
+from hfclone.transfer.concurrency import ConcurrencyLimiter
 
 __all__ = [
     "FIXED",

@@ -28,11 +28,11 @@ from hfclone.partials import Partials
 from hfclone.patience import Clock, Patience
 from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
-from hfclone.transfer.books import Item
-from hfclone.transfer.desk import Desk, Kit
+from hfclone.transfer.coordinator import Desk, Kit
 from hfclone.transfer.pool import Lease
+from hfclone.transfer.rate_limiter import Hours, Pace
 from hfclone.transfer.sources import BATCH, Sources
-from hfclone.transfer.tempo import Hours, Pace
+from hfclone.transfer.state import Item
 from hfclone.transfer.threads import SPARE
 from tests.simulation.lines import RETRANSMISSIONS, STEP, Connection, Path, is_dark
 from tests.simulation.memory import Memory, objects_of

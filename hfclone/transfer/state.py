@@ -16,7 +16,7 @@ from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
 from hfclone.transfer.carrier import Carrier
 from hfclone.transfer.pool import SMALL_BESIDE, Lease, Pool, Task
-from hfclone.transfer.trust import Trust
+from hfclone.transfer.provenance import Trust
 from hfclone.wording import phrase
 
 __all__ = ["TELL_BYTES", "Books", "Item", "Trial"]

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from hfclone.measures import Window
-from hfclone.transfer.tempo import Hours, Pace
+from hfclone.transfer.rate_limiter import Hours, Pace
 
 
 @pytest.mark.parametrize("readers", [1, 4, 64])

@@ -13,9 +13,9 @@ from hfclone.health import Board, RangeSupport
 from hfclone.partials import SMALL_BYTES, Partials
 from hfclone.patience import Clock
 from hfclone.ranges import RangeSet
-from hfclone.transfer.books import Books, Item
-from hfclone.transfer.choice import Chooser
+from hfclone.transfer.endpoint_selection import Chooser
 from hfclone.transfer.pool import SPREAD, Lease, Pool, Task, range_bytes
+from hfclone.transfer.state import Books, Item
 
 __all__ = ["Dispatch", "Rates"]
 

@@ -17,10 +17,10 @@ from hfclone.partials import RECORD_BYTES, Partials
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer import Arrived, desk
-from hfclone.transfer.books import Item
-from hfclone.transfer.desk import Desk, Kit
+from hfclone.transfer.coordinator import Desk, Kit
+from hfclone.transfer.rate_limiter import Hours, Pace
 from hfclone.transfer.sources import Sources
-from hfclone.transfer.tempo import Hours, Pace
+from hfclone.transfer.state import Item
 
 CONTENT = bytes(3 * 1024 * 1024)
 OBJECT = Pointer(Oid(hashlib.sha256(CONTENT).hexdigest()), len(CONTENT))

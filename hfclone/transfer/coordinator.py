@@ -22,15 +22,15 @@ from hfclone.partials import SMALL_BYTES, Partial, Partials
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Pointer
 from hfclone.transfer import Arrived
-from hfclone.transfer.books import Books, Item
 from hfclone.transfer.carrier import Carrier, Moved
-from hfclone.transfer.choice import Chooser
-from hfclone.transfer.court import Court
-from hfclone.transfer.dispatch import Dispatch, Rates
-from hfclone.transfer.limiter import FIRST, ConcurrencyLimiter
+from hfclone.transfer.concurrency import FIRST, ConcurrencyLimiter
+from hfclone.transfer.endpoint_selection import Chooser
+from hfclone.transfer.failure_policy import Court
 from hfclone.transfer.pool import Lease, Pool
+from hfclone.transfer.rate_limiter import Hours, Pace
+from hfclone.transfer.scheduler import Dispatch, Rates
 from hfclone.transfer.sources import Sources
-from hfclone.transfer.tempo import Hours, Pace
+from hfclone.transfer.state import Books, Item
 
 __all__ = ["Desk", "Kit"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from hfclone.events import Position, Working
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
-from hfclone.transfer.books import TELL_BYTES, Books
 from hfclone.transfer.pool import Pool
+from hfclone.transfer.state import TELL_BYTES, Books
 
 OBJECT = Pointer(Oid("ab" * 32), 10)
 

@@ -9,7 +9,7 @@ from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.health import FILES, Board, RangeSupport
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer.pool import FIRST_RANGE_BYTES, LEAST_RANGE_BYTES, LEAST_TRIPS, Lease, Task
-from hfclone.transfer.trust import Trust
+from hfclone.transfer.provenance import Trust
 
 __all__ = ["Chooser"]
 

@@ -20,10 +20,10 @@ from hfclone.patience import MOST_UNFORESEEN, SAY_SECONDS, Clock, Patience, Verd
 from hfclone.pointer import Oid
 from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
-from hfclone.transfer.books import Books, Item, Trial
-from hfclone.transfer.choice import Chooser
+from hfclone.transfer.endpoint_selection import Chooser
 from hfclone.transfer.pool import Lease, Task
 from hfclone.transfer.sources import Sources
+from hfclone.transfer.state import Books, Item, Trial
 from hfclone.wording import phrase
 
 __all__ = ["OTHER_FILES", "Court", "names_other_file"]

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from hfclone.transfer.limiter import FIRST, ConcurrencyLimiter
+from hfclone.transfer.concurrency import FIRST, ConcurrencyLimiter
 
 MB = 1e6
 TICK = 0.1
