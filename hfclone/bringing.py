@@ -124,7 +124,7 @@ class Bringer:
         self._tools = tools
         self._web = web
         self._on_event = on_event
-        self._blobs = HttpBlobs(pin, tools.board.endpoints, web, tools.authorities)
+        self._blobs = HttpBlobs(pin, tools.health.endpoints, web, tools.authorities)
         self._refusals = 0
         self._conduct = Conduct(GIT_SILENCES * tools.settings.stall_after)
 
@@ -160,7 +160,7 @@ class Bringer:
         try:
             self._bring(repo)
         except (RepoNotFound, AccessDenied) as error:
-            asked = self._tools.board.endpoints[-1]
+            asked = self._tools.health.endpoints[-1]
             if not asked.has_hub_paths:
                 raise
             why = hub.why(self._pin, asked, self._web, self._tools.authorities)
@@ -176,7 +176,7 @@ class Bringer:
         bring_commit(
             repo,
             self._pin,
-            self._tools.board.endpoints,
+            self._tools.health.endpoints,
             history=self._tools.settings.history,
             branch=self._spec.revision,
             blob_source=self._blobs,

@@ -124,7 +124,7 @@ class _Signer:
         """Of each endpoint, in a row."""
         paths: dict[Oid, tuple[bytes, ...]] = {pointer.oid: (path,) for pointer, path in missing.items()}
         self._sources = Sources(
-            pin, paths, web=web, board=tools.board, authorities=tools.authorities, now=tools.clock.now
+            pin, paths, web=web, health=tools.health, authorities=tools.authorities, now=tools.clock.now
         )
 
     def sources_of(self, pointer: Pointer) -> list[Source]:

@@ -115,7 +115,7 @@ def _verified(outcome: Arrived) -> Verified | Failed:
 
 
 def _finished(checkout: Checkout, todo: Plan, tools: Tools, on_event: OnEvent) -> Report:
-    tallies = tools.board.tallies()
+    tallies = tools.health.tallies()
     fetched = sum(tally.sent for tally in tallies)
     report = Report(
         pin=checkout.pin,

@@ -1,6 +1,6 @@
 """What the run has learned of each endpoint: an opinion, kept in memory, never a fact on disk.
 
-One board serves the whole process, so that a wait that one answer asks for is kept by everyone.
+One health serves the whole process, so that a wait that one answer asks for is kept by everyone.
 Every method may be called from any thread.
 """
 
@@ -23,7 +23,7 @@ from hfclone.events import Demoted, EndpointTally, Warned
 from hfclone.patience import Backoff, wait_asked
 from hfclone.wording import phrase
 
-__all__ = ["FILES", "Board", "RangeSupport"]
+__all__ = ["FILES", "EndpointHealth", "RangeSupport"]
 
 PROBE_AGAIN = 600.0
 """Seconds until an endpoint that lacks something is asked for it once more."""
@@ -123,7 +123,7 @@ class _Health:
     last_error: HfcloneError | None = None
 
 
-class Board:
+class EndpointHealth:
     """Health of all endpoints, in the order in which they are preferred: mirrors first, the hub last."""
 
     def __init__(self, endpoints: Iterable[Endpoint], now: Callable[[], float], rng: Random) -> None:

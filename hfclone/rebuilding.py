@@ -52,7 +52,7 @@ class Rebuilder:
         self._tools = tools
         self._on_event = on_event
         self._sources = {
-            endpoint: HttpBlobs(locked.pin, (endpoint,), web, tools.authorities) for endpoint in tools.board.endpoints
+            endpoint: HttpBlobs(locked.pin, (endpoint,), web, tools.authorities) for endpoint in tools.health.endpoints
         }
         self._failing: set[Endpoint] = set()
         """Who failed last goes last, else each file would wait for him."""

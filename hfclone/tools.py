@@ -15,7 +15,7 @@ from hfclone.endpoints import Endpoint, EndpointKind, TokenRule
 from hfclone.errors import LimitReached, ToolMissing, Unforeseen
 from hfclone.events import OnEvent, Waiting, Warned
 from hfclone.git import Git, GitCredential, load_git
-from hfclone.health import Board
+from hfclone.health import EndpointHealth
 from hfclone.http import Attendant, Authority, Connections, Limits, Route, Web
 from hfclone.hub import find_token
 from hfclone.limits import start_thread
@@ -55,9 +55,9 @@ class Tools:
         return cls(settings, endpoints_of(settings, spec.site))
 
     @cached_property
-    def board(self) -> Board:
+    def health(self) -> EndpointHealth:
         """What is known of the endpoints."""
-        return Board(self.endpoints, self.clock.now, self.rng)
+        return EndpointHealth(self.endpoints, self.clock.now, self.rng)
 
     @cached_property
     def patience(self) -> Patience:
@@ -146,7 +146,7 @@ class Tools:
         from hfclone.transfer.threads import ThreadTransfer
 
         return ThreadTransfer(
-            self.web, self.board, self.patience, self.authorities, self.clock,
+            self.web, self.health, self.patience, self.authorities, self.clock,
             settings.connections, settings.limit_rate, settings.window,
             spares_hub=settings.spare_hub,
             carrier=self._aria2() if settings.fetcher is Fetcher.ARIA2C else None,

@@ -1,7 +1,7 @@
 """What moves bytes in place of our own connections: another program, which knows no rule of ours.
 
 A carrier is handed what is left of an object at one endpoint, says how far it is, and ends, well or
-with an error. Whom to ask, when to go on, whose bytes are wrong: all of that is the desk's, as for
+with an error. Whom to ask, when to go on, whose bytes are wrong: all of that is the coordinator's, as for
 our own connections, and whatever a carrier cannot move or does not live to move those fetch.
 """
 

@@ -20,7 +20,7 @@ from hfclone.partials import RECORD_BYTES, Partial
 from hfclone.patience import Clock
 from hfclone.ranges import RangeSet, format_range
 from hfclone.transfer.carrier import Carrier, Load, Lost, Moved, Unfit
-from hfclone.transfer.coordinator import Desk
+from hfclone.transfer.coordinator import Coordinator
 from hfclone.transfer.exchange import Body, HttpSource, request_range
 from hfclone.transfer.pool import Lease
 from hfclone.transfer.sources import Source
@@ -40,8 +40,8 @@ JOURNAL_SECONDS = 2.0
 class Carrying:
     """How a carrier's leases are done; one for all threads. ``carry`` ends when nothing is written any more."""
 
-    def __init__(self, desk: Desk, http: HttpSource, carrier: Carrier) -> None:
-        self._desk = desk
+    def __init__(self, coordinator: Coordinator, http: HttpSource, carrier: Carrier) -> None:
+        self._coordinator = coordinator
         self._http = http
         self._carrier = carrier
         self._judged: set[tuple[Endpoint, tuple[str, str, int]]] = set()
@@ -56,15 +56,15 @@ class Carrying:
         source = self._find(lease)
         if source is None:
             return None
-        item = self._desk.handed_over(lease)
+        item = self._coordinator.handed_over(lease)
         if item.partial is None:
-            self._desk.opened_late(item, self._desk.partials.open(item.pointer))
+            self._coordinator.opened_late(item, self._coordinator.partials.open(item.pointer))
         try:
             return self._hand_over(item, lease, source)
         except Unfit as error:
-            self._desk.not_carried(lease, str(error))
+            self._coordinator.not_carried(lease, str(error))
         except Lost as error:
-            self._desk.carrier_lost(lease, str(error), may_write=bool(self._carrier.outlives_us))
+            self._coordinator.carrier_lost(lease, str(error), may_write=bool(self._carrier.outlives_us))
         except TransferError as error:
             self._ask_why(lease, source)
             lease.unexplained = True
@@ -73,7 +73,7 @@ class Carrying:
 
     def _hand_over(self, item: Item, lease: Lease, source: Source) -> HfcloneError | None:
         """From the control file that says what is here to the one that says what came."""
-        pointer, partials = item.pointer, self._desk.partials
+        pointer, partials = item.pointer, self._coordinator.partials
         assert lease.gaps is not None  # it is over all the rest
         ledger = _Ledger(item.opened, RangeSet(lease.gaps.gaps(pointer.size)), str(lease.endpoint), self._http.clock)
         told = partials.write_control(pointer, ledger.held)
@@ -88,7 +88,7 @@ class Carrying:
             return self._follow(item, lease, load, source, told.size, ledger)
         finally:
             records = partials.absorb(item.opened, ledger.held, str(lease.endpoint))
-            self._desk.carried(item, lease, Moved([(record.start, record.stop) for record in records]))
+            self._coordinator.carried(item, lease, Moved([(record.start, record.stop) for record in records]))
 
     def _follow(
         self, item: Item, lease: Lease, load: Load, source: Source, told: int, ledger: _Ledger
@@ -97,15 +97,15 @@ class Carrying:
         with closing(self._carrier.carry(load)) as moves:
             for moved in moves:
                 here = RangeSet(moved.here)
-                self._desk.carried(item, lease, replace(moved, here=here, received=moved.received - told))
+                self._coordinator.carried(item, lease, replace(moved, here=here, received=moved.received - told))
                 ledger.journal(here)
-                if lease.dropped or self._desk.stopped:
+                if lease.dropped or self._coordinator.stopped:
                     return self._why_broken_off(lease)
                 if not source.usable(self._http.clock.now()):
                     return None
         whole = [(0, item.pointer.size)]
         ledger.journal(whole, all_of_it=True)
-        self._desk.carried(item, lease, Moved(whole))
+        self._coordinator.carried(item, lease, Moved(whole))
         return None
 
     def _why_broken_off(self, lease: Lease) -> HfcloneError | None:
@@ -119,7 +119,7 @@ class Carrying:
     def _find(self, lease: Lease) -> Source | None:
         """A URL of the object that needs no secret, as far as the endpoint gives one now. Raises its errors."""
         pointer, endpoint = lease.task.pointer, lease.endpoint
-        source = self._http.sources.find(pointer, endpoint, self._desk.upcoming)
+        source = self._http.sources.find(pointer, endpoint, self._coordinator.upcoming)
         if source is None:
             return None
         lease.signed = source.signed
@@ -131,7 +131,9 @@ class Carrying:
         return source
 
     def _knows_no_ranges_yet(self, lease: Lease) -> bool:
-        return lease.task.pointer.size > PROBE_BYTES and self._desk.ranges(lease.endpoint) is RangeSupport.UNKNOWN
+        return (
+            lease.task.pointer.size > PROBE_BYTES and self._coordinator.ranges(lease.endpoint) is RangeSupport.UNKNOWN
+        )
 
     def _led(self, lease: Lease, source: Source) -> Source | None:
         """Where a request of our own ends up: it is asked for one byte. ``None`` where that is not for a carrier."""
@@ -142,10 +144,10 @@ class Carrying:
         with body.answer:
             sources.learn(pointer, source, body.answer)
             lease.signed = lease.signed or bool(body.answer.hops)
-            self._desk.answers(lease, body.ranges)
+            self._coordinator.answers(lease, body.ranges)
         hops, url = body.answer.hops, body.answer.url
         if not hops and (source.authority or source.headers):
-            self._desk.not_carried(lease, phrase("needs-secret"), here_alone=True)
+            self._coordinator.not_carried(lease, phrase("needs-secret"), here_alone=True)
             return None
         if body.ranges is RangeSupport.NO:
             return None

@@ -1,7 +1,7 @@
-"""The one place where workers, hashers and the coordinator meet: a pool behind a lock.
+"""Where workers, hashers and the caller's thread meet: the rules of a transfer behind one lock.
 
-Why a desk: the rules (pool, choice, court, limiter) are pure and know no threads; the threads know
-no rules. What one thread tells another passes through here, under one lock, held for microseconds.
+Why so: the rules (pool, scheduler, endpoint selection, failure policy, concurrency) know no threads, and the
+threads know no rules. What one thread tells another passes through here, under one lock, held for microseconds.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from hfclone import errors
 from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError, LocalError
 from hfclone.events import Event, Failed, Started
-from hfclone.health import Board, RangeSupport
+from hfclone.health import EndpointHealth, RangeSupport
 from hfclone.partials import SMALL_BYTES, Partial, Partials
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Pointer
 from hfclone.transfer import Arrived
 from hfclone.transfer.carrier import Carrier, Moved
 from hfclone.transfer.concurrency import FIRST, ConcurrencyLimiter
-from hfclone.transfer.endpoint_selection import Chooser
-from hfclone.transfer.failure_policy import Court
+from hfclone.transfer.endpoint_selection import EndpointSelector
+from hfclone.transfer.failure_policy import FailurePolicy
 from hfclone.transfer.pool import Lease, Pool
-from hfclone.transfer.rate_limiter import Hours, Pace
-from hfclone.transfer.scheduler import Dispatch, Rates
+from hfclone.transfer.rate_limiter import RateLimiter, Schedule
+from hfclone.transfer.scheduler import Rates, Scheduler
 from hfclone.transfer.sources import Sources
-from hfclone.transfer.state import Books, Item
+from hfclone.transfer.state import Item, TransferState
 
-__all__ = ["Desk", "Kit"]
+__all__ = ["Context", "Coordinator"]
 
 HASH_AHEAD = 1024 * 1024
 """Bytes of prefix that make it worth waking a hasher before the object is whole."""
@@ -45,16 +45,16 @@ UPCOMING = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Kit:
-    """What a desk works with."""
+class Context:
+    """What a coordinator works with."""
 
     partials: Partials
-    board: Board
+    health: EndpointHealth
     sources: Sources
     patience: Patience
     clock: Clock
-    pace: Pace
-    hours: Hours
+    rate_limiter: RateLimiter
+    schedule: Schedule
     connections: int
     """At the most, to all endpoints together."""
     cores: int | None = None
@@ -67,66 +67,67 @@ class Kit:
     """What moves bytes in place of our own connections."""
 
 
-class Desk:
+class Coordinator:
     """Hands out work and takes in what came of it. Every method may be called from any thread."""
 
-    def __init__(self, objects: list[Pointer], kit: Kit) -> None:
-        self.partials = kit.partials
-        self._kit = kit
-        self._board = kit.board
-        self._clock = kit.clock
-        self._books = Books(Pool(objects), carrier=kit.carrier)
-        self._pool = self._books.pool
-        books, sources = self._books, kit.sources
+    def __init__(self, objects: list[Pointer], context: Context) -> None:
+        self.partials = context.partials
+        self._context = context
+        self._health = context.health
+        self._clock = context.clock
+        self._state = TransferState(Pool(objects), carrier=context.carrier)
+        self._pool = self._state.pool
+        state, sources = self._state, context.sources
         self._unasked = self._new_limiter()
         self._limiters: dict[Endpoint, ConcurrencyLimiter] = {}
         """Of the endpoints that were asked."""
-        self._targets = len(kit.board.endpoints) * self._unasked.target
-        self._chooser = Chooser(
-            kit.board,
+        self._targets = len(context.health.endpoints) * self._unasked.target
+        self._selector = EndpointSelector(
+            context.health,
             self._has_room,
             lambda endpoint: self._limiter_of(endpoint).rate,
             lambda: self._pool.left,
-            kit.spares_hub,
-            books.in_flight,
-            books.ranged,
-            books.trusts,
+            context.spares_hub,
+            state.in_flight,
+            state.ranged,
+            state.provenances,
             sources.has_url,
-            books.pool.leases,
-            lambda task: books.carrier is not None and not (task.by_hand or task.checking),
+            state.pool.leases,
+            lambda task: state.carrier is not None and not (task.by_hand or task.checking),
         )
-        self._court = Court(
-            books, self._chooser, kit.board, sources, kit.partials, kit.patience, self._lost, kit.clock
+        self._policy = FailurePolicy(
+            state, self._selector, context.health, sources, context.partials, context.patience, self._lost,
+            context.clock,
         )  # fmt: skip
-        self._dispatch = Dispatch(
-            books, self._chooser, kit.board, kit.partials, kit.clock, self._rates(), kit.connections
+        self._scheduler = Scheduler(
+            state, self._selector, context.health, context.partials, context.clock, self._rates(), context.connections
         )
-        self._open = not kit.hours.closed_for()
+        self._open = not context.schedule.closed_for()
         self._stopped = False
         self._lock = threading.Lock()
-        self._work = kit.condition(self._lock)
-        self._prefixes = kit.condition(self._lock)
-        self._news = kit.condition(self._lock)
-        self._dirty = kit.condition(self._lock)
+        self._work = context.condition(self._lock)
+        self._prefixes = context.condition(self._lock)
+        self._news = context.condition(self._lock)
+        self._dirty = context.condition(self._lock)
 
     @property
     def stopped(self) -> bool:
-        """Whether everybody should go home."""
+        """Whether it is over: every thread ends."""
         return self._stopped
 
     @property
     def target(self) -> int:
         """How many connections are wanted now."""
-        return min(self._kit.connections, self._targets)
+        return min(self._context.connections, self._targets)
 
     # --- for workers ---------------------------------------------------------------------------
 
     def next_job(self) -> Item | Lease | None:
-        """Work for a worker: an object to open, a range to fetch, or ``None`` to go home."""
+        """Work for a worker: an object to open, a range to fetch, or ``None`` at the end."""
         with self._lock:
             while not self._stopped:
-                if self._open and self._books.busy < self._kit.connections:
-                    job = self._dispatch.next_job()
+                if self._open and self._state.busy < self._context.connections:
+                    job = self._scheduler.next_job()
                     if job is not None:
                         self._call_another()
                         return job
@@ -135,27 +136,27 @@ class Desk:
 
     def _call_another(self) -> None:
         """Each who finds work wakes the next where there may be more: nobody wakes in vain who could only wait."""
-        if self._books.busy < self.target and self._dispatch.has_work():
+        if self._state.busy < self.target and self._scheduler.has_work():
             self._work.notify()
 
     def upcoming(self) -> list[Pointer]:
         """Objects that will be wanted next, for a batch request."""
         with self._lock:
-            begun = [item.pointer for item in self._books.items.values()]
+            begun = [item.pointer for item in self._state.items.values()]
             return [*begun, *islice(self._pool.upcoming(), UPCOMING)]
 
     def checked(self, count: int) -> None:
         """Bytes of an earlier run were looked at: that is work, so patience does not run."""
         with self._lock:
-            self._books.read += count
-            self._kit.patience.postpone()
+            self._state.read += count
+            self._context.patience.postpone()
 
     def opened(self, item: Item, partial: Partial) -> None:
         """The object's partial is open, and what it holds is proven."""
         with self._lock:
             item.partial = partial
             for record in partial.records:
-                item.trust.note(record.endpoint, record.start, record.stop)
+                item.provenance.note(record.endpoint, record.start, record.stop)
             self._pool.opened(item.task, partial.held())
             item.task.error = None
             if partial.records or item.task.arrived:
@@ -169,7 +170,7 @@ class Desk:
     def cannot_open(self, item: Item, error: LocalError) -> None:
         """The object's partial cannot be made."""
         with self._lock:
-            self._court.cannot_open(item, error)
+            self._policy.cannot_open(item, error)
             self._news.notify()
 
     def answers(self, lease: Lease, support: RangeSupport) -> Item:
@@ -184,41 +185,41 @@ class Desk:
                 raise errors.Stalled(str(lease.endpoint), now - lease.began)
             news = self._is_news(lease.endpoint, support, now)
             if support is not RangeSupport.UNKNOWN:
-                self._board.note_ranges(lease.endpoint, support)
+                self._health.note_ranges(lease.endpoint, support)
             if support is RangeSupport.NO:
                 self._pool.widen(lease)
             elif support is RangeSupport.YES and lease.gaps is not None:  # the whole was refused without a range
                 lease.task.plain.discard(lease.endpoint)
-            self._board.met(lease.endpoint)  # headers alone end no wait: a body may be empty each time
-            self._kit.patience.answered()
-            self._board.began(lease.endpoint, now - _sent_at(lease))
+            self._health.met(lease.endpoint)  # headers alone end no wait: a body may be empty each time
+            self._context.patience.answered()
+            self._health.began(lease.endpoint, now - _sent_at(lease))
             lease.task.unanswered.pop(lease.endpoint, None)
-            self._books.not_late(lease)
+            self._state.not_late(lease)
             self._pool.answered(lease, now)
-            item = self._books.items.get(lease.task.pointer.oid)
+            item = self._state.items.get(lease.task.pointer.oid)
             if item is None:  # patience ended just now
                 raise errors.Stalled(str(lease.endpoint), now - lease.began)
-            self._books.events.append(Started(item.pointer.oid, str(lease.endpoint)))
+            self._state.events.append(Started(item.pointer.oid, str(lease.endpoint)))
             if news:  # not at every answer: each would wake sixteen threads for nothing
                 self._work.notify_all()
             return item
 
     def ranges(self, endpoint: Endpoint) -> RangeSupport:
         """Whether its bytes can be had in ranges, as far as is known."""
-        return self._board.ranges(endpoint)
+        return self._health.ranges(endpoint)
 
     def pause(self, lease: Lease, count: int) -> float:
         """The seconds to wait before ``count`` bytes may be read: the limit of all connections together."""
         with self._lock:
             now = self._clock.now()
-            seconds = self._kit.pace.reserve(count, now)
+            seconds = self._context.rate_limiter.reserve(count, now)
             lease.heard = max(lease.heard, now + seconds)
             return seconds
 
     def differs(self, item: Item, start: int, stop: int) -> None:
         """``[start, stop)`` will be overwritten with other bytes; what is there belongs to who sent it."""
         with self._lock:
-            self._court.differs(item, start, stop)
+            self._policy.differs(item, start, stop)
 
     def arrived(self, item: Item, lease: Lease, position: int, unused: int) -> None:
         """Everything of the lease below ``position`` is written; ``unused`` bytes of ``pause`` were not read."""
@@ -235,12 +236,12 @@ class Desk:
         """
         with self._lock:
             now = self._clock.now()
-            item = self._books.items.get(lease.task.pointer.oid)
+            item = self._state.items.get(lease.task.pointer.oid)
             if lease.gone or lease.dropped or item is None:
                 raise errors.Stalled(str(lease.endpoint), now - lease.began)
             self._pool.handed_over(lease, now)
-            self._books.not_late(lease)
-            self._books.events.append(Started(item.pointer.oid, str(lease.endpoint)))
+            self._state.not_late(lease)
+            self._state.events.append(Started(item.pointer.oid, str(lease.endpoint)))
             return item
 
     def carried(self, item: Item, lease: Lease, moved: Moved) -> None:
@@ -256,13 +257,15 @@ class Desk:
                 if lease.first is None:
                     self._pool.answered(lease, now)
                 lease.heard = now
-                self._board.met(lease.endpoint)
+                self._health.met(lease.endpoint)
                 lease.task.unanswered.pop(lease.endpoint, None)
             if not own:
                 return
             self._came(lease, own)
-            self._kit.pace.reserve(own, now)  # it keeps the limit itself: what our own connections may take is less
-            self._dispatch.carried(lease)
+            self._context.rate_limiter.reserve(
+                own, now
+            )  # it keeps the limit itself: what our own connections may take is less
+            self._scheduler.carried(lease)
             if not item.busy and item.task.prefix - item.hashed >= HASH_AHEAD:
                 self._prefixes.notify()
 
@@ -270,9 +273,9 @@ class Desk:
         """The carrier cannot move the lease's object: from nobody, or not from its endpoint."""
         with self._lock:
             if here_alone:
-                self._court.leave_by_hand(lease.task, [lease.endpoint], why)
+                self._policy.leave_by_hand(lease.task, [lease.endpoint], why)
             else:
-                self._court.cannot_carry(lease.task, why)
+                self._policy.cannot_carry(lease.task, why)
 
     def carrier_lost(self, lease: Lease, why: str, *, may_write: bool) -> None:
         """The carrier is gone; our own connections go on from what it brought.
@@ -281,7 +284,7 @@ class Desk:
         """
         with self._lock:
             lease.left = may_write
-            self._court.lose_carrier(why)
+            self._policy.lose_carrier(why)
             self._work.notify_all()
 
     def ended(self, lease: Lease, error: HfcloneError | None) -> None:
@@ -289,11 +292,11 @@ class Desk:
         with self._lock:
             if lease.gone:
                 return
-            self._dispatch.take_back(lease)
+            self._scheduler.take_back(lease)
             if error is not None and self._open and not self._stopped:
-                self._court.blame(lease, error)
+                self._policy.blame(lease, error)
             elif lease.position == lease.stop and lease.came is None:
-                self._board.came_unbroken(lease.endpoint, lease.stop - lease.start)
+                self._health.came_unbroken(lease.endpoint, lease.stop - lease.start)
             self._look_after(lease)
 
     def came_whole(self, item: Item, lease: Lease, digest: hashlib._Hash, unused: int) -> None:
@@ -311,7 +314,7 @@ class Desk:
         with self._lock:
             if item.busy or item.hashed != start or lease.checking:
                 return None
-            if item.pointer.size > SMALL_BYTES and self._books.busy < 2:
+            if item.pointer.size > SMALL_BYTES and self._state.busy < 2:
                 return None
             item.busy = True
             return item.digest
@@ -319,10 +322,10 @@ class Desk:
     # --- for hashers ---------------------------------------------------------------------------
 
     def next_prefix(self) -> tuple[Item, int, int] | None:
-        """``[start, stop)`` of an object to be hashed now, or ``None`` to go home."""
+        """``[start, stop)`` of an object to be hashed now, or ``None`` at the end."""
         with self._lock:
             while not self._stopped:
-                for item in self._books.items.values():
+                for item in self._state.items.values():
                     if item.busy or item.partial is None:
                         continue
                     prefix = item.task.prefix
@@ -336,11 +339,11 @@ class Desk:
         """The object's running digest covers ``[0, stop)`` now; settles it if that is all."""
         with self._lock:
             item.busy = False
-            self._kit.patience.postpone()  # that is work: where much was here already, no byte arrives for long
-            if self._books.items.get(item.pointer.oid) is not item:  # given up meanwhile
-                self._books.close_orphans()
+            self._context.patience.postpone()  # that is work: where much was here already, no byte arrives for long
+            if self._state.items.get(item.pointer.oid) is not item:  # given up meanwhile
+                self._state.close_orphans()
                 return
-            self._books.read += stop - item.hashed
+            self._state.read += stop - item.hashed
             item.hashed = stop
             if stop - item.flushed >= FLUSH_BYTES:
                 self._dirty.notify()
@@ -350,10 +353,10 @@ class Desk:
     # --- for the one that flushes --------------------------------------------------------------
 
     def next_dirty(self) -> tuple[Item, int, int] | None:
-        """``[start, stop)`` of an object that the disk may begin with, or ``None`` to go home."""
+        """``[start, stop)`` of an object that the disk may begin with, or ``None`` at the end."""
         with self._lock:
             while not self._stopped:
-                for item in self._books.items.values():
+                for item in self._state.items.values():
                     start, stop = item.flushed, item.hashed
                     if item.partial is not None and stop - start >= FLUSH_BYTES:
                         item.flushed, item.flushing = stop, True
@@ -365,7 +368,7 @@ class Desk:
         """The disk has begun; the object's files are not used for that any more."""
         with self._lock:
             item.flushing = False
-            self._books.close_orphans()
+            self._state.close_orphans()
 
     # --- for the coordinator -------------------------------------------------------------------
 
@@ -376,47 +379,47 @@ class Desk:
             LocalError: this machine cannot go on.
         """
         with self._lock:
-            books = self._books
-            if not books.outcomes and books.fatal is None and self._pool.unsettled:
+            state = self._state
+            if not state.outcomes and state.fatal is None and self._pool.unsettled:
                 self._news.wait(timeout)
-            if books.fatal is not None:
-                raise books.fatal
-            outcomes, events = list(books.outcomes), [*self._board.news(), *books.events, *books.progress()]
-            books.outcomes.clear()
-            books.events.clear()
+            if state.fatal is not None:
+                raise state.fatal
+            outcomes, events = list(state.outcomes), [*self._health.news(), *state.events, *state.progress()]
+            state.outcomes.clear()
+            state.events.clear()
             return outcomes, events, not self._pool.unsettled
 
-    def hindered(self, leases: Iterable[Lease]) -> int:
+    def held_up(self, leases: Iterable[Lease]) -> int:
         """How many of them wait in vain: another has their range, or their answer should have begun long ago."""
         with self._lock:
-            return sum(lease.gone or lease in self._books.late for lease in leases)
+            return sum(lease.gone or lease in self._state.late for lease in leases)
 
     def tick(self) -> list[Lease]:
         """Keep time: limiters, patience, waiting. Returns the leases whose connection should be dropped."""
         with self._lock:
-            now, kit = self._clock.now(), self._kit
+            now, context = self._clock.now(), self._context
             spent = time.process_time()
-            left = self._pool.left / max(1.0, sum(self._limiter_of(e).rate for e in self._books.in_flight))
-            for endpoint in self._books.in_flight:
+            left = self._pool.left / max(1.0, sum(self._limiter_of(e).rate for e in self._state.in_flight))
+            for endpoint in self._state.in_flight:
                 self._tick_limiter(endpoint, now, spent, left)
-            closed_for = kit.hours.closed_for()
+            closed_for = context.schedule.closed_for()
             self._open = not closed_for
             if closed_for:
-                kit.patience.postpone()
+                context.patience.postpone()
             leases = list(self._pool.leases())
-            self._books.note_late(lease for lease in leases if self._chooser.is_late(lease, now))
-            if self._court.hopeless:
+            self._state.note_late(lease for lease in leases if self._selector.is_late(lease, now))
+            if self._policy.hopeless:
                 self._give_up()
             elif not leases:
-                self._court.settle_stranded()
-            self._court.say_waiting(now, kit.hours.reason if closed_for else "", closed_for)
-            if self._open and self._dispatch.has_work():
+                self._policy.settle_stranded()
+            self._policy.say_waiting(now, context.schedule.reason if closed_for else "", closed_for)
+            if self._open and self._scheduler.has_work():
                 self._work.notify_all()
             self._mark_slow([lease for lease in leases if lease.first is not None and self._open])
-            is_end = self._pool.left == 0 and self._books.busy < self.target
-            lags = self._chooser.lags
+            is_end = self._pool.left == 0 and self._state.busy < self.target
+            lags = self._selector.lags
             dropped = [x for x in leases if closed_for or x.slow or lags(x, leases, now, is_end=is_end)]
-            if not self._dispatch.has_work():
+            if not self._scheduler.has_work():
                 dropped += [x for x in leases if x.came is not None and x not in dropped and self._moves_on(x, now)]
             for lease in dropped:
                 lease.task.hurried += is_end and not lease.dropped
@@ -427,26 +430,26 @@ class Desk:
             return dropped
 
     def stop(self) -> None:
-        """Send everybody home."""
+        """Have every thread end."""
         with self._lock:
-            self._send_home()
+            self._shut_down()
 
     def close(self) -> None:
         """Let go of all files; what they hold stays. Those in use are closed by whoever uses them last."""
         with self._lock:
-            self._books.orphans += self._books.items.values()
-            self._books.items.clear()
-            self._books.close_orphans()
+            self._state.orphans += self._state.items.values()
+            self._state.items.clear()
+            self._state.close_orphans()
 
     # --- under the lock ------------------------------------------------------------------------
 
     def _has_room(self, endpoint: Endpoint) -> bool:
-        return self._books.busy_at(endpoint) < self._limiter_of(endpoint).target
+        return self._state.busy_at(endpoint) < self._limiter_of(endpoint).target
 
     def _new_limiter(self) -> ConcurrencyLimiter:
-        limiter = ConcurrencyLimiter(self._kit.connections, self._kit.cores)
-        if self._kit.carrier is not None:  # what a carrier has begun with many it does not end with few
-            limiter.target = self._kit.connections
+        limiter = ConcurrencyLimiter(self._context.connections, self._context.cores)
+        if self._context.carrier is not None:  # what a carrier has begun with many it does not end with few
+            limiter.target = self._context.connections
         return limiter
 
     def _limiter_of(self, endpoint: Endpoint) -> ConcurrencyLimiter:
@@ -457,21 +460,21 @@ class Desk:
         limiter = self._limiters.get(endpoint)
         if limiter is None:
             limiter = self._limiters[endpoint] = self._new_limiter()
-        before, books = limiter.target, self._books
-        latency = self._board.latency(endpoint) or 0.0
-        limiter.tick(now, books.received_from[endpoint], books.busy_at(endpoint), latency, spent, left)
+        before, state = limiter.target, self._state
+        latency = self._health.latency(endpoint) or 0.0
+        limiter.tick(now, state.received_from[endpoint], state.busy_at(endpoint), latency, spent, left)
         self._targets += limiter.target - before
 
     def _in_use(self) -> int:
         """How many connections share what is left."""
-        return max(self._books.busy, min(FIRST, self._kit.connections))
+        return max(self._state.busy, min(FIRST, self._context.connections))
 
     def _rates(self) -> Rates:
         def each(endpoint: Endpoint) -> float:
             limiter = self._limiter_of(endpoint)
             return limiter.rate / max(1, limiter.target)
 
-        return Rates(self._in_use, each, lambda: sum(self._limiter_of(e).rate for e in self._books.in_flight))
+        return Rates(self._in_use, each, lambda: sum(self._limiter_of(e).rate for e in self._state.in_flight))
 
     def _lost(self, endpoint: Endpoint) -> None:
         if endpoint in self._limiters:
@@ -480,55 +483,55 @@ class Desk:
     def _advance(self, lease: Lease, position: int, unused: int) -> None:
         now = self._clock.now()
         if lease.flowing is None:
-            self._board.flowed(lease.endpoint, now - _sent_at(lease))
+            self._health.flowed(lease.endpoint, now - _sent_at(lease))
         own = self._pool.advance(lease, position, now)
-        self._kit.pace.refund(unused)
+        self._context.rate_limiter.refund(unused)
         if own:
             self._came(lease, own)
 
     def _came(self, lease: Lease, own: int) -> None:
         """``own`` bytes have come that were not here."""
-        self._books.received += own
-        self._books.received_from[lease.endpoint] += own
-        self._kit.patience.progress()
-        self._board.sent(lease.endpoint, own)
+        self._state.received += own
+        self._state.received_from[lease.endpoint] += own
+        self._context.patience.progress()
+        self._health.sent(lease.endpoint, own)
 
     def _is_news(self, endpoint: Endpoint, support: RangeSupport, now: float) -> bool:
         """Whether this answer lets others ask who held back: the first one, news of ranges, the first after a rest."""
-        board = self._board
-        ranges = support not in (RangeSupport.UNKNOWN, board.ranges(endpoint))
-        return ranges or board.latency(endpoint) is None or board.ready_at(endpoint) > now
+        health = self._health
+        ranges = support not in (RangeSupport.UNKNOWN, health.ranges(endpoint))
+        return ranges or health.latency(endpoint) is None or health.ready_at(endpoint) > now
 
     def _look_after(self, lease: Lease) -> None:
         """A lease has ended, whoever ended it: its object may be whole, or wait for just that to be tried."""
-        item = self._books.items.get(lease.task.pointer.oid)
+        item = self._state.items.get(lease.task.pointer.oid)
         if item is not None and item.task is lease.task and lease.left:
-            self._court.open_anew(item)
+            self._policy.open_anew(item)
         elif item is not None and item.task is lease.task:
             self._look_at(item)
-        self._books.close_orphans()
-        if self._books.outcomes:
+        self._state.close_orphans()
+        if self._state.outcomes:
             self._news.notify()
 
     def _look_at(self, item: Item) -> bool:
         """Something of it has ended: settle it if all is here and hashed (is it?), else wake who can go on."""
         if not item.busy and item.task.arrived and item.hashed == item.pointer.size:
-            self._court.whole(item)
+            self._policy.whole(item)
             self._news.notify()
             return True
-        if self._court.may_try(item) or (item.task.arrived and not item.busy):
+        if self._policy.may_try(item) or (item.task.arrived and not item.busy):
             self._prefixes.notify()
         return False
 
     def _mark_slow(self, sending: list[Lease]) -> None:
         """Of those whose answers have begun: whose endpoint brings next to nothing, while another may do better."""
-        slow = self._board.find_slow({lease.endpoint for lease in sending}, self._kit.pace.floor)
+        slow = self._health.find_slow({lease.endpoint for lease in sending}, self._context.rate_limiter.floor)
         for lease in sending if slow else ():
             lease.slow = lease.endpoint in slow
 
     def _moves_on(self, lease: Lease, now: float) -> bool:
         """Whether another endpoint had better bring all that a carrier's lease still lacks."""
-        lease.moves_on = lease.moves_on or self._chooser.brings_sooner(lease, now)
+        lease.moves_on = lease.moves_on or self._selector.brings_sooner(lease, now)
         return lease.moves_on
 
     def _take_back(self, lease: Lease, now: float) -> None:
@@ -538,20 +541,20 @@ class Desk:
         """
         if lease.first is not None or lease.came is not None:
             return
-        self._dispatch.take_back(lease)
+        self._scheduler.take_back(lease)
         lease.gone = True
         if self._open:
             if lease.grip is None or lease.grip.is_connected:
                 lease.task.unanswered[lease.endpoint] += 1
-            self._court.blame(lease, errors.Stalled(str(lease.endpoint), now - (lease.asked or lease.began)))
+            self._policy.blame(lease, errors.Stalled(str(lease.endpoint), now - (lease.asked or lease.began)))
         self._look_after(lease)
 
     def _give_up(self) -> None:
-        self._court.give_up()
-        self._send_home()
+        self._policy.give_up()
+        self._shut_down()
         self._news.notify()
 
-    def _send_home(self) -> None:
+    def _shut_down(self) -> None:
         self._stopped = True
         self._work.notify_all()
         self._prefixes.notify_all()

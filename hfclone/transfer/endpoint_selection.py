@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from hfclone.endpoints import Endpoint, EndpointKind
-from hfclone.health import FILES, Board, RangeSupport
+from hfclone.health import FILES, EndpointHealth, RangeSupport
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer.pool import FIRST_RANGE_BYTES, LEAST_RANGE_BYTES, LEAST_TRIPS, Lease, Task
-from hfclone.transfer.provenance import Trust
+from hfclone.transfer.provenance import Provenance
 
-__all__ = ["Chooser"]
+__all__ = ["EndpointSelector"]
 
 GAIN_SECONDS = 0.3
 """The end has to come so much sooner for a lease to be taken over: its connection is lost, with what is on its way."""
@@ -62,10 +62,10 @@ MOST_WEIGHED = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Chooser:
-    """Looks at the board. Called under the desk's lock."""
+class EndpointSelector:
+    """Looks at the health. Called under the coordinator's lock."""
 
-    board: Board
+    health: EndpointHealth
     has_room: Callable[[Endpoint], bool]
     """Whether its number of connections allows another."""
     rate_of: Callable[[Endpoint], float]
@@ -76,7 +76,7 @@ class Chooser:
     """Whether the hub is asked only where no mirror can be."""
     in_flight: Mapping[Endpoint, int]
     ranged: Mapping[Endpoint, int]
-    trusts: Mapping[Oid, Trust]
+    provenances: Mapping[Oid, Provenance]
     has_url: Callable[[Pointer, Endpoint], bool]
     """Whether a signed URL is at hand, so that the endpoint itself need not be asked."""
     leases: Callable[[], Iterable[Lease]]
@@ -87,7 +87,7 @@ class Chooser:
     def endpoint_for(self, task: Task, now: float) -> Endpoint | None:
         """Whom to ask for ``task`` now: of all that have room for another connection the one that brings most."""
         awake = self._awake(task, now)
-        quick = [endpoint for endpoint in awake if not self.board.is_slow(endpoint)] or awake
+        quick = [endpoint for endpoint in awake if not self.health.is_slow(endpoint)] or awake
         ready = [endpoint for endpoint in quick if self._may_ask(endpoint, task)]
         if not ready and not self._just_asked(now).intersection(quick):
             ready = [endpoint for endpoint in awake if self._may_ask(endpoint, task)]
@@ -103,11 +103,11 @@ class Chooser:
 
     def _awake(self, task: Task, now: float) -> list[Endpoint]:
         """Whom one can ask for ``task`` now, at most ``MOST_WEIGHED``; those in doubt where nobody else is left."""
-        trust = self.trusts.get(task.pointer.oid)
-        doubted = trust.doubted if trust else ()
+        provenance = self.provenances.get(task.pointer.oid)
+        doubted = provenance.doubted if provenance else ()
         awake: list[Endpoint] = []
-        for endpoint in self.left(task) if doubted else self.board.awake():
-            if endpoint in task.barred or self.board.lacks(endpoint, FILES) or self._ready_at(endpoint, task) > now:
+        for endpoint in self.left(task) if doubted else self.health.awake():
+            if endpoint in task.barred or self.health.lacks(endpoint, FILES) or self._ready_at(endpoint, task) > now:
                 continue
             awake.append(endpoint)
             if len(awake) == MOST_WEIGHED:
@@ -120,10 +120,10 @@ class Chooser:
         ``rates`` is what it and they bring together.
         """
         others = rates - self.rate_of(endpoint)
-        rate = self.board.rate(endpoint) or self.rate_of(endpoint)
+        rate = self.health.rate(endpoint) or self.rate_of(endpoint)
         if others <= 0 or not rate:
             return False
-        takes = LEAST_TRIPS * (self.board.latency(endpoint) or 0.0) + LEAST_RANGE_BYTES / rate
+        takes = LEAST_TRIPS * (self.health.latency(endpoint) or 0.0) + LEAST_RANGE_BYTES / rate
         return takes > SLACK_SECONDS + left / others
 
     def _without_hub(self, ready: list[Endpoint], awake: list[Endpoint], now: float) -> list[Endpoint]:
@@ -148,13 +148,13 @@ class Chooser:
     def left(self, task: Task) -> list[Endpoint]:
         """Whom one could still ask for ``task``, now or later: those not in doubt where there are such."""
         able = self.able(task)
-        trust = self.trusts.get(task.pointer.oid)
-        doubted = trust.doubted if trust else ()
+        provenance = self.provenances.get(task.pointer.oid)
+        doubted = provenance.doubted if provenance else ()
         return [endpoint for endpoint in able if str(endpoint) not in doubted] or able
 
     def able(self, task: Task) -> list[Endpoint]:
         """The same, whatever is thought of their bytes."""
-        return [e for e in self.board.endpoints if e not in task.barred and not self.board.lacks(e, FILES)]
+        return [e for e in self.health.endpoints if e not in task.barred and not self.health.lacks(e, FILES)]
 
     def share_to_take(self, lease: Lease, endpoint: Endpoint, fair: float, now: float) -> float:
         """How much of what ``lease`` has still to bring (0 to 1) another connection had better bring, at the very end.
@@ -164,9 +164,9 @@ class Chooser:
         nothing has come yet: whoever took that over would wait as long, and be taken over in turn.
         """
         rate, rest = lease.rate(now), lease.stop - lease.position
-        if not rest or not rate or rest / rate < LATER * fair or self.board.ranges(endpoint) is not RangeSupport.YES:
+        if not rest or not rate or rest / rate < LATER * fair or self.health.ranges(endpoint) is not RangeSupport.YES:
             return 0.0
-        latency, new_rate = self.board.latency(endpoint) or 0.0, self.board.rate(endpoint) or rate
+        latency, new_rate = self.health.latency(endpoint) or 0.0, self.health.rate(endpoint) or rate
         together = (rest + new_rate * latency) / (rate + new_rate)
         if rest / rate - together < max(GAIN_SECONDS, GAIN_TRIPS * latency):
             return 0.0
@@ -182,8 +182,8 @@ class Chooser:
             return False
         seconds = rest / (rate * lease.connections)
         idle = [e for e in self.left(lease.task) if not self.in_flight.get(e) and self._ready_at(e, lease.task) <= now]
-        best = max((self.rate_of(endpoint) for endpoint in idle if not self.board.is_slow(endpoint)), default=0.0)
-        trips = GAIN_TRIPS * (self.board.latency(lease.endpoint) or 0.0)
+        best = max((self.rate_of(endpoint) for endpoint in idle if not self.health.is_slow(endpoint)), default=0.0)
+        trips = GAIN_TRIPS * (self.health.latency(lease.endpoint) or 0.0)
         return best > 0 and rest / best + max(CLEARLY_SECONDS, trips) < seconds / CLEARLY
 
     def lags(self, lease: Lease, leases: list[Lease], now: float, *, is_end: bool) -> bool:
@@ -194,9 +194,9 @@ class Chooser:
         """
         if lease.asked is None:
             return False
-        latency = self.board.latency(lease.endpoint)
+        latency = self.health.latency(lease.endpoint)
         may_hurry = is_end and lease.task.hurried < MOST_HURRIED
-        shortest = self.board.least_latency(lease.endpoint) or 0.0
+        shortest = self.health.least_latency(lease.endpoint) or 0.0
         if may_hurry and (latency is not None or self._is_known_elsewhere(lease)):
             limit = max(END_SECONDS, END_TRIPS * shortest) * 2.0**lease.task.hurried
             return now - max(lease.asked, lease.heard) > limit
@@ -209,13 +209,13 @@ class Chooser:
 
     def _is_known_elsewhere(self, lease: Lease) -> bool:
         """Whether another endpoint that has answered may bring what ``lease`` is to bring."""
-        task, every = lease.task, self.board.endpoints
-        others = (e for e in every if e != lease.endpoint and self.board.latency(e) is not None)
-        return any(e not in task.barred and not self.board.lacks(e, FILES) for e in others)
+        task, every = lease.task, self.health.endpoints
+        others = (e for e in every if e != lease.endpoint and self.health.latency(e) is not None)
+        return any(e not in task.barred and not self.health.lacks(e, FILES) for e in others)
 
     def is_late(self, lease: Lease, now: float) -> bool:
         """Whether its answer should have begun: somebody else may use the line meanwhile."""
-        latency = self.board.latency(lease.endpoint)
+        latency = self.health.latency(lease.endpoint)
         if lease.first is not None or lease.asked is None or latency is None:
             return False
         return now - lease.asked > max(LATE_SECONDS, LATE * latency)
@@ -227,26 +227,26 @@ class Chooser:
         must not be hung up on for ever. The socket's own time limit holds beside this.
         """
         endpoint = lease.endpoint
-        latency = self.board.latency(endpoint)
+        latency = self.health.latency(endpoint)
         if latency is None:
-            return FIRST_ANSWER_SECONDS * 2.0 ** self.board.failures_in_a_row(endpoint)
-        others = lease.asked is not None and self.board.heard_at > lease.asked + latency
+            return FIRST_ANSWER_SECONDS * 2.0 ** self.health.failures_in_a_row(endpoint)
+        others = lease.asked is not None and self.health.heard_at > lease.asked + latency
         floor = ANSWER_SECONDS if others else LONE_ANSWER_SECONDS
         return max(floor, MUCH_LATER * latency) * 2.0 ** max(0, lease.task.unanswered[endpoint] - 1)
 
     def _ready_at(self, endpoint: Endpoint, task: Task) -> float:
         if self.has_url(task.pointer, endpoint):
-            return self.board.bytes_ready_at(endpoint)
-        return self.board.ready_at(endpoint)
+            return self.health.bytes_ready_at(endpoint)
+        return self.health.ready_at(endpoint)
 
     def _may_ask(self, endpoint: Endpoint, task: Task) -> bool:
         """Whether a further request to ``endpoint`` for ``task`` makes sense now."""
         busy = self.in_flight.get(endpoint, 0)
-        if busy >= FEW and self.board.is_down(endpoint):
+        if busy >= FEW and self.health.is_down(endpoint):
             return False
-        if busy and not self.board.knows(endpoint):
+        if busy and not self.health.knows(endpoint):
             return False  # never heard of: it may swallow whatever is sent to it
-        support = self.board.ranges(endpoint)
+        support = self.health.ranges(endpoint)
         if support is RangeSupport.NO or endpoint in task.plain:
             return not task.leases
         # The first large answer shows whether ranges work; until then all others might be in vain.
@@ -266,4 +266,4 @@ class Chooser:
         busy = self.in_flight.get(endpoint, 0)
         if not task.is_small and self.is_carried(task):
             busy -= sum(lease.task.is_small for lease in self.leases() if lease.endpoint == endpoint)
-        return busy > 0, (busy + 1) / (self.board.rate(endpoint) or self.board.usual_rate() or 1.0)
+        return busy > 0, (busy + 1) / (self.health.rate(endpoint) or self.health.usual_rate() or 1.0)

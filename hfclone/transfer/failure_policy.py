@@ -1,6 +1,6 @@
 """What an error, a wrong sum or the end of patience means for an object and its endpoints.
 
-Called under the desk's lock; knows no threads. The rules for going on are those of ``patience``.
+Called under the coordinator's lock; knows no threads. The rules for going on are those of ``patience``.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from hfclone import errors
 from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError, LocalError
 from hfclone.events import Demoted, Failed, Faulted, Waiting, Warned
-from hfclone.health import FILES, Board
+from hfclone.health import FILES, EndpointHealth
 from hfclone.partials import Partials
 from hfclone.patience import MOST_UNFORESEEN, SAY_SECONDS, Clock, Patience, Verdict, judge, wait_asked
 from hfclone.pointer import Oid
 from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
-from hfclone.transfer.endpoint_selection import Chooser
+from hfclone.transfer.endpoint_selection import EndpointSelector
 from hfclone.transfer.pool import Lease, Task
 from hfclone.transfer.sources import Sources
-from hfclone.transfer.state import Books, Item, Trial
+from hfclone.transfer.state import Item, TransferState, Trial
 from hfclone.wording import phrase
 
-__all__ = ["OTHER_FILES", "Court", "names_other_file"]
+__all__ = ["OTHER_FILES", "FailurePolicy", "names_other_file"]
 
 DISK_WAIT = 10.0
 """Seconds until a full disk is tried again."""
@@ -52,12 +52,12 @@ def names_other_file(error: HfcloneError) -> bool:
 
 
 @dataclass(slots=True)
-class Court:
-    """Judges; the desk carries out."""
+class FailurePolicy:
+    """Judges; the coordinator carries out."""
 
-    books: Books
-    chooser: Chooser
-    board: Board
+    state: TransferState
+    selector: EndpointSelector
+    health: EndpointHealth
     sources: Sources
     partials: Partials
     patience: Patience
@@ -75,7 +75,7 @@ class Court:
         """What an error of a request means for its object and its endpoint."""
         endpoint, task = lease.endpoint, lease.task
         task.error, task.failed_at = error, self.clock.now()
-        self.books.events.append(Faulted("" if isinstance(error, LocalError) else str(endpoint), error))
+        self.state.events.append(Faulted("" if isinstance(error, LocalError) else str(endpoint), error))
         if isinstance(error, errors.UrlExpired):
             self.sources.expired(task.pointer, endpoint)
         elif not isinstance(error, _KEEPS_URL):
@@ -86,19 +86,19 @@ class Court:
         if isinstance(error, errors.DiskFull):
             task.ready_at = self.clock.now() + DISK_WAIT
         elif isinstance(error, LocalError):
-            self.books.fatal = error
+            self.state.fatal = error
         elif verdict is Verdict.ELSEWHERE:
             self._refused(lease, error)
         elif verdict is Verdict.AGAIN:
             self._count_what_stays(task, endpoint, error)
             asked = wait_asked(error)
             if asked is not None and not lease.signed:
-                self.board.refused(endpoint, error)
-                self.board.hold(endpoint, asked)
+                self.health.refused(endpoint, error)
+                self.health.hold(endpoint, asked)
                 return
-            self.board.failed(endpoint, error, lease.began)
+            self.health.failed(endpoint, error, lease.began)
             if isinstance(error, errors.Truncated) and not lease.dropped and lease.came is None:
-                self.board.broke(endpoint, lease.position - lease.start, lease.stop - lease.start)
+                self.health.broke(endpoint, lease.position - lease.start, lease.stop - lease.start)
             told_nothing = isinstance(error, errors.TooSlow) or (isinstance(error, errors.Stalled) and lease.gone)
             if isinstance(error, _SHAKEN) and not told_nothing:
                 self.lost(endpoint)
@@ -110,24 +110,24 @@ class Court:
 
     def cannot_carry(self, task: Task, why: str) -> None:
         """The carrier cannot move an object: our own connections do; all others, too, where it never can."""
-        self.leave_by_hand(task, self.board.endpoints, phrase("aria2c-cannot", reason=why))
+        self.leave_by_hand(task, self.health.endpoints, phrase("aria2c-cannot", reason=why))
         self._misses += 1
         if self._misses >= MISSES:
             self.lose_carrier(phrase("aria2c-only-fails", reason=why))
 
     def leave_by_hand(self, task: Task, endpoints: Iterable[Endpoint], why: str) -> None:
         """Our own connections fetch an object from these endpoints."""
-        if self.books.carrier is not None:
+        if self.state.carrier is not None:
             what = phrase("object", oid=task.pointer.oid[:12])
             reason = phrase("left-to-built-in", reason=why)
-            self.books.events.append(Demoted(self.books.carrier.name, what, reason))
+            self.state.events.append(Demoted(self.state.carrier.name, what, reason))
         task.by_hand.update(endpoints)
 
     def lose_carrier(self, why: str) -> None:
         """The carrier is gone, or of no use: our own connections do the rest."""
-        if self.books.carrier is not None:
-            self.books.carrier = None
-            self.books.events.append(Warned("aria2c-lost", {"reason": why}))
+        if self.state.carrier is not None:
+            self.state.carrier = None
+            self.state.events.append(Warned("aria2c-lost", {"reason": why}))
 
     def _count_what_stays(self, task: Task, endpoint: Endpoint, error: HfcloneError) -> None:
         """A passing fault may show a wrong length, or find a flaw of ours; what stays is another file, and the flaw."""
@@ -143,46 +143,46 @@ class Court:
     def cannot_open(self, item: Item, error: LocalError) -> None:
         """An object's partial cannot be made; a full disk may have room later."""
         if not isinstance(error, errors.DiskFull):
-            self.books.fatal = error
+            self.state.fatal = error
         item.task.error = error
-        self.books.shelve(item, self.clock.now() + DISK_WAIT)
-        self.books.events.append(Faulted("", error))
+        self.state.shelve(item, self.clock.now() + DISK_WAIT)
+        self.state.events.append(Faulted("", error))
 
     def open_anew(self, item: Item) -> None:
         """Somebody may still write to an object's part: what came is taken into another."""
-        self.books.shelve(item, self.clock.now())
+        self.state.shelve(item, self.clock.now())
 
     def settle_stranded(self) -> None:
         """Give up active objects whose last endpoint was barred while another request was under way."""
-        for task in [task for task in self.books.pool.active.values() if task.todo]:
+        for task in [task for task in self.state.pool.active.values() if task.todo]:
             self._settle_if_hopeless(task)
 
     def _refused(self, lease: Lease, error: HfcloneError) -> None:
         task, endpoint = lease.task, lease.endpoint
-        self.board.refused(endpoint, error)
+        self.health.refused(endpoint, error)
         if isinstance(error, errors.ObjectRefused):
             # A signed URL's host may be behind its hub for a moment; a second URL decides.
             task.absences[endpoint] += 1
             if lease.signed and task.absences[endpoint] < ABSENCES:
-                self.board.failed(endpoint, error, lease.began)
+                self.health.failed(endpoint, error, lease.began)
                 return
             task.barred[endpoint] = error
         else:
-            self.board.note_lack(endpoint, FILES, str(error))
+            self.health.note_lack(endpoint, FILES, str(error))
         self._settle_if_hopeless(task)
 
     def _settle_if_hopeless(self, task: Task) -> bool:
         """Give an object up when nobody is left to ask for it."""
-        hopeless = not task.leases and not self.board.offers(FILES, task.barred)
+        hopeless = not task.leases and not self.health.offers(FILES, task.barred)
         if hopeless:
-            self.books.settle(task, Failed(task.pointer, self._reason(task)))
+            self.state.settle(task, Failed(task.pointer, self._reason(task)))
         return hopeless
 
     def _reason(self, task: Task) -> HfcloneError:
         """Why an object is given up: who refuses it or everything, else what went wrong with it."""
-        if not self.board.offers(FILES, task.barred):
-            return list(task.barred.values())[-1] if task.barred else self.board.last_word()
-        return task.error or self.board.last_word()
+        if not self.health.offers(FILES, task.barred):
+            return list(task.barred.values())[-1] if task.barred else self.health.last_word()
+        return task.error or self.health.last_word()
 
     # --- wrong bytes ---------------------------------------------------------------------------
 
@@ -193,24 +193,24 @@ class Court:
             self._name_liars(item)
             self._misses = 0
             part = self.partials.part_path(item.pointer)
-            self.books.settle(item.task, Arrived(item.pointer, part, actual, item.synced))
+            self.state.settle(item.task, Arrived(item.pointer, part, actual, item.synced))
             self.sources.settled(item.pointer)
         elif item.trial is not None:
-            item.trust.tried()
+            item.provenance.tried()
             item.digest, item.hashed, item.task.todo = item.trial.digest, item.trial.hashed, item.trial.todo
             item.task.ready_at, item.trial = 0.0, None
         else:
-            self._wrong(item, errors.HashMismatch(item.pointer.oid, actual, tuple(item.trust.senders)))
+            self._wrong(item, errors.HashMismatch(item.pointer.oid, actual, tuple(item.provenance.senders)))
 
     def differs(self, item: Item, start: int, stop: int) -> None:
         """``[start, stop)`` is about to be replaced, since two endpoints send different bytes for it."""
-        item.trust.differs(start, stop, item.opened.digest)
-        if item.trust.trial_due:
+        item.provenance.differs(start, stop, item.opened.digest)
+        if item.provenance.trial_due:
             item.task.ready_at = math.inf  # until those under way have ended, and the whole was hashed
 
     def may_try(self, item: Item) -> bool:
         """Begin a trial if one is due and nobody writes or hashes."""
-        due = item.task.checking and item.trial is None and item.trust.trial_due
+        due = item.task.checking and item.trial is None and item.provenance.trial_due
         if not due or not item.idle or not item.task.todo:
             return False
         item.trial = Trial(item.digest.copy(), item.hashed, item.task.todo)
@@ -219,16 +219,16 @@ class Court:
 
     def _wrong(self, item: Item, error: errors.HashMismatch) -> None:
         """The sum is wrong: what is suspect is fetched once more from others and compared."""
-        self.books.events.append(Faulted(", ".join(error.endpoints), error))
-        task, trust = item.task, item.trust
+        self.state.events.append(Faulted(", ".join(error.endpoints), error))
+        task, provenance = item.task, item.provenance
         task.error = error
-        if not trust.senders:  # an empty object that is none: there is nothing to fetch anew
-            self.books.settle(task, Failed(task.pointer, error))
+        if not provenance.senders:  # an empty object that is none: there is nothing to fetch anew
+            self.state.settle(task, Failed(task.pointer, error))
             return
-        ruling = trust.rule([str(endpoint) for endpoint in self.chooser.able(task)], self.board.lies())
-        for endpoint in self.board.endpoints:
+        ruling = provenance.rule([str(endpoint) for endpoint in self.selector.able(task)], self.health.lies())
+        for endpoint in self.health.endpoints:
             if str(endpoint) == ruling.liar:
-                self.board.lied(endpoint, error)
+                self.health.lied(endpoint, error)
                 if ruling.barred:
                     task.barred[endpoint] = error
         if self._settle_if_hopeless(task):
@@ -239,47 +239,47 @@ class Court:
 
     def _name_liars(self, item: Item) -> None:
         """The object is right now: whose bytes are not in it sent wrong ones."""
-        if not item.trust.claims:
+        if not item.provenance.claims:
             return
-        liars = item.trust.liars(item.opened.digest)
-        for endpoint in self.board.endpoints:
+        liars = item.provenance.liars(item.opened.digest)
+        for endpoint in self.health.endpoints:
             if str(endpoint) in liars:
                 error = errors.WrongBytes(str(endpoint), item.pointer.oid)
-                self.board.lied(endpoint, error)
-                self.books.events.append(Faulted(str(endpoint), error))
+                self.health.lied(endpoint, error)
+                self.state.events.append(Faulted(str(endpoint), error))
 
     # --- time ----------------------------------------------------------------------------------
 
     @property
     def hopeless(self) -> bool:
         """Whether no waiting will help any more."""
-        return self.patience.exhausted or not self.board.offers(FILES)
+        return self.patience.exhausted or not self.health.offers(FILES)
 
     def give_up(self) -> None:
         """Patience is at its end: everything that is left fails, each with its own reason."""
-        for task in self.books.pool.drain():
-            self.books.settle(task, Failed(task.pointer, self._reason(task)))
+        for task in self.state.pool.drain():
+            self.state.settle(task, Failed(task.pointer, self._reason(task)))
 
     def say_waiting(self, now: float, closed: str, closed_for: float) -> None:
         """Tell, once a second while nothing moves, why and until when. ``closed`` is a reason of our own."""
-        if self.books.received != self._moved[0]:
-            self._moved = (self.books.received, now)
+        if self.state.received != self._moved[0]:
+            self._moved = (self.state.received, now)
         if now - self._said_at < SAY_SECONDS or (now - self._moved[1] < QUIET_SECONDS and not closed):
             return
         self._said_at = now
         seconds, reason = (closed_for, closed) if closed else self._why_waiting(now)
         if reason:
-            self.books.events.append(Waiting(seconds, reason, self.patience.remaining))
+            self.state.events.append(Waiting(seconds, reason, self.patience.remaining))
 
     def _why_waiting(self, now: float) -> tuple[float, str]:
-        pool = self.books.pool
+        pool = self.state.pool
         full = [t for t in (*pool.shelved, *pool.active.values()) if isinstance(t.error, errors.DiskFull)]
         if full and not any(True for _ in pool.leases()):
             return max(0.0, min(task.ready_at for task in full) - now), str(full[0].error)
-        asked = [e for e in self.board.endpoints if not self.board.lacks(e, FILES)] or list(self.board.endpoints)
-        until, endpoint = min(((self.board.ready_at(e), e) for e in asked), key=lambda pair: pair[0])
-        error = self.board.last_error(endpoint)
+        asked = [e for e in self.health.endpoints if not self.health.lacks(e, FILES)] or list(self.health.endpoints)
+        until, endpoint = min(((self.health.ready_at(e), e) for e in asked), key=lambda pair: pair[0])
+        error = self.health.last_error(endpoint)
         reason = str(error) if error else phrase("waiting-for", endpoint=endpoint)
-        if until > max(now, self.board.bytes_ready_at(endpoint)):
+        if until > max(now, self.health.bytes_ready_at(endpoint)):
             reason = phrase("not-yet", endpoint=endpoint)
         return max(0.0, until - now), reason

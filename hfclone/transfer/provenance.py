@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from hfclone.ranges import RangeSet
 
-__all__ = ["SECOND_CHANCES", "Claim", "Ruling", "Trust"]
+__all__ = ["SECOND_CHANCES", "Claim", "Provenance", "Ruling"]
 
 SECOND_CHANCES = 1
 """Wrong objects that a sender may send once more, where there is nobody else to ask."""
@@ -45,7 +45,7 @@ class Ruling:
 
 
 @dataclass(slots=True)
-class Trust:
+class Provenance:
     """Senders of one object, by the names that the journal gives them. Not thread-safe."""
 
     size: int

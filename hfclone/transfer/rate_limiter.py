@@ -9,7 +9,7 @@ from datetime import datetime
 from hfclone.measures import Window
 from hfclone.wording import phrase
 
-__all__ = ["Hours", "Pace"]
+__all__ = ["RateLimiter", "Schedule"]
 
 CRAWL = 16 * 1024
 """Bytes a second of all connections to an endpoint that are next to nothing, where another can be asked."""
@@ -23,7 +23,7 @@ _CONNECTION_BYTES = 256 * 1024
 """A limit is shared by no more connections than have so many bytes a second each."""
 
 
-class Pace:
+class RateLimiter:
     """A limit on all connections together (``limit`` bytes a second, ``None`` for none). Not thread-safe.
 
     Bytes are set aside before they are read: what is accounted for afterwards has been sent already.
@@ -65,7 +65,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Hours:
+class Schedule:
     """The part of the day in which bytes may move; ``wall_clock`` is the time as ``time.time()`` has it."""
 
     window: Window | None

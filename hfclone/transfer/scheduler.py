@@ -1,6 +1,6 @@
 """What is done next: the object to begin, the range to lease, and what comes of a lease that has ended.
 
-Called under the desk's lock; knows no threads.
+Called under the coordinator's lock; knows no threads.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hfclone.endpoints import Endpoint
-from hfclone.health import Board, RangeSupport
+from hfclone.health import EndpointHealth, RangeSupport
 from hfclone.partials import SMALL_BYTES, Partials
 from hfclone.patience import Clock
 from hfclone.ranges import RangeSet
-from hfclone.transfer.endpoint_selection import Chooser
+from hfclone.transfer.endpoint_selection import EndpointSelector
 from hfclone.transfer.pool import SPREAD, Lease, Pool, Task, range_bytes
-from hfclone.transfer.state import Books, Item
+from hfclone.transfer.state import Item, TransferState
 
-__all__ = ["Dispatch", "Rates"]
+__all__ = ["Rates", "Scheduler"]
 
 MOST_ACTIVE = 64
 """Objects that may be begun because nobody can be asked for those begun before."""
@@ -42,12 +42,12 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Dispatch:
+class Scheduler:
     """Hands out items to open and leases to fetch."""
 
-    books: Books
-    chooser: Chooser
-    board: Board
+    state: TransferState
+    selector: EndpointSelector
+    health: EndpointHealth
     partials: Partials
     clock: Clock
     rates: Rates
@@ -57,7 +57,7 @@ class Dispatch:
     @property
     def pool(self) -> Pool:
         """All objects."""
-        return self.books.pool
+        return self.state.pool
 
     def has_work(self) -> bool:
         """Whether anything waits to be begun or fetched, now or later."""
@@ -74,25 +74,25 @@ class Dispatch:
     def take_back(self, lease: Lease) -> None:
         """The lease has ended: its rest goes back, and what it brought is on its endpoint's account."""
         self.pool.give_back(lease)
-        self.books.ended(lease)
+        self.state.ended(lease)
         now = self.clock.now()
         rate, least = lease.rate(now), lease.least_rate(now)
         if rate:
-            self.board.ran(lease.endpoint, rate)
-        elif least and least > (self.board.rate(lease.endpoint) or 0.0):  # what is short tells more of the round trip
-            self.board.ran(lease.endpoint, least)
-        item = self.books.items.get(lease.task.pointer.oid)
+            self.health.ran(lease.endpoint, rate)
+        elif least and least > (self.health.rate(lease.endpoint) or 0.0):  # what is short tells more of the round trip
+            self.health.ran(lease.endpoint, least)
+        item = self.state.items.get(lease.task.pointer.oid)
         if item is None:  # given up or stopped meanwhile
             return
         for start, stop in lease.brought:
-            item.trust.note(str(lease.endpoint), start, stop)
+            item.provenance.note(str(lease.endpoint), start, stop)
 
     def _begin(self, now: float, spread: int = SPREAD) -> Item | None:
         """The next object, to be opened; not where nothing of a small one is here: its first bytes decide."""
         task = self.pool.begin(now, spread)
         if task is None:
             return None
-        item = self.books.begin(task)
+        item = self.state.begin(task)
         if not 0 < task.pointer.size <= SMALL_BYTES or not self.partials.is_new(task.pointer):
             return item
         self.pool.opened(task, RangeSet())
@@ -106,41 +106,41 @@ class Dispatch:
                 self.pool.widen(lease)
             if lease.to_carry:
                 lease.connections = self._share_of(lease)
-            self.books.began(lease)
+            self.state.began(lease)
         return lease
 
     def carried(self, lease: Lease) -> None:
         """A carrier has brought something of it: where little is left, it needs fewer connections."""
         spare = lease.connections - min(lease.connections, _pieces(lease.due))
         lease.connections -= spare
-        self.books.in_flight[lease.endpoint] -= spare
+        self.state.in_flight[lease.endpoint] -= spare
 
     def _may_be_carried(self, lease: Lease) -> bool:
         """Whether a carrier may fetch it: it compares nothing, needs ranges, and would not share a file."""
         task, endpoint = lease.task, lease.endpoint
         by_hand = endpoint in task.by_hand or endpoint in task.plain or task.checking or len(task.leases) > 1
-        return self.books.carrier is not None and not by_hand and self.board.ranges(endpoint) is not RangeSupport.NO
+        return self.state.carrier is not None and not by_hand and self.health.ranges(endpoint) is not RangeSupport.NO
 
     def _share_of(self, lease: Lease) -> int:
         """Over how many connections a carrier fetches it: endpoints that may be asked at once share them."""
-        assert self.books.carrier is not None  # it may be carried
+        assert self.state.carrier is not None  # it may be carried
         others = self.pool.waiting + sum(bool(task.todo) for task in self.pool.active.values())
-        shared_by = min(len(self.chooser.left(lease.task)), 1 + others)
-        most = min(self.books.carrier.most_connections, -(-self.connections // max(1, shared_by)))
-        return max(1, min(most, self.connections - self.books.busy, _pieces(lease.due)))
+        shared_by = min(len(self.selector.left(lease.task)), 1 + others)
+        most = min(self.state.carrier.most_connections, -(-self.connections // max(1, shared_by)))
+        return max(1, min(most, self.connections - self.state.busy, _pieces(lease.due)))
 
     def _range_bytes(self, endpoint: Endpoint) -> int:
         """The size of the next range: a share of what is left, so that all connections end together."""
-        rates = [rate for rate in (self.board.rate(endpoint), self.rates.each(endpoint)) if rate]
-        rate, latency = min(rates, default=None), self.board.first_byte(endpoint) or 0.0
+        rates = [rate for rate in (self.health.rate(endpoint), self.rates.each(endpoint)) if rate]
+        rate, latency = min(rates, default=None), self.health.first_byte(endpoint) or 0.0
         part = 1 / max(1, self.rates.connections())
         if rate and self.rates.all():
             part = min(part, rate / self.rates.all())  # a slow one has less to bring, to end with the others
-        return range_bytes(rate, latency, self.pool.left * part / SHARES, self.board.unbroken_bytes(endpoint))
+        return range_bytes(rate, latency, self.pool.left * part / SHARES, self.health.unbroken_bytes(endpoint))
 
     def _take_over(self, now: float) -> Lease | None:
         """A part of what holds up the end; not while one is late, which will be asked for anew itself."""
-        if self.books.late or self.pool.waiting:
+        if self.state.late or self.pool.waiting:
             return None
         leases = sorted(self.pool.leases(), key=lambda lease: lease.position - lease.stop)
         fair = sum(lease.stop - lease.position for lease in leases) / max(1.0, self.rates.all())
@@ -148,19 +148,19 @@ class Dispatch:
             if lease.gaps is not None or lease.task.ready_at > now or lease.checking:
                 continue
             endpoint = self._choose(lease.task)
-            share = self.chooser.share_to_take(lease, endpoint, fair, now) if endpoint else 0.0
+            share = self.selector.share_to_take(lease, endpoint, fair, now) if endpoint else 0.0
             if endpoint and share:
                 return self.pool.take_over(lease, endpoint, share, now)
         return None
 
     def _all_in_trouble(self, now: float) -> bool:
         """Whether what was begun cannot go on, while an endpoint might serve what waits."""
-        able = any(self.board.ready_at(endpoint) <= now for endpoint in self.board.awake())
+        able = any(self.health.ready_at(endpoint) <= now for endpoint in self.health.awake())
         begun = [task for task in self.pool.active.values() if task.todo]
         return able and all(task.error is not None or task.ready_at > now for task in begun)
 
     def _choose(self, task: Task) -> Endpoint | None:
-        return self.chooser.endpoint_for(task, self.clock.now())
+        return self.selector.endpoint_for(task, self.clock.now())
 
 
 def _pieces(count: int) -> int:

@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
-from hfclone.health import Board
+from hfclone.health import EndpointHealth
 from hfclone.http import Answer, Authority, Grip, Web, wall_clock
 from hfclone.hub import explain
 from hfclone.names import Pin
@@ -86,18 +86,18 @@ class Sources:
         paths: Mapping[Oid, tuple[bytes, ...]],
         *,
         web: Web,
-        board: Board,
+        health: EndpointHealth,
         authorities: Sequence[Authority],
         now: Callable[[], float],
     ) -> None:
         self._pin = pin
         self._paths = paths
         self._web = web
-        self._board = board
+        self._health = health
         self._authorities = {authority.url: authority for authority in authorities}
         self._now = now
         self._known: dict[Oid, dict[Endpoint, Source | HfcloneError]] = {}
-        self._batch_sizes = dict.fromkeys(board.endpoints, BATCH_OBJECTS)
+        self._batch_sizes = dict.fromkeys(health.endpoints, BATCH_OBJECTS)
         self._broke_at: dict[Endpoint, float] = {}
         """When a batch request last failed: those who waited for it do not ask again, one after the other."""
         self._stalls: Counter[Endpoint] = Counter()
@@ -106,7 +106,7 @@ class Sources:
         """Of a git host, answers in a row that were none of its LFS API."""
         self._served: set[Endpoint] = set()
         """Git hosts that have listed objects in this run."""
-        self._asking = {endpoint: threading.Lock() for endpoint in board.endpoints}
+        self._asking = {endpoint: threading.Lock() for endpoint in health.endpoints}
 
     def find(self, pointer: Pointer, endpoint: Endpoint, next_up: Callable[[], Iterable[Pointer]]) -> Source | None:
         """A usable source of ``pointer`` on ``endpoint``; asks the batch API where that is needed.
@@ -118,15 +118,15 @@ class Sources:
             ObjectRefused, AccessDenied and other RemoteErrors: the endpoint's answer is no.
             TransferError: it did not answer properly.
         """
-        if self._board.lacks(endpoint, BATCH):
+        if self._health.lacks(endpoint, BATCH):
             return self._resolve_source(pointer, endpoint)
         began = self._now()
         known = self._usable(pointer, endpoint)
         if known is None:
             with self._asking[endpoint]:  # one request brings what all who wait here need
                 known = self._usable(pointer, endpoint)
-                while known is None and not self._board.lacks(endpoint, BATCH):  # again where it was too large
-                    if self._broke_at.get(endpoint, began - 1) >= began or not self._board.spend(endpoint):
+                while known is None and not self._health.lacks(endpoint, BATCH):  # again where it was too large
+                    if self._broke_at.get(endpoint, began - 1) >= began or not self._health.spend(endpoint):
                         return None
                     self._ask_batch(endpoint, self._group(pointer, endpoint, next_up))
                     known = self._known.get(pointer.oid, {}).get(endpoint)  # good for once, however soon it dies
@@ -143,7 +143,7 @@ class Sources:
             yield answers.append
         finally:
             if not source.signed:
-                self._board.spent(source.endpoint, answers[0].quota if answers else None)
+                self._health.spent(source.endpoint, answers[0].quota if answers else None)
 
     def has_url(self, pointer: Pointer, endpoint: Endpoint) -> bool:
         """Whether a signed URL is at hand, so that the endpoint itself need not be asked."""
@@ -179,7 +179,7 @@ class Sources:
         known = self._usable(pointer, endpoint)
         if isinstance(known, Source):
             return known
-        if not self._board.spend(endpoint):
+        if not self._health.spend(endpoint):
             return None
         url = endpoint.file_url(self._pin, self._paths[pointer.oid][0])
         return Source(endpoint, url, authority=self._authorities.get(endpoint.url), born=self._now())
@@ -223,7 +223,7 @@ class Sources:
                 grip=Grip(patience, BODY_SHARE * patience),
             ) as answer:
                 quota = answer.quota
-                self._board.met(endpoint)
+                self._health.met(endpoint)
                 self._read_batch(endpoint, group, answer, authority)
                 self._stalls[endpoint] = 0
 
@@ -238,13 +238,13 @@ class Sources:
             self._broke_at[endpoint] = self._now()
             raise
         finally:
-            self._board.spent(endpoint, quota)
+            self._health.spent(endpoint, quota)
 
     def _stalled(self, endpoint: Endpoint, number: int, error: HfcloneError) -> None:
         """A batch request for ``number`` objects was not answered in time, and those before it were not either."""
         if endpoint.has_hub_paths:
             self._stalls[endpoint] = 0
-            self._board.note_lack(endpoint, BATCH, str(error))
+            self._health.note_lack(endpoint, BATCH, str(error))
         else:  # there is no other way to its objects; a server that signs each of them needs less time for fewer
             self._stalls[endpoint] = MOST_STALLS
             self._batch_sizes[endpoint] = max(1, number // 2)
@@ -260,7 +260,7 @@ class Sources:
             self._refused(endpoint, answer, authority)
         elif not is_lfs(answer):
             # A portal's page goes away soon; a mirror that shows pages for everything is asked in vain now and then.
-            self._board.note_lack(endpoint, BATCH, phrase("answers-with-page"), seconds=_PAGE_SECONDS)
+            self._health.note_lack(endpoint, BATCH, phrase("answers-with-page"), seconds=_PAGE_SECONDS)
         else:
             self._learn_rows(endpoint, group, answer.json(), answer, authority)
 
@@ -316,7 +316,7 @@ class Sources:
         if endpoint.kind is EndpointKind.MIRROR and isinstance(error, errors.RepoNotFound):
             error = errors.NotServed(BATCH, str(endpoint), answer.status)
         if isinstance(error, errors.NotServed) or (not answer.headers.get("X-Error-Code") and answer.status < 429):
-            self._board.note_lack(endpoint, BATCH, str(error))
+            self._health.note_lack(endpoint, BATCH, str(error))
             return
         raise error
 

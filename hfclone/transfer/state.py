@@ -1,4 +1,4 @@
-"""What a transfer holds in memory while it runs. Plain data; the desk's lock guards all of it."""
+"""What a transfer holds in memory while it runs. Plain data; the coordinator's lock guards all of it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
 from hfclone.transfer.carrier import Carrier
 from hfclone.transfer.pool import SMALL_BESIDE, Lease, Pool, Task
-from hfclone.transfer.provenance import Trust
+from hfclone.transfer.provenance import Provenance
 from hfclone.wording import phrase
 
-__all__ = ["TELL_BYTES", "Books", "Item", "Trial"]
+__all__ = ["TELL_BYTES", "Item", "TransferState", "Trial"]
 
 TELL_BYTES = 64 * 1024 * 1024
 """So many bytes are read here before that is told, where none arrives: a second of an ordinary disk."""
@@ -39,7 +39,7 @@ class Item:
     """One active object with its files and its running sha256. ``busy``: somebody is hashing it."""
 
     task: Task
-    trust: Trust
+    provenance: Provenance
     partial: Partial | None = None
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     hashed: int = 0
@@ -77,12 +77,12 @@ class Item:
 
 
 @dataclass(slots=True)
-class Books:
+class TransferState:
     """The objects, and what is to be told to the caller's thread."""
 
     pool: Pool
     items: dict[Oid, Item] = field(default_factory=dict)
-    trusts: dict[Oid, Trust] = field(default_factory=dict)
+    provenances: dict[Oid, Provenance] = field(default_factory=dict)
     in_flight: Counter[Endpoint] = field(default_factory=Counter)
     received_from: Counter[Endpoint] = field(default_factory=Counter)
     """New bytes of objects, of those in ``received``."""
@@ -141,14 +141,14 @@ class Books:
 
     def begin(self, task: Task) -> Item:
         """An item for a task that has become active."""
-        trust = self.trusts[task.pointer.oid] = Trust(task.pointer.size)
-        item = self.items[task.pointer.oid] = Item(task, trust)
+        provenance = self.provenances[task.pointer.oid] = Provenance(task.pointer.size)
+        item = self.items[task.pointer.oid] = Item(task, provenance)
         return item
 
     def settle(self, task: Task, outcome: Arrived | Failed) -> None:
         """The object is done with; its files are closed when nobody uses them."""
         self.pool.settle(task)
-        self.trusts.pop(task.pointer.oid, None)
+        self.provenances.pop(task.pointer.oid, None)
         item = self.items.pop(task.pointer.oid, None)
         if item is not None:
             self.orphans.append(item)
@@ -158,7 +158,7 @@ class Books:
     def shelve(self, item: Item, ready_at: float) -> None:
         """Let an object's files go, to be opened anew from ``ready_at`` on."""
         self.pool.shelve(item.task, ready_at)
-        self.trusts.pop(item.pointer.oid, None)
+        self.provenances.pop(item.pointer.oid, None)
         del self.items[item.pointer.oid]
         self.orphans.append(item)
         self.close_orphans()

@@ -1,4 +1,4 @@
-"""The built-in transfer: threads that take ranges from one desk, and hashers that follow their prefixes.
+"""The built-in transfer: threads that take ranges from one coordinator, and hashers that follow their prefixes.
 
 The caller's thread hands out events and yields outcomes; nothing of the user's is ever called on another.
 One thread keeps time: the caller's is away for as long as an object takes to be placed.
@@ -16,7 +16,7 @@ from functools import partial
 
 from hfclone.errors import LimitReached
 from hfclone.events import Failed, OnEvent, Warned
-from hfclone.health import Board
+from hfclone.health import EndpointHealth
 from hfclone.http import READ_BYTES, Authority, Web
 from hfclone.limits import start_thread
 from hfclone.measures import Window
@@ -24,10 +24,10 @@ from hfclone.patience import Clock, Patience
 from hfclone.transfer import Arrived, Wanted
 from hfclone.transfer.carrier import CannotRun, Carrier, StartsCarrier
 from hfclone.transfer.carrying import Carrying
-from hfclone.transfer.coordinator import Desk, Kit
+from hfclone.transfer.coordinator import Context, Coordinator
 from hfclone.transfer.exchange import HttpSource
 from hfclone.transfer.pool import SMALL_BESIDE
-from hfclone.transfer.rate_limiter import Hours, Pace
+from hfclone.transfer.rate_limiter import RateLimiter, Schedule
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.worker import Worker
 from hfclone.wording import phrase
@@ -53,7 +53,7 @@ class ThreadTransfer:
 
     web: Callable[[], Web]
     """Makes the connections of one ``fetch``, which closes them."""
-    board: Board
+    health: EndpointHealth
     patience: Patience
     authorities: Sequence[Authority]
     clock: Clock
@@ -69,25 +69,29 @@ class ThreadTransfer:
 
     def fetch(self, wanted: Wanted, on_event: OnEvent) -> Iterator[Arrived | Failed]:
         """See ``Transfer.fetch``."""
-        pace = Pace(self.limit_rate)
-        connections = pace.connections(self.connections)
+        rate_limiter = RateLimiter(self.limit_rate)
+        connections = rate_limiter.connections(self.connections)
         with self.web() as web, self._started(wanted, on_event) as carrier:
-            buffer = pace.receive_buffer(connections)
+            buffer = rate_limiter.receive_buffer(connections)
             if buffer:
                 web.narrow(buffer)
             sources = Sources(
-                wanted.pin, wanted.paths, web=web, board=self.board, authorities=self.authorities, now=self.clock.now
+                wanted.pin, wanted.paths, web=web, health=self.health, authorities=self.authorities, now=self.clock.now
             )
-            desk = Desk(list(wanted.objects), self._kit(wanted, sources, pace, connections, carrier))
-            read_bytes = pace.read_bytes(min(READ_BYTES, ALL_READ_BYTES // connections))
-            source = HttpSource(web, sources, wanted.pin, self.clock, desk.upcoming)
-            carrying = Carrying(desk, source, carrier) if carrier else None
-            workers = [Worker(desk, source, self.clock, read_bytes, carrying) for _ in range(connections + SPARE)]
-            crew = _Crew(desk, web, workers)
+            coordinator = Coordinator(
+                list(wanted.objects), self._context(wanted, sources, rate_limiter, connections, carrier)
+            )
+            read_bytes = rate_limiter.read_bytes(min(READ_BYTES, ALL_READ_BYTES // connections))
+            source = HttpSource(web, sources, wanted.pin, self.clock, coordinator.upcoming)
+            carrying = Carrying(coordinator, source, carrier) if carrier else None
+            workers = [
+                Worker(coordinator, source, self.clock, read_bytes, carrying) for _ in range(connections + SPARE)
+            ]
+            threads = _Threads(coordinator, web, workers)
             try:
-                yield from crew.outcomes(on_event)
+                yield from threads.outcomes(on_event)
             finally:
-                crew.dismiss()
+                threads.shut_down()
 
     @contextmanager
     def _started(self, wanted: Wanted, on_event: OnEvent) -> Iterator[Carrier | None]:
@@ -101,15 +105,17 @@ class ThreadTransfer:
                     on_event(Warned("no-aria2c", {"reason": str(error)}))
             yield carrier
 
-    def _kit(self, wanted: Wanted, sources: Sources, pace: Pace, connections: int, carrier: Carrier | None) -> Kit:
-        return Kit(
+    def _context(
+        self, wanted: Wanted, sources: Sources, rate_limiter: RateLimiter, connections: int, carrier: Carrier | None
+    ) -> Context:
+        return Context(
             wanted.partials,
-            self.board,
+            self.health,
             sources,
             self.patience,
             self.clock,
-            pace,
-            Hours(self.window, self.wall_clock),
+            rate_limiter,
+            Schedule(self.window, self.wall_clock),
             connections,
             _cores(),
             self.spares_hub,
@@ -122,27 +128,27 @@ def _cores() -> int | None:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-class _Crew:
-    """The threads of one fetch, from hiring to going home."""
+class _Threads:
+    """The threads of one fetch, from the first to the end of the last."""
 
-    def __init__(self, desk: Desk, web: Web, workers: Sequence[Worker]) -> None:
-        self._desk = desk
+    def __init__(self, coordinator: Coordinator, web: Web, workers: Sequence[Worker]) -> None:
+        self._coordinator = coordinator
         self._web = web
         self._workers = workers
         self._crash: list[BaseException] = []
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._hired = 0
+        self._started = 0
         self._leaving = threading.Lock()
         self._gone = 0
-        """Workers that went home since the system gave them nothing more."""
+        """Workers that ended since the system gave them nothing more."""
         self._is_full = False
-        """Whether nobody else is to be hired, for the same reason."""
+        """Whether nobody else is to be started, for the same reason."""
         try:
             self._expect(self._hash)
             self._expect(self._keep_time)
         except BaseException:
-            self.dismiss()
+            self.shut_down()
             raise
         for job in (*[self._hash] * (HASHERS - 1), self._flush):
             self._start(job)  # without, all goes on, and takes longer
@@ -151,7 +157,7 @@ class _Crew:
         """Until everything is settled."""
         settled = False
         while not settled:
-            outcomes, events, settled = self._desk.collect(TICK)
+            outcomes, events, settled = self._coordinator.collect(TICK)
             if self._crash:
                 raise self._crash[0]
             for event in events:
@@ -160,47 +166,47 @@ class _Crew:
             if not (settled or all(thread.is_alive() for thread in self._threads[:2])):  # without memory none tells why
                 raise LimitReached("memory", phrase("thread-ended"))
 
-    def dismiss(self) -> None:
-        """Send everybody home; files are let go when nobody can write to them any more."""
+    def shut_down(self) -> None:
+        """End all threads; files are let go when nobody can write to them any more."""
         self._over.set()
-        self._desk.stop()
+        self._coordinator.stop()
         self._web.close()
         deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self._desk.close()
+        self._coordinator.close()
 
     def _keep_time(self) -> None:
-        """Look at the clock again and again, break off what the desk wants broken off, and start as many workers as are wanted.
+        """Look at the clock again and again, break off what the coordinator says, and start workers.
 
         Raises:
             LimitReached: the system has no thread for a single worker.
         """
-        self._hire()
-        if not self._hired:
+        self._start_workers()
+        if not self._started:
             raise LimitReached("tasks", phrase("no-thread"))
         while not self._over.wait(TICK):
-            for lease in self._desk.tick():
+            for lease in self._coordinator.tick():
                 lease.break_off()
-            self._hire()
+            self._start_workers()
 
-    def _hire(self) -> None:
+    def _start_workers(self) -> None:
         """As many workers as the limiters have a use for: dozens that only wait would take their turns all the same."""
-        held_up = self._desk.hindered([lease for worker in self._workers if (lease := worker.fetching)])
-        for worker in self._workers[self._hired : self._desk.target + held_up + SPARE]:
+        held_up = self._coordinator.held_up([lease for worker in self._workers if (lease := worker.fetching)])
+        for worker in self._workers[self._started : self._coordinator.target + held_up + SPARE]:
             if self._is_full or not self._start(partial(self._work, worker)):
                 return  # those that there are do; when one more may be had is seen at the next look
-            self._hired += 1
+            self._started += 1
 
     def _work(self, worker: Worker) -> None:
-        """One of those that find no more memory or descriptors goes home, and leaves what there is to the others."""
+        """One of those that find no more memory or descriptors ends, and leaves what there is to the others."""
         try:
             worker.run()
         except LimitReached:
             with self._leaving:
                 self._gone += 1
                 self._is_full = True
-                if self._gone >= self._hired:
+                if self._gone >= self._started:
                     raise
 
     def _expect(self, job: Callable[[], None]) -> None:
@@ -227,19 +233,19 @@ class _Crew:
         except BaseException as error:  # noqa: BLE001  # handed to the caller's thread, which raises it
             self._crash.append(error)
             self._over.set()
-            self._desk.stop()
+            self._coordinator.stop()
 
     def _hash(self) -> None:
         """Follow the prefixes of the objects while their pages are warm."""
-        while (job := self._desk.next_prefix()) is not None:
+        while (job := self._coordinator.next_prefix()) is not None:
             item, start, stop = job
             for block in item.opened.blocks(start, stop):
                 item.digest.update(block)
-            self._desk.hashed(item, stop)
+            self._coordinator.hashed(item, stop)
 
     def _flush(self) -> None:
         """Have the disk begin early; on a thread of its own, since that may wait for the disk."""
-        while (job := self._desk.next_dirty()) is not None:
+        while (job := self._coordinator.next_dirty()) is not None:
             item, start, stop = job
             item.opened.begin_writeback(start, stop)
-            self._desk.flushed(item)
+            self._coordinator.flushed(item)

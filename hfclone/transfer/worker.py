@@ -14,7 +14,7 @@ from hfclone.limits import limit_of
 from hfclone.partials import RECORD_BYTES, Partial, Record
 from hfclone.patience import Clock
 from hfclone.transfer.byte_source import ByteSource, RangeStream
-from hfclone.transfer.coordinator import Desk
+from hfclone.transfer.coordinator import Coordinator
 from hfclone.transfer.pool import Lease
 from hfclone.transfer.state import Item
 
@@ -25,7 +25,7 @@ RECORD_SECONDS = 0.05
 LULL = 0.005
 """Seconds without a byte after which a line is brought up to date: the next byte may be long in coming."""
 NAP = 0.2
-"""Seconds slept at once, so that going home never waits for the rate limit."""
+"""Seconds slept at once, so that the end never waits for the rate limit."""
 
 
 class Carries(Protocol):
@@ -37,12 +37,17 @@ class Carries(Protocol):
 
 
 class Worker:
-    """One of the threads that fetch. Everything it needs is handed in; it ends when the desk says so."""
+    """One of the threads that fetch. Everything it needs is handed in; it ends when the coordinator says so."""
 
     def __init__(
-        self, desk: Desk, source: ByteSource, clock: Clock, read_bytes: int, carrying: Carries | None = None
+        self,
+        coordinator: Coordinator,
+        source: ByteSource,
+        clock: Clock,
+        read_bytes: int,
+        carrying: Carries | None = None,
     ) -> None:
-        self._desk = desk
+        self._coordinator = coordinator
         self._source = source
         self._clock = clock
         self._read_bytes = read_bytes
@@ -52,7 +57,7 @@ class Worker:
 
     def run(self) -> None:
         """Take jobs until there are none."""
-        while (job := self._desk.next_job()) is not None:
+        while (job := self._coordinator.next_job()) is not None:
             if isinstance(job, Item):
                 self._open(job)
             else:
@@ -60,11 +65,11 @@ class Worker:
 
     def _open(self, item: Item) -> None:
         try:
-            partial = self._desk.partials.open(item.pointer, self._desk.checked)
+            partial = self._coordinator.partials.open(item.pointer, self._coordinator.checked)
         except LocalError as error:
-            self._desk.cannot_open(item, error)
+            self._coordinator.cannot_open(item, error)
         else:
-            self._desk.opened(item, partial)
+            self._coordinator.opened(item, partial)
 
     def _fetch(self, lease: Lease) -> None:
         """Fetch a range; however it ends, its rest goes back.
@@ -86,7 +91,7 @@ class Worker:
             failure = error
         finally:
             self.fetching = None
-            self._desk.ended(lease, failure)
+            self._coordinator.ended(lease, failure)
 
     def _request(self, lease: Lease) -> None:
         pointer = lease.task.pointer
@@ -101,7 +106,7 @@ class Worker:
             return
         with stream:
             lease.signed = stream.signed
-            self._receive(lease, stream, self._desk.answers(lease, stream.ranges))
+            self._receive(lease, stream, self._coordinator.answers(lease, stream.ranges))
 
     def _receive(self, lease: Lease, stream: RangeStream, item: Item) -> None:
         """Write what comes, hash it where it is next in line, and journal it."""
@@ -112,7 +117,7 @@ class Worker:
                 if self._came_whole(lease, item, *first):
                     return
                 chunks = itertools.chain([first], chunks)
-            self._desk.opened_late(item, self._desk.partials.open(item.pointer))
+            self._coordinator.opened_late(item, self._coordinator.partials.open(item.pointer))
         recorder = _Recorder(item.opened, str(lease.endpoint), self._clock)
         try:
             self._write_all(lease, stream, item, chunks, recorder)
@@ -128,9 +133,9 @@ class Worker:
         if len(content) != item.pointer.size or not lease.whole or lease.checking:
             return False
         digest = hashlib.sha256(content)
-        if digest.hexdigest() != item.pointer.oid or not self._desk.partials.put_whole(item.pointer, content):
+        if digest.hexdigest() != item.pointer.oid or not self._coordinator.partials.put_whole(item.pointer, content):
             return False
-        self._desk.came_whole(item, lease, digest, unused)
+        self._coordinator.came_whole(item, lease, digest, unused)
         return True
 
     def _write_all(
@@ -147,12 +152,12 @@ class Worker:
                 if not lease.checking:
                     item.opened.write(piece, at)
                 elif not item.opened.holds(piece, at):
-                    self._desk.differs(item, at, at + len(piece))
+                    self._coordinator.differs(item, at, at + len(piece))
                     item.opened.write(piece, at)
                 recorder.add(piece, at)
                 self._hash(lease, item, piece, at)
             offset += len(chunk)
-            self._desk.arrived(item, lease, offset, unused)
+            self._coordinator.arrived(item, lease, offset, unused)
             if offset >= lease.stop:
                 return
             if recorder.dirty and stream.is_quiet(LULL):
@@ -162,16 +167,16 @@ class Worker:
             raise Truncated(str(lease.endpoint), offset - stream.start, want - stream.start)
 
     def _hash(self, lease: Lease, item: Item, piece: memoryview, at: int) -> None:
-        digest = self._desk.hash_next(item, lease, at)
+        digest = self._coordinator.hash_next(item, lease, at)
         if digest is not None:
             digest.update(piece)
-            self._desk.hashed(item, at + len(piece))
+            self._coordinator.hashed(item, at + len(piece))
 
     def _chunks(self, lease: Lease, stream: RangeStream, lull: float) -> Iterator[tuple[bytes | memoryview, int]]:
         """What arrives, each with what was set aside for it and not used; no faster than the rate limit allows."""
         chunks = stream.chunks(self._read_bytes, lull)
         while True:
-            self._nap(self._desk.pause(lease, self._read_bytes))
+            self._nap(self._coordinator.pause(lease, self._read_bytes))
             chunk = next(chunks, None)
             if chunk is None:
                 return
@@ -179,7 +184,7 @@ class Worker:
 
     def _nap(self, seconds: float) -> None:
         until = self._clock.now() + seconds
-        while (left := until - self._clock.now()) > 0 and not self._desk.stopped:
+        while (left := until - self._clock.now()) > 0 and not self._coordinator.stopped:
             self._clock.sleep(min(left, NAP))
 
 

@@ -23,7 +23,7 @@ def main(url: str, commit: str, directory: str, *options: str) -> None:
     from hfclone import hashing
     from hfclone.endpoints import Endpoint, EndpointKind
     from hfclone.events import Failed
-    from hfclone.health import Board
+    from hfclone.health import EndpointHealth
     from hfclone.http import Web
     from hfclone.names import Pin, Repo
     from hfclone.partials import Partials
@@ -38,10 +38,10 @@ def main(url: str, commit: str, directory: str, *options: str) -> None:
     objects = [Pointer(Oid(oid), int(size)) for oid, size, _ in rows]
     paths = {Oid(oid): (path.encode(),) for oid, _, path in rows}
     clock = Clock(time.monotonic, time.sleep)
-    board = Board([Endpoint(url, EndpointKind.HUB)], clock.now, Random(1))
+    health = EndpointHealth([Endpoint(url, EndpointKind.HUB)], clock.now, Random(1))
     many = int(options[options.index("--connections") + 1]) if "--connections" in options else 16
     transfer: Transfer = ThreadTransfer(
-        lambda: Web(user_agent="lone"), board, Patience(60, 60, clock), (), clock, many,
+        lambda: Web(user_agent="lone"), health, Patience(60, 60, clock), (), clock, many,
         carrier=Aria2({"PATH": os.environ["PATH"]}) if "--aria2c" in options else None,
     )  # fmt: skip
     wanted = Wanted(Pin(Repo("acme/model"), commit), objects, paths, Partials(Path(directory)))

@@ -12,7 +12,7 @@ from random import Random
 
 from hfclone.endpoints import Endpoint, EndpointKind, TokenRule
 from hfclone.events import Event, Failed, Faulted, Waiting
-from hfclone.health import Board
+from hfclone.health import EndpointHealth
 from hfclone.http import Authority, Limits, Web
 from hfclone.measures import Window
 from hfclone.names import Pin, Repo
@@ -113,7 +113,7 @@ class Rig:
     daemon: Aria2Daemon | None = None
     program_path: str = "/usr/bin:/bin"
     home: str = "/nowhere"
-    board: Board = field(init=False)
+    health: EndpointHealth = field(init=False)
 
     def __post_init__(self) -> None:
         self.objects, self.paths = pointers_of(self.repo)
@@ -140,13 +140,13 @@ class Rig:
         endpoints = [Endpoint(url) for url in urls]
         if not self.only_mirrors:
             endpoints.append(Endpoint(self.hub.url, EndpointKind.HUB, TokenRule.NEVER))
-        self.board = Board(endpoints, self.hands.now, Random(1))
+        self.health = EndpointHealth(endpoints, self.hands.now, Random(1))
         patience = Patience(self.patience, self.first_answer, self.hands.clock)
         authorities = (self.token,) if self.token else ()
         environment = {"PATH": self.program_path, "HOME": self.home}
         aria2 = Aria2(environment, self.limit_rate, daemon=self.daemon)
         return ThreadTransfer(
-            self.web, self.board, patience, authorities, self.hands.clock, self.connections, self.limit_rate,
+            self.web, self.health, patience, authorities, self.hands.clock, self.connections, self.limit_rate,
             self.window, self.wall_clock, self.spares_hub, None if self.kind == "threads" else aria2,
         )  # fmt: skip
 

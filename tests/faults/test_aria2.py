@@ -53,7 +53,7 @@ def test_of_two_senders_the_liar_is_named(rig: Rig) -> None:
     assert not ran.failed
     said = [event for event in ran.events if isinstance(event, Faulted) and event.error.code == "hash-mismatch"]
     assert {event.endpoint for event in said} == {liar.url[7:]}
-    tallies = {tally.endpoint: tally.failures for tally in rig.board.tallies()}
+    tallies = {tally.endpoint: tally.failures for tally in rig.health.tallies()}
     assert tallies[honest.url[7:]] == 0
     assert tallies[liar.url[7:]] > 0
 

@@ -19,7 +19,7 @@ from hfclone.events import Failed
 from hfclone.hashing import RangeDigest
 from hfclone.partials import Record
 from hfclone.pointer import Oid, Pointer
-from hfclone.transfer import Arrived, court
+from hfclone.transfer import Arrived, failure_policy
 from tests.e2e.command import Command, Outcome, assert_checkout, git
 from tests.faults.rig import MB, Rig
 from tests.hub import Front, Hub, Lfs, LfsBytes, LivingRepo
@@ -295,7 +295,7 @@ def test_a_disk_that_stays_full_ends_patience(rig: Rig, monkeypatch: pytest.Monk
     rig.objects = rig.objects[:1]
     hold(rig, 0, 30_000)
     rig.patience = rig.first_answer = 2.0
-    monkeypatch.setattr(court, "DISK_WAIT", 0.3)
+    monkeypatch.setattr(failure_policy, "DISK_WAIT", 0.3)
     monkeypatch.setattr(partials, "reserve", full)
     outcomes: list[Arrived | Failed] = []
 

@@ -71,7 +71,7 @@ def test_an_objects_body_by_bytes(rig: Rig) -> None:
     assert not ran.failed
     assert time.monotonic() - began < LONG
     demoted = [event.endpoint for event in ran.events if isinstance(event, Demoted)]
-    assert demoted in ([], [str(rig.board.endpoints[0])])  # the hub may have brought all before that shows
+    assert demoted in ([], [str(rig.health.endpoints[0])])  # the hub may have brought all before that shows
 
 
 def test_who_is_slow_and_the_only_one_is_waited_for(rig: Rig) -> None:

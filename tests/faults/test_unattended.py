@@ -419,7 +419,7 @@ def test_a_flipped_byte_costs_little_where_two_share(rig: Rig) -> None:
     assert not ran.failed
     if flip.flips:
         assert "wrong-bytes" in ran.faults
-        tallies = {tally.endpoint: tally.failures for tally in rig.board.tallies()}
+        tallies = {tally.endpoint: tally.failures for tally in rig.health.tallies()}
         assert tallies[honest.url.partition("//")[2]] == 0
     assert rig.sent() <= 1.25
 
@@ -444,7 +444,7 @@ def test_who_lied_is_known_across_runs(rig: Rig, first: str) -> None:
     mirrors["liar"].faults.add(WrongBytes())
     ran = rig.fetch(*mirrors.values())
     assert not ran.failed
-    tallies = {tally.endpoint: tally.failures for tally in rig.board.tallies()}
+    tallies = {tally.endpoint: tally.failures for tally in rig.health.tallies()}
     assert tallies[mirrors["honest"].url.partition("//")[2]] == 0
 
 
@@ -470,7 +470,7 @@ def test_the_rate_is_kept_by_all_connections_together(rig: Rig, connections: int
     events: list[Event] = []
     began, received = time.monotonic(), []
     for _ in rig.transfer().fetch(rig.wanted, events.append):
-        sent_so_far = sum(tally.sent for tally in rig.board.tallies())
+        sent_so_far = sum(tally.sent for tally in rig.health.tallies())
         received += [(time.monotonic() - began, sent_so_far)]
     seconds, sent = received[-1]
     assert 0.85 <= sent / (limit * seconds) <= 1.1

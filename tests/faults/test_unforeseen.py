@@ -16,7 +16,7 @@ from hfclone.cli.messages import exit_code
 from hfclone.errors import Incomplete, Unforeseen
 from hfclone.events import Event, Failed, Waiting, Warned
 from hfclone.transfer import exchange, sources
-from hfclone.transfer.coordinator import Desk
+from hfclone.transfer.coordinator import Coordinator
 from tests.e2e.command import placed
 from tests.faults.rig import Rig
 from tests.hub import Hub, LivingRepo
@@ -109,7 +109,7 @@ def test_a_flaw_where_decisions_are_made_is_a_bug(rig: Rig, monkeypatch: pytest.
     def flawed(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Desk, "answers", flawed)
+    monkeypatch.setattr(Coordinator, "answers", flawed)
     with rig.in_background() as run, pytest.raises(ZeroDivisionError):
         run.done(30)
 

@@ -16,7 +16,7 @@ import pytest
 
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.events import ignore
-from hfclone.health import Board
+from hfclone.health import EndpointHealth
 from hfclone.http import Limits, Web
 from hfclone.names import Pin, Repo
 from hfclone.partials import Partials
@@ -83,10 +83,10 @@ def hub(nobody: int) -> Iterator[str]:
 
 def test_connects_that_hang_hold_up_nobody_else(hub: str, tmp_path: Path) -> None:
     clock = Clock(time.monotonic, time.sleep)
-    board = Board([Endpoint(hub, EndpointKind.HUB)], clock.now, Random(1))
+    health = EndpointHealth([Endpoint(hub, EndpointKind.HUB)], clock.now, Random(1))
     limits = Limits(connect=CONNECT)
     transfer = ThreadTransfer(
-        lambda: Web(user_agent="hfclone-tests", limits=limits), board, Patience(60, 60, clock), (), clock, 64
+        lambda: Web(user_agent="hfclone-tests", limits=limits), health, Patience(60, 60, clock), (), clock, 64
     )
     pointers = [Pointer(OIDS[name], len(body)) for name, body in BODIES.items()]
     paths = {OIDS[name]: (name.encode(),) for name in BODIES}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hfclone import hub
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError, Unforeseen
-from hfclone.health import Board
+from hfclone.health import EndpointHealth
 from hfclone.http import Web
 from hfclone.http.answer import LONGEST_ASKED, Answer, quota_of
 from hfclone.names import Pin, Repo, is_full_sha, parse_repo_spec
@@ -206,9 +206,9 @@ rows = st.one_of(
 def test_what_a_batch_answer_says(server: tuple[Says, Endpoint, Web], body: Any, date: str) -> None:
     says, endpoint, web = server
     says.body, says.more = as_json(body), f"Date: {date}\r\n"
-    board = Board([endpoint], lambda: 500.0, Random(1))
+    health = EndpointHealth([endpoint], lambda: 500.0, Random(1))
     paths = {pointer.oid: (b"a.bin",) for pointer in POINTERS}
-    sources = Sources(PIN, paths, web=web, board=board, authorities=(), now=lambda: 500.0)
+    sources = Sources(PIN, paths, web=web, health=health, authorities=(), now=lambda: 500.0)
     for pointer in POINTERS:
         try:
             found = sources.find(pointer, endpoint, lambda: POINTERS)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfclone.ranges import RangeSet
-from hfclone.transfer.provenance import Trust
+from hfclone.transfer.provenance import Provenance
 
 BLOCKS = 12
 RIGHT = "right"
@@ -36,16 +36,16 @@ def test_tracing_ends_and_blames_only_liars(count, shares, lies, rng) -> None:  
     names = [f"e{i}" for i in range(count)]
     world = World(names, {f"e{i}": blocks for i, blocks in lies.items() if i < count})
     disk = [world.block(names[share % count], number) for number, share in enumerate(shares)]
-    trust = Trust(BLOCKS)
+    provenance = Provenance(BLOCKS)
     for number, share in enumerate(shares):
-        trust.note(names[share % count], number, number + 1)
+        provenance.note(names[share % count], number, number + 1)
     honest = [name for name in names if not world.lies.get(name)]
 
     for _ in range(40):
         if all(block == RIGHT for block in disk):
             break
         left = [name for name in names if name not in world.barred]
-        ruling = trust.rule(left, {})
+        ruling = provenance.rule(left, {})
         if ruling.liar:
             world.blamed.add(ruling.liar)
             if ruling.barred:
@@ -53,28 +53,28 @@ def test_tracing_ends_and_blames_only_liars(count, shares, lies, rng) -> None:  
         left = [name for name in names if name not in world.barred]
         if not left:
             break
-        refetch(world, trust, disk, ruling.suspects, left, rng)
+        refetch(world, provenance, disk, ruling.suspects, left, rng)
     else:
         raise AssertionError("it does not end")
     if all(block == RIGHT for block in disk):
-        world.blamed |= set(trust.liars(lambda start, stop: digest(disk, start, stop)))
+        world.blamed |= set(provenance.liars(lambda start, stop: digest(disk, start, stop)))
     else:
         assert not honest
     assert not world.blamed & set(honest)
     assert world.fetched <= BLOCKS * count * (count + 1)
 
 
-def refetch(world, trust, disk, suspects, left, rng) -> None:  # type: ignore[no-untyped-def]
+def refetch(world, provenance, disk, suspects, left, rng) -> None:  # type: ignore[no-untyped-def]
     for start, stop in list(suspects):
         for number in range(start, stop):
-            able = [name for name in left if name not in trust.doubted] or left
+            able = [name for name in left if name not in provenance.doubted] or left
             sender = rng.choice(able)
             world.fetched += 1
             block = world.block(sender, number)
             if block != disk[number]:
-                trust.differs(number, number + 1, lambda low, high: digest(disk, low, high))
+                provenance.differs(number, number + 1, lambda low, high: digest(disk, low, high))
                 disk[number] = block
-            trust.note(sender, number, number + 1)
+            provenance.note(sender, number, number + 1)
 
 
 def digest(disk: list[str], start: int, stop: int) -> str:
@@ -82,34 +82,34 @@ def digest(disk: list[str], start: int, stop: int) -> str:
 
 
 def test_one_of_two_is_doubted_and_the_other_asked() -> None:
-    trust = Trust(100)
-    trust.note("a", 0, 60)
-    trust.note("b", 60, 100)
-    ruling = trust.rule(["a", "b"], {})
+    provenance = Provenance(100)
+    provenance.note("a", 0, 60)
+    provenance.note("b", 60, 100)
+    ruling = provenance.rule(["a", "b"], {})
     assert ruling.liar is None
     assert ruling.suspects == RangeSet([(0, 60)])
-    assert trust.doubted == {"a"}
+    assert provenance.doubted == {"a"}
 
 
 def test_who_lied_before_is_doubted_first() -> None:
-    trust = Trust(100)
-    trust.note("a", 0, 60)
-    trust.note("b", 60, 100)
-    assert trust.rule(["a", "b"], {"b": 1}).suspects == RangeSet([(60, 100)])
+    provenance = Provenance(100)
+    provenance.note("a", 0, 60)
+    provenance.note("b", 60, 100)
+    assert provenance.rule(["a", "b"], {"b": 1}).suspects == RangeSet([(60, 100)])
 
 
 def test_a_sender_of_an_earlier_run_that_cannot_be_asked_is_doubted_first() -> None:
-    trust = Trust(100)
-    trust.note("a", 0, 60)
-    trust.note("gone", 60, 100)
-    assert trust.rule(["a", "b"], {}).suspects == RangeSet([(60, 100)])
+    provenance = Provenance(100)
+    provenance.note("a", 0, 60)
+    provenance.note("gone", 60, 100)
+    assert provenance.rule(["a", "b"], {}).suspects == RangeSet([(60, 100)])
 
 
 def test_one_sender_and_nobody_else_has_one_more_chance() -> None:
-    trust = Trust(10)
-    trust.note("a", 0, 10)
-    assert not trust.rule(["a"], {}).barred
-    trust.note("a", 0, 10)
-    second = trust.rule(["a"], {})
+    provenance = Provenance(10)
+    provenance.note("a", 0, 10)
+    assert not provenance.rule(["a"], {}).barred
+    provenance.note("a", 0, 10)
+    second = provenance.rule(["a"], {})
     assert second.liar == "a"
     assert second.barred

@@ -1,1 +1,1 @@
-"""The transfer's rules on simulated lines: the real desk, on one thread, by a clock that the test moves."""
+"""The transfer's rules on simulated lines: the real coordinator, on one thread, by a clock that the test moves."""

@@ -96,7 +96,7 @@ class _Partial:
 
 
 class Memory:
-    """What the desk asks of the partials, without a disk."""
+    """What the coordinator asks of the partials, without a disk."""
 
     def __init__(self, objects: list[Pointer]) -> None:
         self._numbers = {pointer.oid: number for number, pointer in enumerate(objects)}

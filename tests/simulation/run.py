@@ -1,7 +1,7 @@
 """Everything that the built-in transfer has beside its rules, on one thread: workers, connections, time.
 
-The desk, the board, patience and the sources are the real ones. What a worker does and in which order is written
-after ``transfer/worker.py`` and ``transfer/threads.py``.
+Coordinator, health, patience and sources are the real ones. What a worker does and in which order is written after
+ ``transfer/worker.py`` and ``transfer/threads.py``.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any, cast
 from hfclone import errors
 from hfclone.errors import HfcloneError
 from hfclone.events import Event, Failed, Faulted
-from hfclone.health import Board
+from hfclone.health import EndpointHealth
 from hfclone.http import Grip, Limits, Web
 from hfclone.names import Pin, Repo
 from hfclone.partials import Partials
 from hfclone.patience import Clock, Patience
 from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
-from hfclone.transfer.coordinator import Desk, Kit
+from hfclone.transfer.coordinator import Context, Coordinator
 from hfclone.transfer.pool import Lease
-from hfclone.transfer.rate_limiter import Hours, Pace
+from hfclone.transfer.rate_limiter import RateLimiter, Schedule
 from hfclone.transfer.sources import BATCH, Sources
 from hfclone.transfer.state import Item
 from hfclone.transfer.threads import SPARE
@@ -100,7 +100,7 @@ class _Worker:
     position: float = 0.0
     """Of the body, in the object."""
     said: int = 0
-    """So far the desk knows of."""
+    """So far the coordinator knows of."""
     since: float = 0.0
     """Clock time up to which its bytes are counted."""
     heard: float = 0.0
@@ -179,22 +179,22 @@ class Simulation:
         self._next_step = 0.0
         self._asked = 0
         clock = Clock(lambda: self.now, lambda _seconds: None)
-        board = Board(self._by_endpoint, clock.now, Random(self.seed))
-        for endpoint in board.endpoints:
-            board.note_lack(endpoint, BATCH, seconds=math.inf)
-        board.news()
+        health = EndpointHealth(self._by_endpoint, clock.now, Random(self.seed))
+        for endpoint in health.endpoints:
+            health.note_lack(endpoint, BATCH, seconds=math.inf)
+        health.news()
         web = Web(user_agent="simulated")
         paths = {pointer.oid: (b"%d" % number,) for number, pointer in enumerate(self.objects)}
         pin = Pin(Repo("acme/model"), "0" * 40)
-        self.sources = Sources(pin, paths, web=web, board=board, authorities=(), now=clock.now)
-        self.board = board
+        self.sources = Sources(pin, paths, web=web, health=health, authorities=(), now=clock.now)
+        self.health = health
         self.clock_patience = Patience(self.patience, self.first_answer, clock)
-        kit = Kit(
-            cast("Partials", self.memory), board, self.sources, self.clock_patience, clock, Pace(None),
-            Hours(None, clock.now), self.connections, spares_hub=self.spares_hub, condition=self._signal,
+        context = Context(
+            cast("Partials", self.memory), health, self.sources, self.clock_patience, clock, RateLimiter(None),
+            Schedule(None, clock.now), self.connections, spares_hub=self.spares_hub, condition=self._signal,
         )  # fmt: skip
         self._signals: list[_Signal] = []
-        self.desk = Desk(self.objects, kit)
+        self.coordinator = Coordinator(self.objects, context)
         self._work = self._signals[0]
 
     def _signal(self, lock: threading.Lock) -> _Signal:
@@ -212,15 +212,15 @@ class Simulation:
         while not settled:
             assert self.now < self.longest, f"it never ends: {len(outcomes)} of {len(self.objects)} settled"
             self._progress()
-            new, told, settled = self.desk.collect(0)
+            new, told, settled = self.coordinator.collect(0)
             outcomes += new
             events += told
             if settled or len(outcomes) >= most:
                 break
-            for lease in self.desk.tick():
+            for lease in self.coordinator.tick():
                 lease.break_off()
             self._drop_broken()
-            self._hire()
+            self._start_workers()
             self._wake()
             self._step()
             self._run_until(self._next_step)
@@ -229,13 +229,13 @@ class Simulation:
                 received = moved
                 flow.append((self.now, received))
         unbroken = not self.clock_patience.exhausted
-        self.desk.stop()
+        self.coordinator.stop()
         for worker in self._workers:
             if worker.lease is not None:
                 lease = worker.lease
                 self._let_go(worker, kept=False)
-                self.desk.ended(lease, errors.Unreachable("", "stopped"))
-        self.desk.close()
+                self.coordinator.ended(lease, errors.Unreachable("", "stopped"))
+        self.coordinator.close()
         size = sum(self.sizes)
         return Ran(self._ended, size, outcomes, events, self.servers, flow, unbroken, self._asked)
 
@@ -243,11 +243,11 @@ class Simulation:
 
     def board_sent(self) -> list[int]:
         """New bytes of each endpoint."""
-        return [tally.sent for tally in self.board.tallies()]
+        return [tally.sent for tally in self.health.tallies()]
 
-    def _hire(self) -> None:
+    def _start_workers(self) -> None:
         waiting = [worker.lease for worker in self._workers if worker.lease is not None and worker.grip is not None]
-        wanted = self.desk.target + self.desk.hindered(waiting) + SPARE
+        wanted = self.coordinator.target + self.coordinator.held_up(waiting) + SPARE
         while len(self._workers) < min(wanted, self.connections + SPARE):
             worker = _Worker()
             self._workers.append(worker)
@@ -297,14 +297,14 @@ class Simulation:
         """Take jobs until one takes time."""
         for _ in range(MOST_AT_ONCE):
             try:
-                job = self.desk.next_job()
+                job = self.coordinator.next_job()
             except _Idle:
                 self._idle.append(worker)
                 return
             if job is None:
                 return
             if isinstance(job, Item):
-                self.desk.opened(job, self.memory.open(job.pointer))  # type: ignore[arg-type]
+                self.coordinator.opened(job, self.memory.open(job.pointer))  # type: ignore[arg-type]
                 self._hash()
             elif self._ask(worker, job):
                 return
@@ -314,9 +314,9 @@ class Simulation:
         """Send the request for ``lease``; whether it takes time."""
         worker.turn += 1
         server = self._by_endpoint[lease.endpoint]
-        source = self.sources.find(lease.task.pointer, lease.endpoint, self.desk.upcoming)
+        source = self.sources.find(lease.task.pointer, lease.endpoint, self.coordinator.upcoming)
         if source is None:
-            self.desk.ended(lease, None)
+            self.coordinator.ended(lease, None)
             return False
         worker.lease, worker.server, worker.grip = lease, server, _Grip()
         lease.signed, lease.asked, lease.grip = source.signed, self.now, worker.grip
@@ -398,7 +398,7 @@ class Simulation:
             self._fails(worker, answer, kept=True)
             return
         try:
-            worker.item = self.desk.answers(lease, answer.support)
+            worker.item = self.coordinator.answers(lease, answer.support)
         except HfcloneError as error:
             self._fails(worker, error)
             return
@@ -448,7 +448,7 @@ class Simulation:
         worker.since = self.now
 
     def _takes(self, worker: _Worker, position: int) -> None:
-        """Write what came and tell the desk, as ``Worker._receive`` does."""
+        """Write what came and tell the coordinator, as ``Worker._receive`` does."""
         lease, item, answer = worker.lease, worker.item, worker.answer
         if position <= worker.said and position < answer.stop:
             return
@@ -458,13 +458,13 @@ class Simulation:
             if is_whole and self.memory.put_whole(item.pointer):
                 digest = hashlib.sha256()
                 self._whole(item).feed(digest, 0, position)
-                self.desk.came_whole(item, lease, digest, 0)
+                self.coordinator.came_whole(item, lease, digest, 0)
                 return
-            self.desk.opened_late(item, self.memory.open(item.pointer))  # type: ignore[arg-type]
+            self.coordinator.opened_late(item, self.memory.open(item.pointer))  # type: ignore[arg-type]
         for start, stop in _wanted(worker.said, position, lease):
             self._write(worker, start, stop)
         worker.said = position
-        self.desk.arrived(item, lease, position, 0)
+        self.coordinator.arrived(item, lease, position, 0)
         self._hash()
 
     def _whole(self, item: Item) -> Any:
@@ -479,12 +479,12 @@ class Simulation:
         if not lease.checking:
             partial.write(start, stop, wrong, sender)
         elif not partial.holds(start, stop, wrong, sender):
-            self.desk.differs(item, start, stop)
+            self.coordinator.differs(item, start, stop)
             partial.write(start, stop, wrong, sender, is_check=True)
-        digest = self.desk.hash_next(item, lease, start)
+        digest = self.coordinator.hash_next(item, lease, start)
         if digest is not None:
             partial.feed(digest, start, stop)
-            self.desk.hashed(item, stop)
+            self.coordinator.hashed(item, stop)
 
     def _hash(self) -> None:
         """What hashers do meanwhile; it takes no time."""
@@ -492,10 +492,10 @@ class Simulation:
         while prefixes.called:
             prefixes.called = 0
             try:
-                while (job := self.desk.next_prefix()) is not None:
+                while (job := self.coordinator.next_prefix()) is not None:
                     item, start, stop = job
                     cast("Any", item.opened).feed(item.digest, start, stop)
-                    self.desk.hashed(item, stop)
+                    self.coordinator.hashed(item, stop)
             except _Idle:
                 pass
 
@@ -507,7 +507,7 @@ class Simulation:
             on_its_way = worker.connection.rate * (worker.server.line.trip + self.paths[worker.server.name].queued)
             worker.server.sent += max(0.0, min(on_its_way, rest))
         self._let_go(worker, kept=kept)
-        self.desk.ended(lease, error)
+        self.coordinator.ended(lease, error)
         self._hash()
         self._go_on(worker)
 

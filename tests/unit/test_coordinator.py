@@ -1,4 +1,4 @@
-"""The desk, where time passes as the test says."""
+"""The coordinator, where time passes as the test says."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from random import Random
 import pytest
 
 from hfclone.endpoints import Endpoint, EndpointKind
-from hfclone.health import Board
+from hfclone.health import EndpointHealth
 from hfclone.http import Web
 from hfclone.names import Pin, Repo
 from hfclone.partials import RECORD_BYTES, Partials
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Oid, Pointer
-from hfclone.transfer import Arrived, desk
-from hfclone.transfer.coordinator import Desk, Kit
-from hfclone.transfer.rate_limiter import Hours, Pace
+from hfclone.transfer import Arrived, coordinator
+from hfclone.transfer.coordinator import Context, Coordinator
+from hfclone.transfer.rate_limiter import RateLimiter, Schedule
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.state import Item
 
@@ -28,7 +28,7 @@ OBJECT = Pointer(Oid(hashlib.sha256(CONTENT).hexdigest()), len(CONTENT))
 
 @pytest.fixture
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk, "HASH_PIECE", 1024 * 1024)
+    monkeypatch.setattr(coordinator, "HASH_PIECE", 1024 * 1024)
 
 
 @pytest.mark.usefixtures("_small_pieces")
@@ -36,7 +36,7 @@ def test_hashing_what_was_here_already_does_not_end_patience(tmp_path: Path) -> 
     """A resume near the end of a large object: no byte arrives while all of it is hashed."""
     now = [0.0]
     clock = Clock(lambda: now[0], time.sleep)
-    board = Board([Endpoint("http://127.0.0.1:9", EndpointKind.HUB)], clock.now, Random(1))
+    health = EndpointHealth([Endpoint("http://127.0.0.1:9", EndpointKind.HUB)], clock.now, Random(1))
     partials = Partials(tmp_path)
     begun = partials.open(OBJECT)
     begun.write(CONTENT, 0)
@@ -45,11 +45,11 @@ def test_hashing_what_was_here_already_does_not_end_patience(tmp_path: Path) -> 
     begun.close()
     with Web(user_agent="hfclone-tests") as web:
         pin = Pin(Repo("acme/model"), "0" * 40)
-        sources = Sources(pin, {}, web=web, board=board, authorities=(), now=clock.now)
-        kit = Kit(
-            partials, board, sources, Patience(60, 60, clock), clock, Pace(None), Hours(None, time.time), 4
+        sources = Sources(pin, {}, web=web, health=health, authorities=(), now=clock.now)
+        context = Context(
+            partials, health, sources, Patience(60, 60, clock), clock, RateLimiter(None), Schedule(None, time.time), 4
         )  # fmt: skip
-        work = Desk([OBJECT], kit)
+        work = Coordinator([OBJECT], context)
         item = work.next_job()
         assert isinstance(item, Item)
         work.opened(item, partials.open(OBJECT, work.checked))

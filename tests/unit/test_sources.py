@@ -15,7 +15,7 @@ import pytest
 from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
-from hfclone.health import Board
+from hfclone.health import EndpointHealth
 from hfclone.http import Web
 from hfclone.names import Pin, Repo
 from hfclone.origins import GitHost
@@ -98,9 +98,9 @@ class Asker:
         self.time = 500.0
         self.endpoint = endpoint
         self.objects = objects
-        self.board = Board([endpoint], lambda: self.time, Random(1))
+        self.health = EndpointHealth([endpoint], lambda: self.time, Random(1))
         paths = {pointer.oid: (f"{number}.bin".encode(),) for number, pointer in enumerate(objects)}
-        self.sources = Sources(PIN, paths, web=web, board=self.board, authorities=(), now=lambda: self.time)
+        self.sources = Sources(PIN, paths, web=web, health=self.health, authorities=(), now=lambda: self.time)
 
     def find(self, pointer: Pointer = POINTER) -> Source | HfcloneError | None:
         try:
@@ -201,7 +201,7 @@ def test_who_has_no_batch_is_asked_by_resolve(asker: Asker, status: int, kind: s
         return
     assert isinstance(source, Source)
     assert "/resolve/" in source.url
-    assert asker.board.lacks(asker.endpoint, BATCH)
+    assert asker.health.lacks(asker.endpoint, BATCH)
 
 
 def test_headers_of_an_action_are_sent_and_our_token_is_not(asker: Asker) -> None:
@@ -241,7 +241,7 @@ def test_urls_that_nobody_means(asker: Asker, href: str) -> None:
 
 
 def test_a_limit_that_is_used_up_asks_nothing(asker: Asker) -> None:
-    asker.board.hold(asker.endpoint, 10.0)
+    asker.health.hold(asker.endpoint, 10.0)
     assert asker.find() is None
     assert Hub.asked == []
 

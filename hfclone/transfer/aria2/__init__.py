@@ -1,4 +1,4 @@
-"""The same work through aria2c, for those who trust it with the night.
+"""The same work through aria2c, for those who provenance it with the night.
 
 We resolve, it transfers, we verify. It is handed signed URLs only, over its RPC: a secret in argv is
 for everyone on the machine to read, and aria2 sends an Authorization header along every redirect.
