@@ -25,11 +25,11 @@ The rules, and where they come from:
 
 from __future__ import annotations
 
+from hfclone.http.abort import AbortHandle
 from hfclone.http.answer import SLOWEST, Answer, wall_clock
 from hfclone.http.attending import Attendant
 from hfclone.http.connecting import SHARED
 from hfclone.http.connections import CONNECT_SECONDS, PROXY_WANTS_PASSWORD, Connections, Limits, reason_of, tls_context
-from hfclone.http.grip import Grip
 from hfclone.http.plain import READ_BYTES
 from hfclone.http.route import Route
 from hfclone.http.web import Authority, Web
@@ -40,11 +40,11 @@ __all__ = [
     "READ_BYTES",
     "SHARED",
     "SLOWEST",
+    "AbortHandle",
     "Answer",
     "Attendant",
     "Authority",
     "Connections",
-    "Grip",
     "Limits",
     "Route",
     "Web",

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hfclone.errors import NotTheObject, TooSlow, Truncated
+from hfclone.http.abort import AbortHandle
 from hfclone.http.connections import body_error
-from hfclone.http.grip import Grip
 from hfclone.http.plain import READ_BYTES, PlainResponse
 from hfclone.wording import phrase
 
@@ -52,7 +52,7 @@ class Answer:
     quota: tuple[int, float] | None
     """Requests that the strictest limit on its way still allows, and for how many seconds; ``None`` if unsaid."""
     _response: Response
-    _grip: Grip
+    _handle: AbortHandle
     _web: Web
 
     def __enter__(self) -> Answer:
@@ -63,7 +63,7 @@ class Answer:
 
     def close(self) -> None:
         """Done with it; the connection is kept if little or nothing of the body is left."""
-        self._web.release(self._response, self._grip)
+        self._web.release(self._response, self._handle)
 
     @property
     def length(self) -> int | None:
@@ -116,7 +116,7 @@ class Answer:
             got += len(data)
             if data:
                 yield data
-            if self._grip.late and (failure is not None or not data):
+            if self._handle.late and (failure is not None or not data):
                 raise TooSlow(self.label, time.monotonic() - began, got) from failure
             if failure is not None:
                 raise body_error(failure, self.label, got, limit, self._web.limits) from failure
@@ -128,7 +128,7 @@ class Answer:
         raw: Any = self._response
         try:
             if isinstance(raw, PlainResponse):
-                return raw.receive(most, lull, self._grip), None
+                return raw.receive(most, lull, self._handle), None
             return raw.read1(most, decode_content=False), None  # any of urllib3's has it
         except Exception as error:  # noqa: BLE001  # judged by ``body_error``, when what came before it was taken
             return b"", error
@@ -136,7 +136,7 @@ class Answer:
     def is_quiet(self, seconds: float) -> bool:
         """Whether nothing more of the body comes for ``seconds``; ends as soon as something does."""
         raw = self._response
-        return not (isinstance(raw, PlainResponse) and raw.has_ahead) and self._grip.is_quiet(seconds)
+        return not (isinstance(raw, PlainResponse) and raw.has_ahead) and self._handle.is_quiet(seconds)
 
     def steadily(self, limit: int, slowest: float = SLOWEST) -> Iterator[bytes | memoryview]:
         """As ``chunks``, of a body that must come at ``slowest`` bytes a second, beyond the silence that is allowed.
@@ -145,17 +145,17 @@ class Answer:
             TooSlow: it does not.
         """
         began, got = time.monotonic(), 0
-        self._grip.due = began + min(self._silence, self._grip.longest)
+        self._handle.due = began + min(self._silence, self._handle.longest)
         for chunk in self.chunks(limit):
             got += len(chunk)
-            self._grip.due = began + min(self._silence + got / slowest, self._grip.longest)
+            self._handle.due = began + min(self._silence + got / slowest, self._handle.longest)
             yield chunk
-            if time.monotonic() > self._grip.due:
+            if time.monotonic() > self._handle.due:
                 raise TooSlow(self.label, time.monotonic() - began, got)
 
     @property
     def _silence(self) -> float:
-        return min(self._grip.silence, self._web.limits.silence)
+        return min(self._handle.silence, self._web.limits.silence)
 
     def text(self) -> bytes:
         """A small body, whole.

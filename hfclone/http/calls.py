@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     import requests
 
+    from hfclone.http.abort import AbortHandle
     from hfclone.http.connections import Connections, Response
-    from hfclone.http.grip import Grip
     from hfclone.http.kinds import OnPeer
 
 __all__ = ["Calls"]
@@ -35,19 +35,19 @@ class Calls:
         body: bytes | None,
         *,
         label: str,
-        grip: Grip,
+        handle: AbortHandle,
         on_peer: OnPeer,
     ) -> Response:
         """As ``Connections.send``."""
         import requests
 
-        with self._connections.about(url, label, grip, on_peer) as timeout:
+        with self._connections.about(url, label, handle, on_peer) as timeout:
             prepared = requests.Request(method, url, headers=dict(headers), data=body).prepare()
             waiting = cast("tuple[float, float]", timeout)  # urllib3's own is taken, too
             try:
                 answer = self._session.send(prepared, stream=True, timeout=waiting, allow_redirects=False)
             except requests.ReadTimeout as error:
-                raise self._connections.silent(url, label, grip) from error
+                raise self._connections.silent(url, label, handle) from error
         response: Response = answer.raw
         self._connections.refuse_407(response, url, label)
         return response

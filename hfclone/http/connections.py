@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from hfclone.errors import HfcloneError, Stalled, TooSlow, TransferError, Truncated, Unforeseen, Unreachable
+from hfclone.http.abort import AbortHandle
 from hfclone.http.connecting import SHARED, Connector, Options
-from hfclone.http.grip import Grip
 from hfclone.http.kinds import CURRENT, Exchange, OnPeer, pool_kind
 from hfclone.http.plain import PlainResponse
 from hfclone.http.route import Route
@@ -106,7 +106,7 @@ class Connections:
         body: bytes | None,
         *,
         label: str,
-        grip: Grip,
+        handle: AbortHandle,
         on_peer: OnPeer,
     ) -> Response:
         """One request, no redirect followed, nothing of the body read. ``label`` is who is asked, for messages.
@@ -119,7 +119,7 @@ class Connections:
             Stalled: connected, but no answer in time; TooSlow: one that comes byte by byte.
         """
         first_bytes = FIRST_NARROW_BYTES if self._receive_buffer else FIRST_BYTES
-        with self.about(url, label, grip, on_peer, first_bytes) as timeout:
+        with self.about(url, label, handle, on_peer, first_bytes) as timeout:
             parts = urlsplit(url)
             response: Response = self.pool_for(parts).urlopen(
                 method,
@@ -140,30 +140,30 @@ class Connections:
 
     @contextlib.contextmanager
     def about(
-        self, url: str, label: str, grip: Grip, on_peer: OnPeer, first_bytes: int = 0
+        self, url: str, label: str, handle: AbortHandle, on_peer: OnPeer, first_bytes: int = 0
     ) -> Iterator[urllib3.Timeout]:
-        """Whatever goes over a connection within is ``grip``'s exchange with ``url``. Raises as ``send``."""
+        """Whatever goes over a connection within is ``handle``'s exchange with ``url``. Raises as ``send``."""
         from http.client import HTTPException
 
         import urllib3
 
-        silence = min(grip.silence, self.limits.silence)
-        token = CURRENT.set(Exchange(grip, on_peer, silence, functools.partial(self._connect, url), first_bytes))
+        silence = min(handle.silence, self.limits.silence)
+        token = CURRENT.set(Exchange(handle, on_peer, silence, functools.partial(self._connect, url), first_bytes))
         try:
             yield urllib3.Timeout(connect=self.limits.connect, read=silence)
         except urllib3.exceptions.ReadTimeoutError as error:
-            raise self.silent(url, label, grip) from error
+            raise self.silent(url, label, handle) from error
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-            if grip.late:
+            if handle.late:
                 raise TooSlow(label, silence, 0) from error
             raise Unreachable(label, reason_of(error), self._route.proxy_name(url)) from error
         finally:
             CURRENT.reset(token)
 
-    def silent(self, url: str, label: str, grip: Grip) -> TransferError:
+    def silent(self, url: str, label: str, handle: AbortHandle) -> TransferError:
         """What it means that nothing came in time: TLS, which connects, has no answer to be waited for yet."""
-        if grip.is_held:
-            return Stalled(label, min(grip.silence, self.limits.silence))
+        if handle.is_held:
+            return Stalled(label, min(handle.silence, self.limits.silence))
         return Unreachable(label, phrase("no-connection-in-time"), self._route.proxy_name(url))
 
     def _connect(self, url: str, connection: Any) -> socket.socket:

@@ -1,6 +1,6 @@
 """Connections of urllib3's with what we add to them.
 
-Each belongs to the exchange that its thread is about: held in its grip, so that another thread can break it off,
+Each belongs to the exchange that its thread is about: held in its handle, so that another thread can break it off,
 and judged by where it leads. Plain answers are read past http.client.
 """
 
@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from hfclone.http.grip import Grip
+from hfclone.http.abort import AbortHandle
 from hfclone.http.plain import PlainResponse, Replayed, new_buffer, receive_head
 
 __all__ = ["CURRENT", "Exchange", "OnPeer", "pool_kind"]
@@ -27,7 +27,7 @@ OnPeer = Callable[[str, str], None]
 class Exchange:
     """What the current thread is about, for the connection it happens to get."""
 
-    grip: Grip
+    handle: AbortHandle
     on_peer: OnPeer
     silence: float
     """Seconds within which an answer must begin: its head, whole, and those of all redirects before it."""
@@ -52,7 +52,7 @@ def pool_kind(kind: Any, *, direct: bool) -> Any:
 
 
 def _held(kind: Any) -> Any:
-    """``kind``, with its socket in the current exchange's grip from before the answer on; reads plain ones itself."""
+    """``kind``, with its socket in the current exchange's handle from before the answer on; reads plain ones itself."""
     from http.client import HTTPResponse
 
     class Held(kind):  # type: ignore[misc]
@@ -60,12 +60,12 @@ def _held(kind: Any) -> Any:
 
         def _tunnel(self) -> None:
             exchange = CURRENT.get()
-            exchange.grip.hold(self.sock, exchange.silence)  # a proxy's answer is one, too
+            exchange.handle.hold(self.sock, exchange.silence)  # a proxy's answer is one, too
             super()._tunnel()
 
         def getresponse(self) -> Any:
             exchange = CURRENT.get()
-            exchange.grip.hold(self.sock, exchange.silence)
+            exchange.handle.hold(self.sock, exchange.silence)
             if not exchange.first_bytes or not isinstance(self.sock, socket.socket):
                 return self._getresponse_after(b"")
             self.sock.settimeout(self.timeout)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hfclone.http.grip import Grip
+    from hfclone.http.abort import AbortHandle
 
 __all__ = ["READ_BYTES", "PlainResponse", "Replayed", "new_buffer", "receive_head"]
 
@@ -78,7 +78,7 @@ class PlainResponse:
         """Whether something has been received that is not handed on yet."""
         return self._ahead > 0
 
-    def receive(self, most: int, lull: float, grip: Grip) -> memoryview:
+    def receive(self, most: int, lull: float, handle: AbortHandle) -> memoryview:
         """What is here, up to ``most`` bytes; waits for the first, then ``lull`` seconds for each more.
 
         Valid until the next is received. Raises ``OSError``, and is closed then.
@@ -86,7 +86,7 @@ class PlainResponse:
         most = min(most, self.length_remaining)
         start, got = self._next(most)
         if not self._ahead and got < min(most, most if lull else ENOUGH_BYTES):
-            more = grip.take(self._view[start + got : start + most], lull)
+            more = handle.take(self._view[start + got : start + most], lull)
             self.length_remaining -= more
             got += more
         return self._view[start : start + got]

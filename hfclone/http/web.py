@@ -14,11 +14,11 @@ from urllib.parse import urljoin, urlsplit
 
 from hfclone.endpoints import origin_of
 from hfclone.errors import BadRedirect, HfcloneError, LimitReached, NotTheObject, Unreachable
+from hfclone.http.abort import AbortHandle
 from hfclone.http.answer import GZIP, Answer, quota_of
 from hfclone.http.attending import Attendant
 from hfclone.http.calls import Calls
 from hfclone.http.connections import Connections, Limits, unforeseen
-from hfclone.http.grip import Grip
 from hfclone.http.kinds import OnPeer
 from hfclone.http.route import Route
 from hfclone.limits import start_thread
@@ -89,7 +89,7 @@ class Web:
         self._connections = connections or Connections(Route(proxies or {}, no_proxy, ca_bundle), self.limits)
         self._calls = Calls(self._connections)
         self._lock = threading.Lock()
-        self._grips: set[Grip] = set()
+        self._handles: set[AbortHandle] = set()
         self._watched = False
         self._ended = threading.Event()
         self._reaches = self._connections.reaches
@@ -106,9 +106,9 @@ class Web:
         self._ended.set()
         with self._lock:
             self._aborted = True
-            grips = list(self._grips)
-        for grip in grips:
-            grip.break_off()
+            handles = list(self._handles)
+        for handle in handles:
+            handle.abort()
         if self._is_owner:
             self._connections.close()
 
@@ -147,11 +147,11 @@ class Web:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         authority: Authority | None = None,
-        grip: Grip | None = None,
+        handle: AbortHandle | None = None,
     ) -> Answer:
         """Call an API, following redirects; the answer's body is still to be read.
 
-        By ``grip`` another thread can break the exchange until the answer is closed.
+        By ``handle`` another thread can break the exchange until the answer is closed.
 
         Raises:
             Unreachable: no connection, or none that TLS accepts.
@@ -160,7 +160,7 @@ class Web:
             NotTheObject: the answer is compressed in a way that we do not know.
         """
         request = _Request(method, url, label, dict(headers or {}), body, authority, None, {})
-        return self._exchange(self._calls.send, request, grip or Grip())
+        return self._exchange(self._calls.send, request, handle or AbortHandle())
 
     def get(
         self,
@@ -171,7 +171,7 @@ class Web:
         foreign: Mapping[str, str] = MappingProxyType({}),
         authority: Authority | None = None,
         named_by: str | None = None,
-        grip: Grip | None = None,
+        handle: AbortHandle | None = None,
     ) -> Answer:
         """Ask for bytes of a file, as ``ask`` does; ``named_by`` is the URL of who named ``url``, if not the user.
 
@@ -179,21 +179,21 @@ class Web:
         that they went over is not used again.
         """
         request = _Request("GET", url, label, dict(headers or {}), None, authority, named_by, foreign)
-        return self._exchange(self._connections.send, request, grip or Grip())
+        return self._exchange(self._connections.send, request, handle or AbortHandle())
 
-    def _exchange(self, send: _Send, request: _Request, grip: Grip) -> Answer:
+    def _exchange(self, send: _Send, request: _Request, handle: AbortHandle) -> Answer:
         with self._lock:
             if not self._watched:
                 if start_thread(self._watch) is None:  # nobody would break off what is overdue
                     raise LimitReached("tasks", phrase("no-thread"))
                 self._watched = True
-            self._grips.add(grip)
+            self._handles.add(handle)
         try:
-            answer = self._follow(send, request, grip)
+            answer = self._follow(send, request, handle)
         except BaseException:
-            self._forget(grip)
+            self._forget(handle)
             raise
-        grip.due = math.inf  # its body has a measure of its own
+        handle.due = math.inf  # its body has a measure of its own
         return answer
 
     def _watch(self) -> None:
@@ -201,16 +201,16 @@ class Web:
         while not self._ended.wait(WATCH_SECONDS):
             now = time.monotonic()
             with self._lock:
-                late = [grip for grip in self._grips if grip.due < now]
-            for grip in late:
-                grip.give_up()
+                late = [handle for handle in self._handles if handle.due < now]
+            for handle in late:
+                handle.abort_as_late()
 
-    def release(self, response: Response, grip: Grip) -> None:
+    def release(self, response: Response, handle: AbortHandle) -> None:
         """Done with a response: its connection is kept if the body was read to the end or is tiny."""
-        _let_go(response, grip)
-        self._forget(grip)
+        _let_go(response, handle)
+        self._forget(handle)
 
-    def _follow(self, send: _Send, request: _Request, grip: Grip) -> Answer:
+    def _follow(self, send: _Send, request: _Request, handle: AbortHandle) -> Answer:
         hops: list[str] = []
         url, label, sent, foreign = request.url, request.label, request.headers, request.foreign
         quotas: list[tuple[int, float]] = []
@@ -219,13 +219,13 @@ class Web:
             if self._aborted:
                 raise Unreachable(label, phrase("stopped"))
             every = self._headers(request, url, sent, foreign)
-            response = send(request.method, url, every, request.body, label=label, grip=grip, on_peer=on_peer)
+            response = send(request.method, url, every, request.body, label=label, handle=handle, on_peer=on_peer)
             quota = quota_of(response.headers.get("RateLimit", ""))
             quotas += [quota] if quota else []
             target = response.headers.get("Location")
             if response.status not in (301, 302, 303, 307, 308) or target is None:
                 break
-            _let_go(response, grip)
+            _let_go(response, handle)
             hops.append(url)
             url = _next_hop(url, target, label, len(hops))
             if origin_of(url) != origin_of(hops[0]):
@@ -233,10 +233,10 @@ class Web:
                 foreign = {}
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in ("", "identity", *GZIP):
-            _let_go(response, grip)
+            _let_go(response, handle)
             raise NotTheObject(label, phrase("compressed", encoding=encoding[:20]))
         strictest = min(quotas, default=None)
-        return Answer(label, url, response.status, response.headers, tuple(hops), strictest, response, grip, self)
+        return Answer(label, url, response.status, response.headers, tuple(hops), strictest, response, handle, self)
 
     def _guard(self, url: str, label: str, namer: str | None) -> OnPeer:
         """What hears whom the next request goes to, so that it leads no further inside than ``namer``.
@@ -280,10 +280,10 @@ class Web:
             every["connection"] = "close"
         return every
 
-    def _forget(self, grip: Grip) -> None:
-        grip.hold(None)
+    def _forget(self, handle: AbortHandle) -> None:
+        handle.hold(None)
         with self._lock:
-            self._grips.discard(grip)
+            self._handles.discard(handle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,24 +300,24 @@ class _Request:
     foreign: Mapping[str, str]
 
 
-def _let_go(response: Response, grip: Grip) -> None:
+def _let_go(response: Response, handle: AbortHandle) -> None:
     """Keep the connection if reading the rest of the body is cheaper than a new one, else close it."""
     with contextlib.suppress(Exception):  # whatever happens while letting go harms nobody
-        _drain(response, grip)
-    grip.hold(None)  # before its connection is anybody's
+        _drain(response, handle)
+    handle.hold(None)  # before its connection is anybody's
     with contextlib.suppress(Exception):
         response.close()
         response.release_conn()
 
 
-def _drain(response: Response, grip: Grip) -> None:
+def _drain(response: Response, handle: AbortHandle) -> None:
     """Read a small rest, if it comes at once: a body may drip for ever."""
     rest = getattr(response, "length_remaining", None)
     if rest is None or rest > SMALL_REST_BYTES:
         return
     until = time.monotonic() + REST_SECONDS
     if rest:
-        grip.hurry(REST_SECONDS)
+        handle.hurry(REST_SECONDS)
     while response.length_remaining and time.monotonic() < until and response.read1(rest, decode_content=False):
         pass
     if not response.length_remaining:

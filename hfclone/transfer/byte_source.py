@@ -11,7 +11,7 @@ from typing import Protocol
 
 from hfclone.endpoints import Endpoint
 from hfclone.health import RangeSupport
-from hfclone.http import Grip
+from hfclone.http import AbortHandle
 from hfclone.pointer import Pointer
 
 __all__ = ["ByteSource", "RangeStream"]
@@ -72,7 +72,7 @@ class ByteSource(Protocol):
         stop: int,
         *,
         lacking: int,
-        begun: Callable[[Grip, bool], None],
+        begun: Callable[[AbortHandle, bool], None],
     ) -> RangeStream | None:
         """``[start, stop)`` of an object from ``endpoint``; ``None`` where it must not be asked now.
 

@@ -15,7 +15,7 @@ from hfclone import errors
 from hfclone.endpoints import Endpoint, origin_of
 from hfclone.errors import HfcloneError, RangeRefused, TransferError
 from hfclone.health import RangeSupport
-from hfclone.http import Grip
+from hfclone.http import AbortHandle
 from hfclone.partials import RECORD_BYTES, Partial
 from hfclone.patience import Clock
 from hfclone.ranges import RangeSet, format_range
@@ -161,11 +161,11 @@ class Carrying:
     def _ask(self, lease: Lease, source: Source, offset: int) -> Body:
         """One byte, as our own connections would."""
         now = self._http.clock.now()
-        lease.grip = grip = Grip()
+        lease.handle = handle = AbortHandle()
         if lease.came is None:
             lease.asked = now
         pointer, stop = lease.task.pointer, offset + 1
-        return request_range(self._http.web, source, self._http.pin, pointer, offset, stop, now, grip=grip)
+        return request_range(self._http.web, source, self._http.pin, pointer, offset, stop, now, handle=handle)
 
     def _ask_why(self, lease: Lease, source: Source) -> None:
         """A carrier tells little of what is wrong: raises what the endpoint itself says."""

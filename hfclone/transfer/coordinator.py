@@ -544,7 +544,7 @@ class Coordinator:
         self._scheduler.take_back(lease)
         lease.gone = True
         if self._open:
-            if lease.grip is None or lease.grip.is_connected:
+            if lease.handle is None or lease.handle.is_connected:
                 lease.task.unanswered[lease.endpoint] += 1
             self._policy.blame(lease, errors.Stalled(str(lease.endpoint), now - (lease.asked or lease.began)))
         self._look_after(lease)
@@ -564,4 +564,4 @@ class Coordinator:
 def _sent_at(lease: Lease) -> float:
     """Clock time at which its request went out; to connect is no part of how long an endpoint takes to answer."""
     asked = lease.asked or lease.began
-    return max(asked, lease.grip.sent_at or 0.0) if lease.grip is not None else asked
+    return max(asked, lease.handle.sent_at or 0.0) if lease.handle is not None else asked

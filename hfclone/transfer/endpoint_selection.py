@@ -200,7 +200,7 @@ class EndpointSelector:
         if may_hurry and (latency is not None or self._is_known_elsewhere(lease)):
             limit = max(END_SECONDS, END_TRIPS * shortest) * 2.0**lease.task.hurried
             return now - max(lease.asked, lease.heard) > limit
-        if lease.first is None and lease.grip is not None and not lease.grip.is_connected and latency is not None:
+        if lease.first is None and lease.handle is not None and not lease.handle.is_connected and latency is not None:
             return now - lease.asked > max(CONNECT_SECONDS, MUCH_LATER * shortest)
         if lease.first is None:
             return now - lease.asked > self._answer_within(lease)

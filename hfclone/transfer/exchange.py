@@ -14,7 +14,7 @@ from hfclone import errors
 from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError
 from hfclone.health import RangeSupport
-from hfclone.http import Answer, Grip, Web, wall_clock
+from hfclone.http import AbortHandle, Answer, Web, wall_clock
 from hfclone.hub import explain
 from hfclone.names import Pin
 from hfclone.patience import Clock
@@ -75,16 +75,18 @@ class HttpSource:
         stop: int,
         *,
         lacking: int,
-        begun: Callable[[Grip, bool], None],
+        begun: Callable[[AbortHandle, bool], None],
     ) -> Body | None:
         """See ``ByteSource.open``."""
         source = self.sources.find(pointer, endpoint, self.upcoming)
         if source is None:
             return None
-        asked_at, grip = self.clock.now(), Grip()
-        begun(grip, source.signed)
+        asked_at, handle = self.clock.now(), AbortHandle()
+        begun(handle, source.signed)
         with self.sources.asking(source) as heard:
-            body = request_range(self.web, source, self.pin, pointer, start, stop, asked_at, grip=grip, lacking=lacking)
+            body = request_range(
+                self.web, source, self.pin, pointer, start, stop, asked_at, handle=handle, lacking=lacking
+            )
             heard(body.answer)
         try:
             self.sources.learn(pointer, source, body.answer)
@@ -103,7 +105,7 @@ def request_range(  # noqa: PLR0913  # all that a request is made of
     stop: int,
     now: float,
     *,
-    grip: Grip | None = None,
+    handle: AbortHandle | None = None,
     lacking: int = 0,
 ) -> Body:
     """Ask for ``[start, stop)`` of ``pointer``; close the body's answer when done.
@@ -123,7 +125,7 @@ def request_range(  # noqa: PLR0913  # all that a request is made of
             foreign=source.headers,
             authority=source.authority,
             named_by=source.endpoint.url if source.signed else None,
-            grip=grip,
+            handle=handle,
         )
 
     def ask() -> Body:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError
-from hfclone.http import Grip
+from hfclone.http import AbortHandle
 from hfclone.partials import SMALL_BYTES
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
@@ -74,7 +74,7 @@ class Lease:
     """It was begun as a part of an object, and is counted as such."""
     signed: bool = False
     """It is answered by whom a signed URL names, not by the endpoint itself."""
-    grip: Grip | None = None
+    handle: AbortHandle | None = None
     """What its exchange is broken off by."""
     slow: bool = False
     """It is broken off since its endpoint crawls."""
@@ -112,10 +112,10 @@ class Lease:
         """Whether it covers the whole object, so that no Range is needed."""
         return self.start == 0 and self.stop == self.task.pointer.size
 
-    def break_off(self) -> None:
+    def abort(self) -> None:
         """Break its exchange, if one has begun; a broken one that is over harms nobody."""
-        if self.grip is not None:
-            self.grip.give_up() if self.slow else self.grip.break_off()
+        if self.handle is not None:
+            self.handle.abort_as_late() if self.slow else self.handle.abort()
 
     def rate(self, now: float) -> float | None:
         """Bytes a second of a connection since its first ones came; ``None`` while that is too short to tell."""
@@ -340,7 +340,7 @@ class Pool:
     def handed_over(self, lease: Lease, now: float) -> None:
         """A carrier has it: what our own request heard before is no answer to that."""
         self._small_waiting[lease.endpoint] += lease.task.is_small and lease.first is not None
-        lease.came, lease.asked, lease.first, lease.grip = RangeSet(), None, None, None
+        lease.came, lease.asked, lease.first, lease.handle = RangeSet(), None, None, None
         lease.heard = now
 
     def carry(self, lease: Lease, here: Iterable[tuple[int, int]], received: int, now: float) -> int:

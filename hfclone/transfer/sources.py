@@ -23,7 +23,7 @@ from hfclone import errors
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
 from hfclone.health import EndpointHealth
-from hfclone.http import Answer, Authority, Grip, Web, wall_clock
+from hfclone.http import AbortHandle, Answer, Authority, Web, wall_clock
 from hfclone.hub import explain
 from hfclone.names import Pin
 from hfclone.origins import GitHost
@@ -220,7 +220,7 @@ class Sources:
                 headers=headers,
                 body=json.dumps(request).encode(),
                 authority=authority,
-                grip=Grip(patience, BODY_SHARE * patience),
+                handle=AbortHandle(patience, BODY_SHARE * patience),
             ) as answer:
                 quota = answer.quota
                 self._health.met(endpoint)
@@ -304,7 +304,7 @@ class Sources:
             return True
         url = f"{host.origin.rstrip('/')}/info/refs?service=git-upload-pack"
         try:
-            with self._web.ask(url, label=str(host), grip=Grip(BATCH_SECONDS)) as answer:
+            with self._web.ask(url, label=str(host), handle=AbortHandle(BATCH_SECONDS)) as answer:
                 return answer.content_type == _GIT_TYPE or "WWW-Authenticate" in answer.headers
         except HfcloneError:
             return False

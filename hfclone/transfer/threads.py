@@ -187,7 +187,7 @@ class _Threads:
             raise LimitReached("tasks", phrase("no-thread"))
         while not self._over.wait(TICK):
             for lease in self._coordinator.tick():
-                lease.break_off()
+                lease.abort()
             self._start_workers()
 
     def _start_workers(self) -> None:

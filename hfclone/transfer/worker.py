@@ -9,7 +9,7 @@ from typing import Protocol
 
 from hfclone.errors import HfcloneError, LocalError, Truncated
 from hfclone.hashing import RangeDigest
-from hfclone.http import Grip
+from hfclone.http import AbortHandle
 from hfclone.limits import limit_of
 from hfclone.partials import RECORD_BYTES, Partial, Record
 from hfclone.patience import Clock
@@ -97,8 +97,8 @@ class Worker:
         pointer = lease.task.pointer
         start, stop = (0, pointer.size) if lease.gaps is not None else (lease.position, lease.stop)
 
-        def begun(grip: Grip, signed: bool) -> None:  # noqa: FBT001  # of ByteSource
-            lease.asked, lease.grip, lease.signed = self._clock.now(), grip, signed
+        def begun(handle: AbortHandle, signed: bool) -> None:  # noqa: FBT001  # of ByteSource
+            lease.asked, lease.handle, lease.signed = self._clock.now(), handle, signed
             self.fetching = lease
 
         stream = self._source.open(pointer, lease.endpoint, start, stop, lacking=lease.position, begun=begun)

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from hfclone.errors import HfcloneError, Stalled, Truncated, Unreachable
-from hfclone.http import Answer, Grip, Limits, Web
+from hfclone.http import AbortHandle, Answer, Limits, Web
 from hfclone.http.connections import KEPT_HOSTS
 from hfclone.http.route import Route
 from tests.proxies import KeepAliveProxy
@@ -278,13 +278,13 @@ def test_who_goes_without_a_proxy(entry: str, url: str, without: bool) -> None:
     assert route.proxy_for(urlsplit(url)) == ("" if without else "http://proxy:3128")
 
 
-def broken_by(breaking: Callable[[Web, Grip], None], host: Served) -> tuple[HfcloneError, float]:
+def broken_by(breaking: Callable[[Web, AbortHandle], None], host: Served) -> tuple[HfcloneError, float]:
     """What a request that waits for its answer ends with, and how long after ``breaking``."""
-    web, grip, errors = Web(user_agent="test", limits=Limits(2.0, 20.0)), Grip(), []
+    web, handle, errors = Web(user_agent="test", limits=Limits(2.0, 20.0)), AbortHandle(), []
 
     def waiting() -> None:
         try:
-            ask(web, f"{host.url}/silent", grip=grip)
+            ask(web, f"{host.url}/silent", handle=handle)
         except HfcloneError as error:
             errors.append(error)
 
@@ -292,13 +292,13 @@ def broken_by(breaking: Callable[[Web, Grip], None], host: Served) -> tuple[Hfcl
     thread.start()
     assert host.asked.wait(10)
     began = time.monotonic()
-    breaking(web, grip)
+    breaking(web, handle)
     thread.join(10)
     return errors[0], time.monotonic() - began
 
 
-@pytest.mark.parametrize("breaking", [lambda _web, grip: grip.break_off(), lambda web, _grip: web.close()])
-def test_who_waits_for_an_answer_can_be_woken(host: Served, breaking: Callable[[Web, Grip], None]) -> None:
+@pytest.mark.parametrize("breaking", [lambda _web, handle: handle.abort(), lambda web, _handle: web.close()])
+def test_who_waits_for_an_answer_can_be_woken(host: Served, breaking: Callable[[Web, AbortHandle], None]) -> None:
     error, seconds = broken_by(breaking, host)
     assert isinstance(error, Unreachable)
     assert seconds < 3
@@ -306,7 +306,7 @@ def test_who_waits_for_an_answer_can_be_woken(host: Served, breaking: Callable[[
 
 def test_silence_has_a_limit(host: Served) -> None:
     with Web(user_agent="test") as web, pytest.raises(Stalled):
-        ask(web, f"{host.url}/silent", grip=Grip(0.3))
+        ask(web, f"{host.url}/silent", handle=AbortHandle(0.3))
     host.free.set()
 
 
@@ -347,7 +347,7 @@ def test_what_tls_has_beyond_a_body_is_not_the_next_answer(pem: Path) -> None:
 
 def test_breaking_an_exchange_that_was_redirected_leaves_the_next_on_its_connection_alone() -> None:
     """While the one waits for a handshake with whom it was sent to, the other has the connection that it came over."""
-    rest, grip = threading.Event(), Grip()
+    rest, handle = threading.Event(), AbortHandle()
     elsewhere = socket.create_server(("127.0.0.1", 0))
     where = b"https://localhost:%d" % elsewhere.getsockname()[1]
 
@@ -364,7 +364,7 @@ def test_breaking_an_exchange_that_was_redirected_leaves_the_next_on_its_connect
 
         def follow() -> None:
             with contextlib.suppress(HfcloneError):
-                web.get(wire.url, label="host", grip=grip).close()
+                web.get(wire.url, label="host", handle=handle).close()
 
         following = threading.Thread(target=follow)
         following.start()
@@ -372,7 +372,7 @@ def test_breaking_an_exchange_that_was_redirected_leaves_the_next_on_its_connect
         with web.get(wire.url, label="host") as innocent:
             body = innocent.chunks(5)
             begun = bytes(next(body))
-            grip.break_off()
+            handle.abort()
             rest.set()
             assert begun + b"".join(map(bytes, body)) == b"world"
         greeted.close()  # no handshake comes of it

@@ -15,7 +15,7 @@ import pytest
 
 from hfclone.errors import GitUnconnected, Stalled, Unreachable
 from hfclone.git import Fetch, Git, fetch, scratch_repo
-from hfclone.http import Grip, Limits, Route, Web
+from hfclone.http import AbortHandle, Limits, Route, Web
 from hfclone.http.connecting import Connector
 from tests.e2e.command import Command, Outcome, assert_checkout
 from tests.hub import Hub, Lfs, LivingRepo
@@ -151,4 +151,4 @@ def test_what_never_connects_is_not_silent(hub: Hub, method: str) -> None:
         with pytest.raises(Unreachable, match="no connection in time"):
             getattr(web, method)(hub.url.replace("http:", "https:"), label="hub")
         with pytest.raises(Stalled):
-            getattr(web, method)(hub.url, label="hub", grip=Grip(0.2))
+            getattr(web, method)(hub.url, label="hub", handle=AbortHandle(0.2))

@@ -22,7 +22,7 @@ from hfclone import errors
 from hfclone.errors import HfcloneError
 from hfclone.events import Event, Failed, Faulted
 from hfclone.health import EndpointHealth
-from hfclone.http import Grip, Limits, Web
+from hfclone.http import AbortHandle, Limits, Web
 from hfclone.names import Pin, Repo
 from hfclone.partials import Partials
 from hfclone.patience import Clock, Patience
@@ -73,10 +73,10 @@ class _Signal(threading.Condition):
         self.called += 1_000_000
 
 
-class _Grip(Grip):
-    """A grip by the simulated clock."""
+class _Grip(AbortHandle):
+    """A handle by the simulated clock."""
 
-    def break_off(self) -> None:
+    def abort(self) -> None:
         """The simulation sees that it is broken."""
         self._broken = True
 
@@ -96,7 +96,7 @@ class _Worker:
     connection: Connection | None = None
     answer: Answer | None = None
     asking: AbstractContextManager[Any] | None = None
-    grip: _Grip | None = None
+    handle: _Grip | None = None
     position: float = 0.0
     """Of the body, in the object."""
     said: int = 0
@@ -218,7 +218,7 @@ class Simulation:
             if settled or len(outcomes) >= most:
                 break
             for lease in self.coordinator.tick():
-                lease.break_off()
+                lease.abort()
             self._drop_broken()
             self._start_workers()
             self._wake()
@@ -246,7 +246,7 @@ class Simulation:
         return [tally.sent for tally in self.health.tallies()]
 
     def _start_workers(self) -> None:
-        waiting = [worker.lease for worker in self._workers if worker.lease is not None and worker.grip is not None]
+        waiting = [worker.lease for worker in self._workers if worker.lease is not None and worker.handle is not None]
         wanted = self.coordinator.target + self.coordinator.held_up(waiting) + SPARE
         while len(self._workers) < min(wanted, self.connections + SPARE):
             worker = _Worker()
@@ -318,8 +318,8 @@ class Simulation:
         if source is None:
             self.coordinator.ended(lease, None)
             return False
-        worker.lease, worker.server, worker.grip = lease, server, _Grip()
-        lease.signed, lease.asked, lease.grip = source.signed, self.now, worker.grip
+        worker.lease, worker.server, worker.handle = lease, server, _Grip()
+        lease.signed, lease.asked, lease.handle = source.signed, self.now, worker.handle
         worker.asking = self.sources.asking(source)
         worker.asking.__enter__()
         worker.heard = self.now
@@ -356,14 +356,14 @@ class Simulation:
 
     def _connected(self, worker: _Worker) -> None:
         worker.connection = self.paths[worker.server.name].connect(self.now)
-        if worker.grip.is_broken:
+        if worker.handle.is_broken:
             self._fails(worker, errors.Unreachable(str(worker.server.endpoint), "broken off"))
         else:
             self._send(worker)
 
     def _send(self, worker: _Worker) -> None:
         server, connection = worker.server, worker.connection
-        worker.grip.sent_at = self.now
+        worker.handle.sent_at = self.now
         if server.reach_at(self.now) is Reach.MUTE:
             takes = math.inf
         elif self.now - connection.born > server.line.reset_seconds:
@@ -519,7 +519,7 @@ class Simulation:
             self.paths[server.name].end(connection)
             if kept and connection.left > 0:
                 self._kept[server.name].append(connection)
-        worker.lease = worker.item = worker.connection = worker.answer = worker.grip = None
+        worker.lease = worker.item = worker.connection = worker.answer = worker.handle = None
 
     def _heard(self, worker: _Worker) -> None:
         """The request is answered, or will not be."""
@@ -529,15 +529,15 @@ class Simulation:
 
     def _drop_broken(self) -> None:
         for worker in self._workers:
-            grip, lease = worker.grip, worker.lease
-            if grip is None or not grip.is_broken or worker.connection is None:
+            handle, lease = worker.handle, worker.lease
+            if handle is None or not handle.is_broken or worker.connection is None:
                 continue
             label = str(worker.server.endpoint)
             if worker.answer is None:
                 self._fails(worker, errors.Unreachable(label, "broken off"))
                 continue
             got = int(worker.position) - worker.answer.start
-            if grip.late:
+            if handle.late:
                 self._fails(worker, errors.TooSlow(label, self.now - lease.began, got), in_vain=True)
             else:
                 want = worker.answer.stop - worker.answer.start

@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 
-__all__ = ["Grip"]
+__all__ = ["AbortHandle"]
 
 LONGEST_LULLS = 0.05
 """Seconds for which breaks are waited out: what a kill may cost a connection."""
@@ -17,7 +17,7 @@ _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", sel
 """One that opens no file of its own, and takes descriptors of any number where there is such."""
 
 
-class Grip:
+class AbortHandle:
     """What another thread can break an exchange by, from the moment its request is out.
 
     ``silence`` is for exchanges that wait less long for a byte than ``Limits`` has it, ``longest`` for those whose
@@ -44,7 +44,7 @@ class Grip:
             self.sent_at = self.sent_at or now
         self._socket = connected
         if self._broken:
-            self.break_off()
+            self.abort()
 
     @property
     def is_held(self) -> bool:
@@ -103,12 +103,12 @@ class Grip:
             with contextlib.suppress(OSError):
                 self._socket.settimeout(seconds)
 
-    def give_up(self) -> None:
+    def abort_as_late(self) -> None:
         """Break it off since it is overdue. From any thread."""
         self.late = True  # before whoever waits is woken
-        self.break_off()
+        self.abort()
 
-    def break_off(self) -> None:
+    def abort(self) -> None:
         """Wake whoever waits for bytes of the exchange: nothing more will come. From any thread."""
         self._broken = True  # before the socket is looked at: whoever holds it later sees this
         held = getattr(self._socket, "socket", self._socket)  # TLS within TLS, through a proxy: around a socket
