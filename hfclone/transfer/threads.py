@@ -138,6 +138,8 @@ class _Threads:
         self._crash: list[BaseException] = []
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._needed: list[threading.Thread] = []
+        """Of those the ones that nothing goes on without."""
         self._started = 0
         self._leaving = threading.Lock()
         self._gone = 0
@@ -157,13 +159,15 @@ class _Threads:
         """Until everything is settled."""
         settled = False
         while not settled:
+            # Looked at before: who ends has settled everything, or has said why. The caller may be away for long.
+            all_there = all(thread.is_alive() for thread in self._needed)
             outcomes, events, settled = self._coordinator.collect(TICK)
             if self._crash:
                 raise self._crash[0]
             for event in events:
                 on_event(event)
             yield from outcomes
-            if not (settled or all(thread.is_alive() for thread in self._threads[:2])):  # without memory none tells why
+            if not (settled or all_there):  # without memory none tells why
                 raise LimitReached("memory", phrase("thread-ended"))
 
     def shut_down(self) -> None:
@@ -215,16 +219,17 @@ class _Threads:
         Raises:
             LimitReached: the system has none to give.
         """
-        if not self._start(job):
-            raise LimitReached("tasks", phrase("no-thread"))
-
-    def _start(self, job: Callable[[], None]) -> bool:
-        """Whether the system had a thread for ``job``."""
-        thread = start_thread(partial(self._guard, job))
+        thread = self._start(job)
         if thread is None:
-            return False
-        self._threads.append(thread)
-        return True
+            raise LimitReached("tasks", phrase("no-thread"))
+        self._needed.append(thread)
+
+    def _start(self, job: Callable[[], None]) -> threading.Thread | None:
+        """The thread for ``job``, if the system had one."""
+        thread = start_thread(partial(self._guard, job))
+        if thread is not None:
+            self._threads.append(thread)
+        return thread
 
     def _guard(self, job: Callable[[], None]) -> None:
         """A bug in a thread, or a disk that fails, must end the run, not leave it waiting."""
