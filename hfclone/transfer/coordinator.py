@@ -216,6 +216,11 @@ class Coordinator:
             lease.heard = max(lease.heard, now + seconds)
             return seconds
 
+    def writes(self, lease: Lease, stop: int) -> None:
+        """Everything of the lease below ``stop`` is about to be written."""
+        with self._lock:
+            lease.writing = min(stop, lease.stop)
+
     def differs(self, item: Item, start: int, stop: int) -> None:
         """``[start, stop)`` will be overwritten with other bytes; what is there belongs to who sent it."""
         with self._lock:

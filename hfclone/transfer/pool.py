@@ -68,6 +68,8 @@ class Lease:
     """Clock time at which its first bytes came, and the position that they led to; of a carrier's, how many."""
     gaps: RangeSet | None = None
     """For a lease over all the rest: which of its bytes are really missing."""
+    writing: int = 0
+    """Everything below is here or about to be written: nobody else is given it."""
     checking: bool = False
     """What it brings is compared with what is here: somebody sent wrong bytes."""
     counted: bool = False
@@ -323,9 +325,15 @@ class Pool:
         lease.stop = task.pointer.size
         task.todo = RangeSet()
 
-    def take_over(self, lease: Lease, endpoint: Endpoint, share: float, now: float) -> Lease:
-        """Give the last ``share`` (0 to 1) of what ``lease`` has still to bring to another connection."""
-        start = lease.stop - max(1, int((lease.stop - lease.position) * share))
+    def take_over(self, lease: Lease, endpoint: Endpoint, share: float, now: float) -> Lease | None:
+        """Give the last ``share`` (0 to 1) of what ``lease`` has still to bring to another connection.
+
+        Not what it is writing, nor anything where that is all: of two that write there, the one might be hashed, and
+        the other stay.
+        """
+        start = max(lease.writing, lease.stop - max(1, int((lease.stop - lease.position) * share)))
+        if start >= lease.stop:
+            return None
         stop, lease.stop = lease.stop, start
         return self._lease(lease.task, endpoint, start, stop, now)
 

@@ -149,8 +149,9 @@ class Scheduler:
                 continue
             endpoint = self._choose(lease.task)
             share = self.selector.share_to_take(lease, endpoint, fair, now) if endpoint else 0.0
-            if endpoint and share:
-                return self.pool.take_over(lease, endpoint, share, now)
+            taken = self.pool.take_over(lease, endpoint, share, now) if endpoint and share else None
+            if taken is not None:
+                return taken
         return None
 
     def _all_in_trouble(self, now: float) -> bool:

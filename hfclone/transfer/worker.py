@@ -148,6 +148,7 @@ class Worker:
     ) -> None:
         offset = stream.start
         for chunk, unused in chunks:
+            self._coordinator.writes(lease, offset + len(chunk))
             for piece, at in _wanted(chunk, offset, lease):
                 if not lease.checking:
                     item.opened.write(piece, at)

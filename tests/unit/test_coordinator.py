@@ -10,20 +10,29 @@ from random import Random
 import pytest
 
 from hfclone.endpoints import Endpoint, EndpointKind
-from hfclone.health import EndpointHealth
+from hfclone.health import EndpointHealth, RangeSupport
 from hfclone.http import Web
 from hfclone.names import Pin, Repo
 from hfclone.partials import RECORD_BYTES, Partials
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer import Arrived, coordinator
-from hfclone.transfer.coordinator import Context, Coordinator
-from hfclone.transfer.rate_limiter import RateLimiter, Schedule
+from hfclone.transfer.state import Item
+from hfclone.transfer.coordinator import Coordinator, Context
+from hfclone.transfer.pool import Lease
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.state import Item
 
 CONTENT = bytes(3 * 1024 * 1024)
 OBJECT = Pointer(Oid(hashlib.sha256(CONTENT).hexdigest()), len(CONTENT))
+
+
+def _asked(work: Coordinator) -> Lease:
+    """What is fetched next; its answer begins."""
+    lease = work.next_job()
+    assert isinstance(lease, Lease)
+    work.answers(lease, RangeSupport.YES)
+    return lease
 
 
 @pytest.fixture
@@ -66,3 +75,50 @@ def test_hashing_what_was_here_already_does_not_end_patience(tmp_path: Path) -> 
         work.close()
     assert settled
     assert [type(outcome) for outcome in outcomes] == [Arrived]
+
+
+def test_what_is_being_written_is_given_to_nobody(tmp_path: Path) -> None:
+    """Where the end is shared: of two that write there, the one would be hashed, and the other's wrong byte stay."""
+    now = [0.0]
+    clock = Clock(lambda: now[0], time.sleep)
+    honest, liar = Endpoint("http://127.0.0.1:8"), Endpoint("http://127.0.0.1:9", EndpointKind.HUB)
+    board = EndpointHealth([honest, liar], clock.now, Random(1))
+    partials = Partials(tmp_path)
+    with Web(user_agent="hfclone-tests") as web:
+        sources = Sources(Pin(Repo("acme/model"), "0" * 40), {}, web=web, board=board, authorities=(), now=clock.now)
+        kit = Context(partials, board, sources, Patience(60, 60, clock), clock, RateLimiter(None), Schedule(None, time.time), 8)
+        work = Coordinator([OBJECT], kit)
+        item = work.next_job()
+        assert isinstance(item, Item)
+        work.opened(item, partials.open(OBJECT))
+        leases = [_asked(work) for _ in range(2)]
+        first, piece = leases[0], CONTENT[:100_000]
+        work.writes(first, len(piece))
+        item.opened.write(piece, 0)
+        digest = work.hash_next(item, first, 0)
+        assert digest is not None
+        taken = work._pool.take_over(first, liar, 0.99, 0.0)  # by the rules of the end, which need a line to see
+        assert taken is not None
+        work._state.began(taken)
+        work.answers(taken, RangeSupport.YES)
+        item.opened.write(b"!", taken.start)
+        digest.update(piece)
+        work.hashed(item, len(piece))
+        leases.append(taken)
+        while leases:
+            lease = leases.pop()
+            work.arrived(item, lease, lease.stop, 0)
+            work.ended(lease, None)
+            if item.task.todo:
+                leases.append(_asked(work))
+        hashed = 0
+        while hashed < OBJECT.size:
+            job = work.next_prefix()
+            assert job is not None
+            hashed = job[2]
+            for block in item.opened.blocks(*job[1:]):
+                item.digest.update(block)
+            work.hashed(*job[::2])
+        outcomes, _, _ = work.collect(0)
+        work.close()
+    assert not outcomes, "a wrong byte was taken for right"
