@@ -171,6 +171,7 @@ class Worker:
         digest = self._coordinator.hash_next(item, lease, at)
         if digest is not None:
             digest.update(piece)
+            self._coordinator.arrived(item, lease, at + len(piece), 0)  # whatever follows: nobody else is to bring that
             self._coordinator.hashed(item, at + len(piece))
 
     def _chunks(self, lease: Lease, stream: RangeStream, lull: float) -> Iterator[tuple[bytes | memoryview, int]]:

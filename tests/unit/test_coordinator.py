@@ -6,22 +6,28 @@ import hashlib
 import time
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from hfclone.endpoints import Endpoint, EndpointKind
+from hfclone.errors import DiskFull
 from hfclone.health import EndpointHealth, RangeSupport
 from hfclone.http import Web
 from hfclone.names import Pin, Repo
-from hfclone.partials import RECORD_BYTES, Partials
+from hfclone.partials import RECORD_BYTES, Partial, Partials
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer import Arrived, coordinator
 from hfclone.transfer.state import Item
 from hfclone.transfer.coordinator import Coordinator, Context
+from hfclone.transfer.byte_source import RangeStream
+from hfclone.transfer.exchange import HttpSource
 from hfclone.transfer.pool import Lease
 from hfclone.transfer.sources import Sources
-from hfclone.transfer.state import Item
+from hfclone.transfer.rate_limiter import Schedule, RateLimiter
+from hfclone.transfer.worker import Worker, _Recorder
 
 CONTENT = bytes(3 * 1024 * 1024)
 OBJECT = Pointer(Oid(hashlib.sha256(CONTENT).hexdigest()), len(CONTENT))
@@ -82,12 +88,14 @@ def test_what_is_being_written_is_given_to_nobody(tmp_path: Path) -> None:
     now = [0.0]
     clock = Clock(lambda: now[0], time.sleep)
     honest, liar = Endpoint("http://127.0.0.1:8"), Endpoint("http://127.0.0.1:9", EndpointKind.HUB)
-    board = EndpointHealth([honest, liar], clock.now, Random(1))
+    health = EndpointHealth([honest, liar], clock.now, Random(1))
     partials = Partials(tmp_path)
     with Web(user_agent="hfclone-tests") as web:
-        sources = Sources(Pin(Repo("acme/model"), "0" * 40), {}, web=web, board=board, authorities=(), now=clock.now)
-        kit = Context(partials, board, sources, Patience(60, 60, clock), clock, RateLimiter(None), Schedule(None, time.time), 8)
-        work = Coordinator([OBJECT], kit)
+        sources = Sources(Pin(Repo("acme/model"), "0" * 40), {}, web=web, health=health, authorities=(), now=clock.now)
+        context = Context(
+            partials, health, sources, Patience(60, 60, clock), clock, RateLimiter(None), Schedule(None, time.time), 8
+        )  # fmt: skip
+        work = Coordinator([OBJECT], context)
         item = work.next_job()
         assert isinstance(item, Item)
         work.opened(item, partials.open(OBJECT))
@@ -122,3 +130,44 @@ def test_what_is_being_written_is_given_to_nobody(tmp_path: Path) -> None:
         outcomes, _, _ = work.collect(0)
         work.close()
     assert not outcomes, "a wrong byte was taken for right"
+
+
+def test_what_was_hashed_is_brought_by_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a body over two gaps the first piece is hashed from memory; then the disk is full."""
+    content = bytes(600_000)
+    pointer = Pointer(Oid(hashlib.sha256(content).hexdigest()), len(content))
+    clock = Clock(lambda: 0.0, time.sleep)
+    health = EndpointHealth([Endpoint("http://127.0.0.1:9", EndpointKind.HUB)], clock.now, Random(1))
+    partials = Partials(tmp_path)
+    begun = partials.open(pointer)
+    begun.record_written(200_000, 400_000, "127.0.0.1:9")
+    begun.close()
+    write = Partial.write
+
+    def fills(self: Partial, data: memoryview, offset: int) -> None:
+        if offset:
+            raise DiskFull(str(tmp_path), 0, 0)
+        write(self, data, offset)
+
+    monkeypatch.setattr(Partial, "write", fills)
+    with Web(user_agent="hfclone-tests") as web:
+        pin = Pin(Repo("acme/model"), "0" * 40)
+        sources = Sources(pin, {}, web=web, health=health, authorities=(), now=clock.now)
+        context = Context(
+            partials, health, sources, Patience(60, 60, clock), clock, RateLimiter(None), Schedule(None, time.time), 4
+        )  # fmt: skip
+        work = Coordinator([pointer], context)
+        item = work.next_job()
+        assert isinstance(item, Item)
+        work.opened(item, partials.open(pointer))
+        lease = work.next_job()
+        assert isinstance(lease, Lease)
+        work.answers(lease, RangeSupport.NO)
+        stream = cast("RangeStream", SimpleNamespace(start=0, stop=len(content)))
+        source = HttpSource(web, sources, pin, clock, work.upcoming)
+        recorder = _Recorder(item.opened, "127.0.0.1:9", clock)
+        with pytest.raises(DiskFull):
+            Worker(work, source, clock, len(content))._write_all(lease, stream, item, [(content, 0)], recorder)
+        work.ended(lease, None)
+        assert 0 < item.hashed <= item.task.prefix
+        work.close()
