@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from hfclone import errors
+from hfclone.aria2control import BLOCK, piece_length_for
 from hfclone.endpoints import Endpoint, origin_of
 from hfclone.errors import HfcloneError, RangeRefused, TransferError
 from hfclone.health import RangeSupport
@@ -76,6 +77,7 @@ class Carrying:
         pointer, partials = item.pointer, self._coordinator.partials
         assert lease.gaps is not None  # it is over all the rest
         ledger = _Ledger(item.opened, RangeSet(lease.gaps.gaps(pointer.size)), str(lease.endpoint), self._http.clock)
+        lease.rewrites = _is_written_over(lease.gaps, pointer.size)
         told = partials.write_control(pointer, ledger.held)
         if self._carrier.outlives_us:
             partials.lend(pointer, self._carrier.outlives_us)
@@ -209,6 +211,12 @@ def _lines(start: int, stop: int, *, all_of_it: bool) -> list[tuple[int, int]]:
     cuts = [start, *range(start - start % RECORD_BYTES + RECORD_BYTES, stop, RECORD_BYTES), stop]
     lines = list(pairwise(cuts))
     return lines if all_of_it or stop % RECORD_BYTES == 0 else lines[:-1]
+
+
+def _is_written_over(gaps: RangeSet, size: int) -> bool:
+    """Whether a carrier that fetches ``gaps`` may write beside them: aria2 begins with whole blocks, ends pieces."""
+    piece = piece_length_for(size)
+    return any(start % BLOCK or (stop % piece and stop != size) for start, stop in gaps)
 
 
 def is_plain(url: str) -> bool:

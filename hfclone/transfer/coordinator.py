@@ -350,6 +350,8 @@ class Coordinator:
                 return
             self._state.read += stop - item.hashed
             item.hashed = stop
+            if item.stale:
+                item.hash_anew()
             if stop - item.flushed >= FLUSH_BYTES:
                 self._dirty.notify()
             if self._look_at(item):
@@ -513,6 +515,8 @@ class Coordinator:
         if item is not None and item.task is lease.task and lease.left:
             self._policy.open_anew(item)
         elif item is not None and item.task is lease.task:
+            if lease.rewrites:
+                item.hash_anew()
             self._look_at(item)
         self._state.close_orphans()
         if self._state.outcomes:

@@ -92,6 +92,8 @@ class Lease:
     """That it takes up now; a carrier opens several."""
     came: RangeSet | None = None
     """Of one that a carrier has: what has come, in whatever order; that is in ``gaps`` no more."""
+    rewrites: bool = False
+    """The carrier may write over bytes that were here, and may have been hashed."""
     loose: int = 0
     """Bytes that came beside that, of which it is not known yet where they lie."""
     left: bool = False

@@ -44,6 +44,8 @@ class Item:
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     hashed: int = 0
     busy: bool = False
+    stale: bool = False
+    """What has been hashed may have been written over: it is hashed anew once nobody is at it."""
     flushed: int = 0
     """The disk was told to begin with so much."""
     flushing: bool = False
@@ -68,6 +70,12 @@ class Item:
     def idle(self) -> bool:
         """Whether nobody uses its files."""
         return not self.busy and not self.flushing and not self.task.leases
+
+    def hash_anew(self) -> None:
+        """Forget what was hashed, now or when whoever is at it has ended."""
+        self.stale = self.busy
+        if not self.busy:
+            self.digest, self.hashed = hashlib.sha256(), 0
 
     def close(self) -> None:
         """Let go of the files, once nobody uses them."""

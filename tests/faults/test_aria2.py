@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.aria2control import parse_control
+from hfclone.aria2control import BLOCK, parse_control
 from hfclone.events import Event, Faulted, OnEvent, Position, Warned
 from hfclone.hashing import sha256_of
 from hfclone.http import Authority
@@ -26,7 +26,7 @@ from tests.faults.rig import MB, REPO, Rig, same_file
 from tests.faults.test_machine import start
 from tests.hub.answers import Status
 from tests.hub.mirror import olah_proxy
-from tests.hub.streams import Throttle, WrongBytes
+from tests.hub.streams import FlipByte, Throttle, WrongBytes
 
 pytestmark = pytest.mark.parametrize("kind", ["aria2c"])
 
@@ -56,6 +56,20 @@ def test_of_two_senders_the_liar_is_named(rig: Rig) -> None:
     tallies = {tally.endpoint: tally.failures for tally in rig.health.tallies()}
     assert tallies[honest.url[7:]] == 0
     assert tallies[liar.url[7:]] > 0
+
+
+def test_a_wrong_byte_over_what_was_hashed_already(large: Rig) -> None:
+    """aria2 fetches whole blocks: it writes over bytes that were here, which have been hashed by then."""
+    pointer, held = large.objects[0], 12 * MB + 5
+    part = large.partials.open(pointer)
+    part.write(large.repo.object_path(pointer.oid).read_bytes()[:held], 0)
+    part.record_written(0, held, large.hub.url[7:])
+    part.close()
+    flip = FlipByte(held // BLOCK * BLOCK)
+    large.hub.faults.add(Throttle(total=12 * MB), on="cdn")
+    large.hub.faults.add(flip, on="cdn")
+    assert not large.fetch().failed
+    assert flip.flips, "it did not write there"
 
 
 # --- partials ------------------------------------------------------------------------------------
