@@ -118,8 +118,9 @@ class Lease:
 
     def abort(self) -> None:
         """Break its exchange, if one has begun; a broken one that is over harms nobody."""
-        if self.handle is not None:
-            self.handle.abort_as_late() if self.slow else self.handle.abort()
+        handle = self.handle  # its worker takes it away when a carrier gets the lease
+        if handle is not None:
+            handle.abort_as_late() if self.slow else handle.abort()
 
     def rate(self, now: float) -> float | None:
         """Bytes a second of a connection since its first ones came; ``None`` while that is too short to tell."""
