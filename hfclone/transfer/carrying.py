@@ -157,7 +157,8 @@ class Carrying:
         if source.signed and not hops:
             return source
         if not source.signed and sources.has_url(pointer, endpoint):
-            return sources.find(pointer, endpoint, tuple)  # with the end of its life
+            known = sources.find(pointer, endpoint, tuple)  # with the end of its life
+            return known if known is not None and known.url == url else None  # it may have been forgotten meanwhile
         return Source(endpoint, url, born=self._http.clock.now(), signed=bool(hops))
 
     def _ask(self, lease: Lease, source: Source, offset: int) -> Body:

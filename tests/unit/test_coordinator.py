@@ -20,13 +20,13 @@ from hfclone.partials import RECORD_BYTES, Partial, Partials
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer import Arrived, coordinator
-from hfclone.transfer.state import Item
-from hfclone.transfer.coordinator import Coordinator, Context
 from hfclone.transfer.byte_source import RangeStream
+from hfclone.transfer.coordinator import Context, Coordinator
 from hfclone.transfer.exchange import HttpSource
 from hfclone.transfer.pool import Lease
+from hfclone.transfer.rate_limiter import RateLimiter, Schedule
 from hfclone.transfer.sources import Sources
-from hfclone.transfer.rate_limiter import Schedule, RateLimiter
+from hfclone.transfer.state import Item
 from hfclone.transfer.worker import Worker, _Recorder
 
 CONTENT = bytes(3 * 1024 * 1024)
