@@ -42,13 +42,13 @@ def assert_right(hfclone: Command, name: str, files: int) -> None:
     assert git(dest, "status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize("there", [0, 4, 12])
+@pytest.mark.parametrize("there", [0, 4, 16])
 def test_threads(hfclone: Command, many: LivingRepo, refusing: Refusing, there: int) -> None:
     """Few are enough, though not one for each connection; with fewer still it says so. How many is nobody's promise."""
     env = refusing.environ(Refusal("thread", "EAGAIN", PYTHON, skip=there))
     done = hfclone("acme/many", env=env)
     assert refusing.refused()
-    if there < 12:
+    if there < 16:
         assert (done.code, "no more threads" in done.error, "ulimit -u" in done.hint) == (6, True, True), done.stderr
         done = hfclone("acme/many")
     assert done.code == 0, done.stderr
