@@ -198,12 +198,23 @@ class Web:
 
     def _watch(self) -> None:
         """Break off whatever is overdue. Why a thread: a byte now and then ends each wait, and begins another."""
-        while not self._ended.wait(WATCH_SECONDS):
+        while not self._has_ended_within(WATCH_SECONDS):
             now = time.monotonic()
             with self._lock:
                 late = [handle for handle in self._handles if handle.due < now]
             for handle in late:
                 handle.abort_as_late()
+
+    def _has_ended_within(self, seconds: float) -> bool:
+        """Whether all is over, or no watch can be kept: without memory there is no lock to wait by.
+
+        The next exchange begins another watch then.
+        """
+        try:
+            return self._ended.wait(seconds)
+        except (RuntimeError, MemoryError):
+            self._watched = False
+            return True
 
     def release(self, response: Response, handle: AbortHandle) -> None:
         """Done with a response: its connection is kept if the body was read to the end or is tiny."""
