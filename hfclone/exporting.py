@@ -22,7 +22,7 @@ from hfclone.revisions import waiting
 from hfclone.selection import select
 from hfclone.settings import Settings
 from hfclone.tools import Tools
-from hfclone.transfer.exchange import follow
+from hfclone.transfer.exchange import HttpSource
 from hfclone.transfer.sources import Source, Sources
 from hfclone.updating import asked_of, no_address, offline_git
 from hfclone.wording import phrase
@@ -118,7 +118,7 @@ class _Signer:
     """Finds addresses that need no token."""
 
     def __init__(self, pin: Pin, missing: Mapping[Pointer, bytes], tools: Tools, web: Web) -> None:
-        self._pin, self._missing, self._tools, self._web = pin, missing, tools, web
+        self._tools = tools
         self._order = list(missing)
         self._failures: Counter[Endpoint] = Counter()
         """Of each endpoint, in a row."""
@@ -126,6 +126,7 @@ class _Signer:
         self._sources = Sources(
             pin, paths, web=web, health=tools.health, authorities=tools.authorities, now=tools.clock.now
         )
+        self._http = HttpSource(web, self._sources, pin, tools.clock, list)
 
     def sources_of(self, pointer: Pointer) -> list[Source]:
         """From each endpoint that has one; raises why the last one has none where nobody has."""
@@ -153,7 +154,8 @@ class _Signer:
         if source is None:
             raise RateLimited(str(endpoint), None)
         if not source.signed:
-            follow(self._web, self._sources, source, self._pin, pointer, self._tools.clock.now())
+            with self._http.request(source, pointer, 0, 1):
+                pass  # where it leads is known now
             led = self._sources.find(pointer, endpoint, list)
             source = led if led is not None and led.signed else source
         # An address that works with a token or a header alone is of no use to others, and those stay here.

@@ -22,7 +22,7 @@ from hfclone.patience import Clock
 from hfclone.ranges import RangeSet, format_range
 from hfclone.transfer.carrier import Carrier, Load, Lost, Moved, Unfit
 from hfclone.transfer.coordinator import Coordinator
-from hfclone.transfer.exchange import Body, HttpSource, request_range
+from hfclone.transfer.exchange import HttpSource, request_range
 from hfclone.transfer.pool import Lease
 from hfclone.transfer.sources import Source
 from hfclone.transfer.state import Item
@@ -140,12 +140,8 @@ class Carrying:
     def _led(self, lease: Lease, source: Source) -> Source | None:
         """Where a request of our own ends up: it is asked for one byte. ``None`` where that is not for a carrier."""
         pointer, endpoint, sources = lease.task.pointer, lease.endpoint, self._http.sources
-        with sources.asking(source) as heard:
-            body = self._ask(lease, source, 0)
-            heard(body.answer)
-        with body.answer:
-            sources.learn(pointer, source, body.answer)
-            lease.signed = lease.signed or bool(body.answer.hops)
+        with self._http.request(source, pointer, 0, 1, handle=self._asks(lease)) as body:
+            lease.signed = body.signed
             self._coordinator.answers(lease, body.ranges)
         hops, url = body.answer.hops, body.answer.url
         if not hops and (source.authority or source.headers):
@@ -161,20 +157,21 @@ class Carrying:
             return known if known is not None and known.url == url else None  # it may have been forgotten meanwhile
         return Source(endpoint, url, born=self._http.clock.now(), signed=bool(hops))
 
-    def _ask(self, lease: Lease, source: Source, offset: int) -> Body:
-        """One byte, as our own connections would."""
-        now = self._http.clock.now()
+    def _asks(self, lease: Lease) -> AbortHandle:
+        """What a request of our own for one byte of the lease is aborted by."""
         lease.handle = handle = AbortHandle()
         if lease.came is None:
-            lease.asked = now
-        pointer, stop = lease.task.pointer, offset + 1
-        return request_range(self._http.web, source, self._http.pin, pointer, offset, stop, now, handle=handle)
+            lease.asked = self._http.clock.now()
+        return handle
 
     def _ask_why(self, lease: Lease, source: Source) -> None:
         """A carrier tells little of what is wrong: raises what the endpoint itself says."""
         offset = lease.rest[0][0] if lease.rest else 0
-        body = self._ask(lease, source, offset)
-        body.answer.close()
+        http, pointer, handle = self._http, lease.task.pointer, self._asks(lease)
+        with request_range(
+            http.web, source, http.pin, pointer, offset, offset + 1, http.clock.now(), handle=handle
+        ) as body:
+            pass
         if body.ranges is RangeSupport.NO:
             raise RangeRefused(str(lease.endpoint), format_range(offset, offset + 1), phrase("the-whole"))
 

@@ -23,7 +23,7 @@ from hfclone.ranges import format_range, parse_content_range
 from hfclone.transfer.sources import Source, Sources
 from hfclone.wording import phrase
 
-__all__ = ["Body", "HttpSource", "follow", "request_range"]
+__all__ = ["Body", "HttpSource", "request_range"]
 
 WANTS_RANGE = 400
 """What the hub's CDN answers to a GET without a range for a very large file: for 411 GB, not for 165 GB."""
@@ -81,12 +81,24 @@ class HttpSource:
         source = self.sources.find(pointer, endpoint, self.upcoming)
         if source is None:
             return None
-        asked_at, handle = self.clock.now(), AbortHandle()
+        handle = AbortHandle()
         begun(handle, source.signed)
+        return self.request(source, pointer, start, stop, handle=handle, lacking=lacking)
+
+    def request(
+        self,
+        source: Source,
+        pointer: Pointer,
+        start: int,
+        stop: int,
+        *,
+        handle: AbortHandle | None = None,
+        lacking: int = 0,
+    ) -> Body:
+        """``request_range`` of a source that ``Sources`` gave: its limit is kept, and where it leads is learned."""
+        now = self.clock.now()
         with self.sources.asking(source) as heard:
-            body = request_range(
-                self.web, source, self.pin, pointer, start, stop, asked_at, handle=handle, lacking=lacking
-            )
+            body = request_range(self.web, source, self.pin, pointer, start, stop, now, handle=handle, lacking=lacking)
             heard(body.answer)
         try:
             self.sources.learn(pointer, source, body.answer)
@@ -135,30 +147,27 @@ def request_range(  # noqa: PLR0913  # all that a request is made of
             answer.close()
             first, whole = lacking, False
             answer = get({"Range": format_range(lacking, stop)})
-        try:
-            if answer.status == 206:
-                return _partial_body(answer, pointer, first, stop)
-            if answer.status == 200:
-                _check_whole(answer, pointer)
-                return Body(answer, 0, pointer.size, RangeSupport.UNKNOWN if whole else RangeSupport.NO)
-            if answer.status == 416:
-                _check_total(answer, pointer)
-            raise _refusal(answer, source, pin, pointer, now)
-        except BaseException:
-            answer.close()
-            raise
+        return _body_of(answer, source, pin, pointer, first, stop, now, whole=whole)
 
     return web.exchange(str(source.endpoint), ask)
 
 
-def follow(web: Web, sources: Sources, source: Source, pin: Pin, pointer: Pointer, now: float) -> Body:
-    """Ask for one byte, to learn where ``source`` leads: ``sources`` is told. The answer is closed. Raises as above."""
-    with sources.asking(source) as heard:
-        body = request_range(web, source, pin, pointer, 0, 1, now)
-        heard(body.answer)
-    with body.answer:
-        sources.learn(pointer, source, body.answer)
-    return body
+def _body_of(
+    answer: Answer, source: Source, pin: Pin, pointer: Pointer, start: int, stop: int, now: float, *, whole: bool
+) -> Body:
+    """What ``answer`` brings: ``[start, stop)``, or the ``whole``, asked for without a range. Closed if this raises."""
+    try:
+        if answer.status == 206:
+            return _partial_body(answer, pointer, start, stop)
+        if answer.status == 200:
+            _check_whole(answer, pointer)
+            return Body(answer, 0, pointer.size, RangeSupport.UNKNOWN if whole else RangeSupport.NO)
+        if answer.status == 416:
+            _check_total(answer, pointer)
+        raise _refusal(answer, source, pin, pointer, now)
+    except BaseException:
+        answer.close()
+        raise
 
 
 def _partial_body(answer: Answer, pointer: Pointer, start: int, stop: int) -> Body:
