@@ -16,7 +16,10 @@ from typing import Protocol
 from hfclone.pointer import Pointer
 from hfclone.transfer import Wanted
 
-__all__ = ["CannotRun", "Carrier", "Load", "Lost", "Moved", "StartsCarrier", "Unfit"]
+__all__ = ["LEAST_SPLIT_BYTES", "CannotRun", "Carrier", "Load", "Lost", "Moved", "StartsCarrier", "Unfit"]
+
+LEAST_SPLIT_BYTES = 1024 * 1024
+"""For less a carrier opens no second connection."""
 
 
 class CannotRun(Exception):

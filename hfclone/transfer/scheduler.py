@@ -13,6 +13,7 @@ from hfclone.health import EndpointHealth, RangeSupport
 from hfclone.partials import SMALL_BYTES, Partials
 from hfclone.patience import Clock
 from hfclone.ranges import RangeSet
+from hfclone.transfer.carrier import LEAST_SPLIT_BYTES
 from hfclone.transfer.endpoint_selection import EndpointSelector
 from hfclone.transfer.pool import SPREAD, Lease, Pool, Task, range_bytes
 from hfclone.transfer.state import Item, TransferState
@@ -21,10 +22,6 @@ __all__ = ["Rates", "Scheduler"]
 
 MOST_ACTIVE = 64
 """Objects that may be begun because nobody can be asked for those begun before."""
-
-
-CARRIED_BYTES = 1024 * 1024
-"""For less a carrier opens no second connection."""
 SHARES = 1.5
 """Ranges that what is left is shared out into, for each connection: so the last ones are small."""
 
@@ -166,4 +163,4 @@ class Scheduler:
 
 def _pieces(count: int) -> int:
     """Over how many connections a carrier would fetch so many bytes."""
-    return max(1, -(-count // CARRIED_BYTES))
+    return max(1, -(-count // LEAST_SPLIT_BYTES))

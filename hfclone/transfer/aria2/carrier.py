@@ -14,10 +14,10 @@ from pathlib import Path
 
 from hfclone.aria2control import BLOCK
 from hfclone.limits import start_thread
-from hfclone.transfer.aria2.downloads import MIN_SPLIT_BYTES, PER_SERVER, Downloads, Look, State
+from hfclone.transfer.aria2.downloads import PER_SERVER, Downloads, Look, State
 from hfclone.transfer.aria2.failures import failure_of
 from hfclone.transfer.aria2.rpc import Refused
-from hfclone.transfer.carrier import CannotRun, Load, Lost, Moved, Unfit
+from hfclone.transfer.carrier import LEAST_SPLIT_BYTES, CannotRun, Load, Lost, Moved, Unfit
 from hfclone.wording import phrase
 
 __all__ = ["Aria2Carrier"]
@@ -214,7 +214,7 @@ class Aria2Carrier:
     def _top_up(self, flight: _Flight, look: Look, now: float) -> None:
         """Have connections made anew that were lost."""
         left = flight.load.pointer.size - look.received
-        lacking = look.connections < min(flight.load.connections, -(-left // MIN_SPLIT_BYTES))
+        lacking = look.connections < min(flight.load.connections, -(-left // LEAST_SPLIT_BYTES))
         if look.state is State.ACTIVE and lacking and not flight.ends and now - flight.topped_up > TOP_UP_SECONDS:
             flight.topped_up = now
             self._downloads.add_url(flight.gid, flight.load.url)

@@ -20,15 +20,13 @@ from xml.sax.saxutils import escape
 from hfclone.aria2control import bitfield_ranges, piece_length_for
 from hfclone.ranges import RangeSet
 from hfclone.transfer.aria2.rpc import Call, Refused, Rpc
-from hfclone.transfer.carrier import Load, Lost
+from hfclone.transfer.carrier import LEAST_SPLIT_BYTES, Load, Lost
 from hfclone.wording import phrase
 
-__all__ = ["MIN_SPLIT_BYTES", "PER_SERVER", "Downloads", "Look", "State"]
+__all__ = ["PER_SERVER", "Downloads", "Look", "State"]
 
 PER_SERVER = 16
 """Connections that aria2 opens to one server for one object at most."""
-MIN_SPLIT_BYTES = 1024 * 1024
-"""For less it opens no second connection."""
 STOP_SECONDS = 0.5
 _KEYS = (
     "status",
@@ -146,7 +144,7 @@ class Downloads:
             "dir": str(load.path.parent),
             "out": load.path.name,
             "piece-length": str(piece),
-            "min-split-size": str(max(MIN_SPLIT_BYTES, piece)),
+            "min-split-size": str(max(LEAST_SPLIT_BYTES, piece)),
             "split": str(load.connections),
             "timeout": str(max(1, int(load.silence))),
             "max-connection-per-server": str(min(PER_SERVER, load.connections)),
