@@ -1,6 +1,6 @@
 """What the run has learned of each endpoint: an opinion, kept in memory, never a fact on disk.
 
-One health serves the whole process, so that a wait that one answer asks for is kept by everyone.
+There is one for the whole process, so that a wait that one answer asks for is kept by everyone.
 Every method may be called from any thread.
 """
 
@@ -234,7 +234,7 @@ class EndpointHealth:
         """An answer began ``seconds`` after it was asked for; a smoothed latency follows."""
         with self._lock:
             health = self._health[endpoint]
-            health.latency = seconds if health.latency is None else 0.8 * health.latency + 0.2 * seconds
+            health.latency = _smoothed(health.latency, seconds, 0.2)
             health.least_latency = min(seconds, FORGOTTEN * health.least_latency)
             self._heard_at = self._now()
 
@@ -242,8 +242,7 @@ class EndpointHealth:
         """The first bytes of an object came ``seconds`` after they were asked for."""
         with self._lock:
             health = self._health[endpoint]
-            before = health.first_byte
-            health.first_byte = seconds if before is None else 0.8 * before + 0.2 * seconds
+            health.first_byte = _smoothed(health.first_byte, seconds, 0.2)
 
     def first_byte(self, endpoint: Endpoint) -> float | None:
         """Seconds until the first byte of an object comes, as seen lately; ``None`` before the first one."""
@@ -293,7 +292,7 @@ class EndpointHealth:
         with self._lock:
             health = self._health[endpoint]
             before = health.rate
-            health.rate = rate if before is None else 0.7 * before + 0.3 * rate
+            health.rate = _smoothed(before, rate, 0.3)
             self._rates += health.rate - (before or 0.0)
             self._rated += before is None
 
@@ -491,3 +490,8 @@ class EndpointHealth:
             self._news.append(Demoted(str(health.endpoint), what, reason))
         health.lacks[service] = self._now() + seconds
         self._lay_to_rest(health)
+
+
+def _smoothed(before: float | None, seen: float, share: float) -> float:
+    """A mean in which what was ``seen`` last has its ``share``, and all before the rest."""
+    return seen if before is None else (1 - share) * before + share * seen

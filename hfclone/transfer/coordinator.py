@@ -230,8 +230,7 @@ class Coordinator:
         """Everything of the lease below ``position`` is written; ``unused`` bytes of ``pause`` were not read."""
         with self._lock:
             self._advance(lease, position, unused)
-            if not item.busy and item.task.prefix - item.hashed >= HASH_AHEAD:
-                self._prefixes.notify()
+            self._wake_hasher(item)
 
     def handed_over(self, lease: Lease) -> Item:
         """A carrier has the lease from now on, and nobody else until it has let go of it.
@@ -267,12 +266,10 @@ class Coordinator:
             if not own:
                 return
             self._came(lease, own)
-            self._context.rate_limiter.reserve(
-                own, now
-            )  # it keeps the limit itself: what our own connections may take is less
+            # It keeps the limit itself: what our own connections may take is less.
+            self._context.rate_limiter.reserve(own, now)
             self._scheduler.carried(lease)
-            if not item.busy and item.task.prefix - item.hashed >= HASH_AHEAD:
-                self._prefixes.notify()
+            self._wake_hasher(item)
 
     def not_carried(self, lease: Lease, why: str, *, here_alone: bool = False) -> None:
         """The carrier cannot move the lease's object: from nobody, or not from its endpoint."""
@@ -377,7 +374,7 @@ class Coordinator:
             item.flushing = False
             self._state.close_orphans()
 
-    # --- for the coordinator -------------------------------------------------------------------
+    # --- for the caller's thread, and the one that keeps time ----------------------------------
 
     def collect(self, timeout: float) -> tuple[list[Arrived | Failed], list[Event], bool]:
         """Outcomes and events since the last call, and whether everything is settled; waits up to ``timeout`` s.
@@ -406,7 +403,7 @@ class Coordinator:
         with self._lock:
             now, context = self._clock.now(), self._context
             spent = time.process_time()
-            left = self._pool.left / max(1.0, sum(self._limiter_of(e).rate for e in self._state.in_flight))
+            left = self._pool.left / max(1.0, self._rate())
             for endpoint in self._state.in_flight:
                 self._tick_limiter(endpoint, now, spent, left)
             closed_for = context.schedule.closed_for()
@@ -481,7 +478,11 @@ class Coordinator:
             limiter = self._limiter_of(endpoint)
             return limiter.rate / max(1, limiter.target)
 
-        return Rates(self._in_use, each, lambda: sum(self._limiter_of(e).rate for e in self._state.in_flight))
+        return Rates(self._in_use, each, self._rate)
+
+    def _rate(self) -> float:
+        """Bytes a second of all connections, as seen lately."""
+        return sum(self._limiter_of(endpoint).rate for endpoint in self._state.in_flight)
 
     def _lost(self, endpoint: Endpoint) -> None:
         if endpoint in self._limiters:
@@ -521,6 +522,11 @@ class Coordinator:
         self._state.close_orphans()
         if self._state.outcomes:
             self._news.notify()
+
+    def _wake_hasher(self, item: Item) -> None:
+        """If enough of the object has come."""
+        if not item.busy and item.task.prefix - item.hashed >= HASH_AHEAD:
+            self._prefixes.notify()
 
     def _look_at(self, item: Item) -> bool:
         """Something of it has ended: settle it if all is here and hashed (is it?), else wake who can go on."""

@@ -63,7 +63,7 @@ MOST_WEIGHED = 32
 
 @dataclass(frozen=True, slots=True)
 class EndpointSelector:
-    """Looks at the health. Called under the coordinator's lock."""
+    """Looks at what is known of the endpoints. Called under the coordinator's lock."""
 
     health: EndpointHealth
     has_room: Callable[[Endpoint], bool]

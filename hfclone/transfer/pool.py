@@ -342,11 +342,11 @@ class Pool:
 
     def advance(self, lease: Lease, position: int, now: float) -> int:
         """All of the lease below ``position`` is here (nothing beyond its end counts); how many bytes were new."""
-        before = sum(stop - start for start, stop in lease.rest)
+        before = lease.due
         lease.position = max(lease.position, min(position, lease.stop))
         lease.heard = now
         lease.flowing = lease.flowing or (now, lease.position)
-        return before - sum(stop - start for start, stop in lease.rest)
+        return before - lease.due
 
     def handed_over(self, lease: Lease, now: float) -> None:
         """A carrier has it: what our own request heard before is no answer to that."""
