@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.preload import compiled
 
 FILLED = 8
 """More connections than a backlog of none holds."""
@@ -68,10 +69,7 @@ def swallowing(address: str, *ports: int) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def naming_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``naming.c``, compiled."""
-    library = tmp_path_factory.mktemp("naming") / "naming.so"
-    source = Path(__file__).with_name("naming.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-    return library
+    return compiled("naming", tmp_path_factory.mktemp("naming"))
 
 
 @pytest.fixture

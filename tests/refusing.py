@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.preload import compiled
 
 KILL = "kill"
 """In place of an errno: whoever calls is killed (SIGKILL), before the call does anything."""
@@ -65,10 +66,7 @@ class Refusing:
 @pytest.fixture(scope="session")
 def refusing_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``refusing.c``, compiled."""
-    library = tmp_path_factory.mktemp("refusing") / "refusing.so"
-    source = Path(__file__).with_name("refusing.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-    return library
+    return compiled("refusing", tmp_path_factory.mktemp("refusing"))
 
 
 @pytest.fixture
