@@ -46,6 +46,23 @@ def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coordinator, "HASH_PIECE", 1024 * 1024)
 
 
+def coordinator_of(
+    objects: list[Pointer],
+    partials: Partials,
+    health: EndpointHealth,
+    clock: Clock,
+    web: Web,
+    *,
+    connections: int = 4,
+) -> tuple[Coordinator, HttpSource]:
+    """One that nothing limits but ``connections``, and what its workers ask."""
+    pin = Pin(Repo("acme/model"), "0" * 40)
+    sources = Sources(pin, {}, web=web, health=health, authorities=(), now=clock.now)
+    limits = RateLimiter(None), Schedule(None, time.time), connections
+    work = Coordinator(objects, Context(partials, health, sources, Patience(60, 60, clock), clock, *limits))
+    return work, HttpSource(web, sources, pin, clock, work.upcoming)
+
+
 @pytest.mark.usefixtures("_small_pieces")
 def test_hashing_what_was_here_already_does_not_end_patience(tmp_path: Path) -> None:
     """A resume near the end of a large object: no byte arrives while all of it is hashed."""
@@ -59,12 +76,7 @@ def test_hashing_what_was_here_already_does_not_end_patience(tmp_path: Path) -> 
     begun.record_written(0, len(CONTENT), "127.0.0.1:9")
     begun.close()
     with Web(user_agent="hfclone-tests") as web:
-        pin = Pin(Repo("acme/model"), "0" * 40)
-        sources = Sources(pin, {}, web=web, health=health, authorities=(), now=clock.now)
-        context = Context(
-            partials, health, sources, Patience(60, 60, clock), clock, RateLimiter(None), Schedule(None, time.time), 4
-        )  # fmt: skip
-        work = Coordinator([OBJECT], context)
+        work, _ = coordinator_of([OBJECT], partials, health, clock, web)
         item = work.next_job()
         assert isinstance(item, Item)
         work.opened(item, partials.open(OBJECT, work.checked))
@@ -91,11 +103,7 @@ def test_what_is_being_written_is_given_to_nobody(tmp_path: Path) -> None:
     health = EndpointHealth([honest, liar], clock.now, Random(1))
     partials = Partials(tmp_path)
     with Web(user_agent="hfclone-tests") as web:
-        sources = Sources(Pin(Repo("acme/model"), "0" * 40), {}, web=web, health=health, authorities=(), now=clock.now)
-        context = Context(
-            partials, health, sources, Patience(60, 60, clock), clock, RateLimiter(None), Schedule(None, time.time), 8
-        )  # fmt: skip
-        work = Coordinator([OBJECT], context)
+        work, _ = coordinator_of([OBJECT], partials, health, clock, web, connections=8)
         item = work.next_job()
         assert isinstance(item, Item)
         work.opened(item, partials.open(OBJECT))
@@ -151,12 +159,7 @@ def test_what_was_hashed_is_brought_by_nobody_else(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(Partial, "write", fills)
     with Web(user_agent="hfclone-tests") as web:
-        pin = Pin(Repo("acme/model"), "0" * 40)
-        sources = Sources(pin, {}, web=web, health=health, authorities=(), now=clock.now)
-        context = Context(
-            partials, health, sources, Patience(60, 60, clock), clock, RateLimiter(None), Schedule(None, time.time), 4
-        )  # fmt: skip
-        work = Coordinator([pointer], context)
+        work, source = coordinator_of([pointer], partials, health, clock, web)
         item = work.next_job()
         assert isinstance(item, Item)
         work.opened(item, partials.open(pointer))
@@ -164,7 +167,6 @@ def test_what_was_hashed_is_brought_by_nobody_else(tmp_path: Path, monkeypatch: 
         assert isinstance(lease, Lease)
         work.answers(lease, RangeSupport.NO)
         stream = cast("RangeStream", SimpleNamespace(start=0, stop=len(content)))
-        source = HttpSource(web, sources, pin, clock, work.upcoming)
         recorder = _Recorder(item.opened, "127.0.0.1:9", clock)
         with pytest.raises(DiskFull):
             Worker(work, source, clock, len(content))._write_all(lease, stream, item, [(content, 0)], recorder)
