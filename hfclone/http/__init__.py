@@ -29,9 +29,11 @@ from hfclone.http.abort import AbortHandle
 from hfclone.http.answer import SLOWEST, Answer, wall_clock
 from hfclone.http.attending import Attendant
 from hfclone.http.connecting import SHARED
-from hfclone.http.connections import CONNECT_SECONDS, PROXY_WANTS_PASSWORD, Connections, Limits, reason_of, tls_context
+from hfclone.http.connections import CONNECT_SECONDS, PROXY_WANTS_PASSWORD, Connections, Limits
+from hfclone.http.failures import reason_of
 from hfclone.http.plain import READ_BYTES
 from hfclone.http.route import Route
+from hfclone.http.tls import tls_context
 from hfclone.http.web import Authority, Web
 
 __all__ = [

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hfclone.errors import NotTheObject, TooSlow, Truncated
 from hfclone.http.abort import AbortHandle
-from hfclone.http.connections import body_error
+from hfclone.http.failures import body_error
 from hfclone.http.plain import READ_BYTES, PlainResponse
 from hfclone.wording import phrase
 
@@ -119,7 +119,7 @@ class Answer:
             if self._handle.late and (failure is not None or not data):
                 raise TooSlow(self.label, time.monotonic() - began, got) from failure
             if failure is not None:
-                raise body_error(failure, self.label, got, limit, self._web.limits) from failure
+                raise body_error(failure, self.label, got, limit, self._web.limits.silence) from failure
             if not data:
                 return
 

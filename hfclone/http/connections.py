@@ -1,4 +1,4 @@
-"""Connections kept alive, proxies, TLS, and exchanges that another thread can break (only user of urllib3).
+"""Connections kept alive, proxies, TLS, and exchanges that another thread can break.
 
 The bytes of objects go straight over these; ``calls`` has requests ask APIs over the same ones. Why
 two roads: of the processor time of a small object a quarter went into preparing its request and
@@ -11,21 +11,21 @@ import contextlib
 import functools
 import math
 import socket
-import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from hfclone.errors import HfcloneError, Stalled, TooSlow, TransferError, Truncated, Unforeseen, Unreachable
+from hfclone.errors import Stalled, TooSlow, TransferError, Unreachable
 from hfclone.http.abort import AbortHandle
 from hfclone.http.connecting import SHARED, Connector, Options
+from hfclone.http.failures import reason_of
 from hfclone.http.kinds import CURRENT, Exchange, OnPeer, pool_kind
 from hfclone.http.plain import PlainResponse
 from hfclone.http.route import Route
+from hfclone.http.tls import tls_context
 from hfclone.reach import Reach
-from hfclone.redaction import without_secrets
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:
@@ -39,17 +39,11 @@ __all__ = [
     "PROXY_WANTS_PASSWORD",
     "Connections",
     "Limits",
-    "body_error",
-    "reason_of",
-    "tls_context",
-    "unforeseen",
 ]
 
 KEPT = 256
 """Idle connections kept for each host; more than anybody opens."""
 PROXY_WANTS_PASSWORD = 407
-LONGEST_REASON = 200
-"""Characters of what another library, or a far side, says was wrong."""
 CONNECT_SECONDS = 10.0
 SOCKS_PORT = 1080
 _SOCKS_VERSIONS = {"socks4": 1, "socks4a": 1, "socks5": 2, "socks5h": 2}
@@ -282,72 +276,3 @@ def _by_socks(
             raise error.socket_err from error
         raise
     return made
-
-
-def unforeseen(error: Exception, label: str) -> Unforeseen:
-    """What nobody foresaw in an exchange with ``label``, in a few words for a report: what it was, and where."""
-    import traceback
-    from pathlib import PurePath
-
-    frame = traceback.extract_tb(error.__traceback__)[-1:]
-    where = "".join(f" ({PurePath(at.filename).name}:{at.lineno})" for at in frame)
-    text = " ".join(str(error)[:LONGEST_REASON].split())
-    return Unforeseen(label, without_secrets(f"{type(error).__name__}: {text}{where}"))
-
-
-def body_error(error: Exception, label: str, got: int, want: int, limits: Limits) -> HfcloneError:
-    """What an exception while a body was read means."""
-    import urllib3.exceptions
-
-    if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
-        return Stalled(label, limits.silence)
-    if isinstance(error, (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError)):
-        return Truncated(label, got, want)  # ValueError, AttributeError: the response was closed under us
-    return unforeseen(error, label)
-
-
-def tls_context(bundle: str | None) -> ssl.SSLContext:
-    """What believes those servers whom ``bundle`` (as ``Route.ca_bundle``) vouches for. Raises OSError.
-
-    The same for all who ask before the bundle changes: to read certifi's takes a tenth of a second.
-    """
-    from pathlib import Path
-
-    if bundle is None:
-        import certifi
-
-        bundle = certifi.where()
-    return _context_of(bundle, Path(bundle).stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=4)
-def _context_of(bundle: str, _changed: int) -> ssl.SSLContext:
-    from pathlib import Path
-
-    from urllib3.util.ssl_ import create_urllib3_context
-
-    context = create_urllib3_context()
-    if Path(bundle).is_dir():
-        context.load_verify_locations(capath=bundle)
-    else:
-        context.load_verify_locations(cafile=bundle)
-    return context
-
-
-def reason_of(error: BaseException) -> str:
-    """Why there is no connection, in a few words, by the innermost cause: urllib3 wraps it several times over."""
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    innermost = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        innermost = cause
-        inner = getattr(cause, "reason", None)
-        nested = next((arg for arg in getattr(cause, "args", ()) if isinstance(arg, BaseException)), None)
-        cause = inner if isinstance(inner, BaseException) else nested or cause.__cause__ or cause.__context__
-    if isinstance(innermost, socket.gaierror):
-        return phrase("does-not-resolve")
-    if isinstance(innermost, TimeoutError):
-        return phrase("no-connection-in-time")
-    text = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
-    return str(text)[:LONGEST_REASON]

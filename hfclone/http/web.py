@@ -18,7 +18,8 @@ from hfclone.http.abort import AbortHandle
 from hfclone.http.answer import GZIP, Answer, quota_of
 from hfclone.http.attending import Attendant
 from hfclone.http.calls import Calls
-from hfclone.http.connections import Connections, Limits, unforeseen
+from hfclone.http.connections import Connections, Limits
+from hfclone.http.failures import unforeseen
 from hfclone.http.kinds import OnPeer
 from hfclone.http.route import Route
 from hfclone.limits import start_thread
