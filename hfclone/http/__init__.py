@@ -9,8 +9,9 @@ The rules, and where they come from:
 * Nothing is read from the environment or a ``.netrc``: proxies and certificates are handed in.
 * ``Accept-Encoding: identity`` is sent, and an answer with another ``Content-Encoding`` is refused:
   a compressed body has no ranges, and inflating it is a bomb's way in.
-* A body is read with ``read1``: each call gives what one receive brought, so that a connection
-  that is reset loses no byte that had arrived.
+* A body is handed on as each receive brings it, so that a connection that is reset loses no byte that had arrived.
+* A connection is used again where an answer says plainly where it ends, was read to that end, and nothing came
+  after it. What could be read as more than one header, or request, is not sent.
 * An answer has a limit as a whole: its head, with those of all redirects before it, must be here within the
   silence that is allowed, and small bodies come at a least rate; a thread breaks off what is overdue. Objects'
   bodies are the transfer's to judge.
@@ -18,9 +19,12 @@ The rules, and where they come from:
   over a connection that is closed then; behind a proxy that forwards plain http no two hosts share one.
 * Whatever nobody foresaw within ``Web.exchange`` is the endpoint's failure (``Unforeseen``).
 * Of a host's addresses the first that answers is taken: they are tried side by side (``connecting``).
-* No retries: ``patience`` and the pool decide about those.
+* No retries: ``patience`` and the pool decide about those. But a GET over a connection that was kept, which the
+  server has closed by then, goes over another.
 
-``web`` sends and follows, ``answer`` reads, over ``connections`` (bytes) and ``calls`` (APIs).
+``web`` sends and follows, ``answer`` reads, over ``connections``. Why this is not left to requests or urllib3: each
+exchange is to be broken off by another thread, its peer judged before anything is sent, its addresses raced for, and
+they have no public way to any of these; and reading by them costs a third more processor time for small objects.
 """
 
 from __future__ import annotations
@@ -29,11 +33,12 @@ from hfclone.http.abort import AbortHandle
 from hfclone.http.answer import SLOWEST, Answer, wall_clock
 from hfclone.http.attending import Attendant
 from hfclone.http.connecting import SHARED
-from hfclone.http.connections import CONNECT_SECONDS, PROXY_WANTS_PASSWORD, Connections, Limits
+from hfclone.http.connections import CONNECT_SECONDS, Connections, Limits
 from hfclone.http.failures import reason_of
-from hfclone.http.plain import READ_BYTES
+from hfclone.http.kept import READ_BYTES
 from hfclone.http.route import Route
 from hfclone.http.tls import tls_context
+from hfclone.http.ways import PROXY_WANTS_PASSWORD
 from hfclone.http.web import Authority, Web
 
 __all__ = [

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import math
-import selectors
 import socket
 import ssl
 import time
+
+from hfclone.http.kept import is_readable
 
 __all__ = ["AbortHandle"]
 
 LONGEST_LULLS = 0.05
 """Seconds for which breaks are waited out: what a kill may cost a connection."""
-_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
-"""One that opens no file of its own, and takes descriptors of any number where there is such."""
 
 
 class AbortHandle:
@@ -56,6 +55,11 @@ class AbortHandle:
         """Whether there is a connection, and the request is on its way or answered."""
         return self.sent_at is not None
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether it has been broken off."""
+        return self._broken
+
     def is_quiet(self, seconds: float) -> bool:
         """Whether nothing comes for ``seconds``; ends as soon as something does. For the thread that reads."""
         return self._comes_within(seconds) is False
@@ -93,7 +97,7 @@ class AbortHandle:
             return None  # TLS within TLS has more places where bytes may lie
         pending = getattr(held, "pending", None)  # of TLS: decrypted already, so the socket does not show it
         try:
-            return bool(pending is not None and pending()) or _is_readable(held, seconds)
+            return bool(pending is not None and pending()) or is_readable(held, seconds)
         except (OSError, ValueError):  # broken or closed: the next read tells
             return None
 
@@ -115,9 +119,3 @@ class AbortHandle:
         if held is not None:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(held, socket.SHUT_RDWR)  # the base class: SSLSocket's own drops its state
-
-
-def _is_readable(held: socket.socket, seconds: float) -> bool:
-    with _Selector() as selector:
-        selector.register(held, selectors.EVENT_READ)
-        return bool(selector.select(seconds))

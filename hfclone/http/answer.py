@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hfclone.errors import NotTheObject, TooSlow, Truncated
 from hfclone.http.abort import AbortHandle
 from hfclone.http.failures import body_error
-from hfclone.http.plain import READ_BYTES, PlainResponse
+from hfclone.http.kept import READ_BYTES
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:
@@ -125,18 +125,14 @@ class Answer:
 
     def _receive(self, most: int, lull: float) -> tuple[bytes | memoryview, Exception | None]:
         """What is here, up to ``most`` bytes, and why there is no more of it; waits for the first, then ``lull`` s."""
-        raw: Any = self._response
         try:
-            if isinstance(raw, PlainResponse):
-                return raw.receive(most, lull, self._handle), None
-            return raw.read1(most, decode_content=False), None  # any of urllib3's has it
+            return self._response.receive(most, lull, self._handle), None
         except Exception as error:  # noqa: BLE001  # judged by ``body_error``, when what came before it was taken
             return b"", error
 
     def is_quiet(self, seconds: float) -> bool:
         """Whether nothing more of the body comes for ``seconds``; ends as soon as something does."""
-        raw = self._response
-        return not (isinstance(raw, PlainResponse) and raw.has_ahead) and self._handle.is_quiet(seconds)
+        return not self._response.has_ahead and self._handle.is_quiet(seconds)
 
     def steadily(self, limit: int, slowest: float = SLOWEST) -> Iterator[bytes | memoryview]:
         """As ``chunks``, of a body that must come at ``slowest`` bytes a second, beyond the silence that is allowed.

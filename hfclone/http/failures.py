@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from http.client import HTTPException
 
 from hfclone.errors import HfcloneError, Stalled, Truncated, Unforeseen
 from hfclone.redaction import without_secrets
@@ -27,26 +28,23 @@ def unforeseen(error: Exception, label: str) -> Unforeseen:
 
 def body_error(error: Exception, label: str, got: int, want: int, silence: float) -> HfcloneError:
     """What an exception while a body was read means."""
-    import urllib3.exceptions
-
-    if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
+    if isinstance(error, TimeoutError):
         return Stalled(label, silence)
-    if isinstance(error, (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError)):
+    if isinstance(error, (HTTPException, OSError, ValueError, AttributeError)):
         return Truncated(label, got, want)  # ValueError, AttributeError: the response was closed under us
     return unforeseen(error, label)
 
 
 def reason_of(error: BaseException) -> str:
-    """Why there is no connection, in a few words, by the innermost cause: urllib3 wraps it several times over."""
+    """Why there is no connection, in a few words, by the innermost cause."""
     seen: set[int] = set()
     cause: BaseException | None = error
     innermost = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         innermost = cause
-        inner = getattr(cause, "reason", None)
-        nested = next((arg for arg in getattr(cause, "args", ()) if isinstance(arg, BaseException)), None)
-        cause = inner if isinstance(inner, BaseException) else nested or cause.__cause__ or cause.__context__
+        nested = next((arg for arg in cause.args if isinstance(arg, BaseException)), None)
+        cause = nested or cause.__cause__ or cause.__context__
     if isinstance(innermost, socket.gaierror):
         return phrase("does-not-resolve")
     if isinstance(innermost, TimeoutError):

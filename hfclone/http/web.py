@@ -17,11 +17,11 @@ from hfclone.errors import BadRedirect, HfcloneError, LimitReached, NotTheObject
 from hfclone.http.abort import AbortHandle
 from hfclone.http.answer import GZIP, Answer, quota_of
 from hfclone.http.attending import Attendant
-from hfclone.http.calls import Calls
+from hfclone.http.calls import prepare
 from hfclone.http.connections import Connections, Limits
 from hfclone.http.failures import unforeseen
-from hfclone.http.kinds import OnPeer
 from hfclone.http.route import Route
+from hfclone.http.ways import OnPeer
 from hfclone.limits import start_thread
 from hfclone.names import Token
 from hfclone.reach import LONGEST_URL, Reach, is_plain_host, reach_of, reach_of_name
@@ -29,9 +29,6 @@ from hfclone.wording import phrase
 
 if TYPE_CHECKING:
     from hfclone.http.connections import Response
-
-    _Send = Callable[..., Response]
-    """``Connections.send`` or ``Calls.send``."""
 
 __all__ = ["Authority", "Web"]
 
@@ -88,7 +85,6 @@ class Web:
         self._maker = threading.get_ident()
         self._is_owner = connections is None
         self._connections = connections or Connections(Route(proxies or {}, no_proxy, ca_bundle), self.limits)
-        self._calls = Calls(self._connections)
         self._lock = threading.Lock()
         self._handles: set[AbortHandle] = set()
         self._watched = False
@@ -160,8 +156,9 @@ class Web:
             BadRedirect: a redirect that we do not follow.
             NotTheObject: the answer is compressed in a way that we do not know.
         """
-        request = _Request(method, url, label, dict(headers or {}), body, authority, None, {})
-        return self._exchange(self._calls.send, request, handle or AbortHandle())
+        call = prepare(method, url, headers or {}, body, label)
+        request = _Request(method, call.url, label, call.headers, body, authority, None, {})
+        return self._exchange(request, handle or AbortHandle())
 
     def get(
         self,
@@ -180,9 +177,9 @@ class Web:
         that they went over is not used again.
         """
         request = _Request("GET", url, label, dict(headers or {}), None, authority, named_by, foreign)
-        return self._exchange(self._connections.send, request, handle or AbortHandle())
+        return self._exchange(request, handle or AbortHandle())
 
-    def _exchange(self, send: _Send, request: _Request, handle: AbortHandle) -> Answer:
+    def _exchange(self, request: _Request, handle: AbortHandle) -> Answer:
         with self._lock:
             if not self._watched:
                 if start_thread(self._watch) is None:  # nobody would break off what is overdue
@@ -190,7 +187,7 @@ class Web:
                 self._watched = True
             self._handles.add(handle)
         try:
-            answer = self._follow(send, request, handle)
+            answer = self._follow(request, handle)
         except BaseException:
             self._forget(handle)
             raise
@@ -222,7 +219,7 @@ class Web:
         _let_go(response, handle)
         self._forget(handle)
 
-    def _follow(self, send: _Send, request: _Request, handle: AbortHandle) -> Answer:
+    def _follow(self, request: _Request, handle: AbortHandle) -> Answer:
         hops: list[str] = []
         url, label, sent, foreign = request.url, request.label, request.headers, request.foreign
         quotas: list[tuple[int, float]] = []
@@ -231,7 +228,9 @@ class Web:
             if self._aborted:
                 raise Unreachable(label, phrase("stopped"))
             every = self._headers(request, url, sent, foreign)
-            response = send(request.method, url, every, request.body, label=label, handle=handle, on_peer=on_peer)
+            response = self._connections.send(
+                request.method, url, every, request.body, label=label, handle=handle, on_peer=on_peer
+            )
             quota = quota_of(response.headers.get("RateLimit", ""))
             quotas += [quota] if quota else []
             target = response.headers.get("Location")
@@ -317,23 +316,18 @@ def _let_go(response: Response, handle: AbortHandle) -> None:
     with contextlib.suppress(Exception):  # whatever happens while letting go harms nobody
         _drain(response, handle)
     handle.hold(None)  # before its connection is anybody's
-    with contextlib.suppress(Exception):
-        response.close()
-        response.release_conn()
+    response.close()
 
 
 def _drain(response: Response, handle: AbortHandle) -> None:
     """Read a small rest, if it comes at once: a body may drip for ever."""
-    rest = getattr(response, "length_remaining", None)
-    if rest is None or rest > SMALL_REST_BYTES:
+    left = SMALL_REST_BYTES
+    if response.rest == 0 or not response.may_be_kept or (response.rest or 0) > left:
         return
     until = time.monotonic() + REST_SECONDS
-    if rest:
-        handle.hurry(REST_SECONDS)
-    while response.length_remaining and time.monotonic() < until and response.read1(rest, decode_content=False):
-        pass
-    if not response.length_remaining:
-        response.drain_conn()
+    handle.hurry(REST_SECONDS)
+    while response.rest != 0 and left and time.monotonic() < until:
+        left -= len(response.receive(left, 0.0, handle))
 
 
 def _next_hop(url: str, target: str, label: str, hops: int) -> str:

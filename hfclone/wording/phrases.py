@@ -241,6 +241,8 @@ PHRASES = {
     "inside": "that is inside this network or machine, and who names it is not",
     "target-no-url": "that is no URL",
     "target-no-plain-url": "that is no plain http or https URL",
+    "odd-header": "the header {name!r} cannot be sent",
+    "two-lengths": "its answer states two lengths",
     "stopped": "the run was stopped",
     "no-commit-named": "its API names no commit",
     "default-branch": "the default branch",

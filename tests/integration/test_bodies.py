@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from urllib.parse import urlsplit
+from typing import Any
 
 import pytest
 
 from hfclone.errors import Truncated
-from hfclone.http import Answer, Web
+from hfclone.http import Answer, Connections, Limits, Route, Web
+from hfclone.http.connecting import Connector
 from tests.hub.nginx import Served, serve_folder
 
 SIZE = 3_000_001
@@ -39,10 +41,27 @@ def url(request: pytest.FixtureRequest, served: Served) -> str:
     return str(getattr(served, request.param))
 
 
+class Counting(Connector):
+    """Counts the sockets that it connects."""
+
+    made = 0
+
+    def connect(self, *given: Any) -> socket.socket:
+        self.made += 1
+        return super().connect(*given)
+
+
 @pytest.fixture
-def web(served: Served) -> Iterator[Web]:
-    with Web(user_agent="hfclone-tests", ca_bundle=str(served.certificate)) as web:
+def connector() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def web(served: Served, connector: Counting) -> Iterator[Web]:
+    connections = Connections(Route({}, (), str(served.certificate)), Limits(), connector)
+    with Web(user_agent="hfclone-tests", connections=connections) as web:
         yield web
+    connections.close()
 
 
 def pieces_of(answer: Answer, limit: int, lull: float = 0.0) -> list[bytes]:
@@ -51,20 +70,22 @@ def pieces_of(answer: Answer, limit: int, lull: float = 0.0) -> list[bytes]:
 
 
 @pytest.mark.parametrize("lull", [0.0, 0.5])
-def test_every_byte_comes_once_and_the_connection_is_kept(url: str, web: Web, content: bytes, lull: float) -> None:
+def test_every_byte_comes_once_and_the_connection_is_kept(
+    url: str, web: Web, connector: Counting, content: bytes, lull: float
+) -> None:
     for _ in range(3):
         with web.get(f"{url}/large", label="host") as answer:
             pieces = pieces_of(answer, SIZE, lull)
         assert b"".join(pieces) == content
         assert len(pieces) < SIZE / TLS_PIECE  # gathered: TLS has 16 KiB a call
-    assert web._connections.pool_for(urlsplit(url)).num_connections == 1
+    assert connector.made == 1
 
 
-def test_a_small_one_that_is_wanted_whole_is_one_piece(url: str, web: Web, content: bytes) -> None:
+def test_a_small_one_that_is_wanted_whole_is_one_piece(url: str, web: Web, connector: Counting, content: bytes) -> None:
     for _ in range(20):
         with web.get(f"{url}/small", label="host") as answer:
             assert pieces_of(answer, 20_000, 0.5) == [content[:20_000]]
-    assert web._connections.pool_for(urlsplit(url)).num_connections == 1
+    assert connector.made == 1
 
 
 def test_no_more_is_taken_than_was_asked_for(url: str, web: Web, content: bytes) -> None:

@@ -14,14 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from hfclone.errors import HfcloneError, Stalled, Truncated, Unreachable
-from hfclone.http import AbortHandle, Answer, Limits, Web
-from hfclone.http.connections import KEPT_HOSTS
+from hfclone.http import AbortHandle, Limits, Web
+from hfclone.http.kept import KEPT_HOSTS
 from hfclone.http.route import Route
 from tests.proxies import KeepAliveProxy
 from tests.wires import Wire
@@ -172,24 +171,8 @@ def proxy() -> Iterator[Proxy]:
     proxy.socket.close()
 
 
-@pytest.fixture(params=["ask", "get"], autouse=True)
-def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both roads, that of APIs and that of bytes, keep the same rules."""
-    monkeypatch.setitem(ROAD, "taken", request.param)
-    return str(request.param)
-
-
-ROAD = {"taken": "ask"}
-
-
-def ask(web: Web, url: str, **more: Any) -> Answer:
-    """By the road that the test is about."""
-    answer: Answer = getattr(web, ROAD["taken"])(url, label="host", **more)
-    return answer
-
-
 def get(web: Web, url: str) -> bytes:
-    with ask(web, url) as answer:
+    with web.get(url, label="host") as answer:
         return answer.text()
 
 
@@ -272,7 +255,6 @@ def test_the_environment_is_not_asked(host: Served, monkeypatch: pytest.MonkeyPa
         ("", "http://any/a", False),
     ],
 )
-@pytest.mark.parametrize("road", ["get"], indirect=True)
 def test_who_goes_without_a_proxy(entry: str, url: str, without: bool) -> None:
     route = Route({"all": "proxy:3128"}, (entry,))
     assert route.proxy_for(urlsplit(url)) == ("" if without else "http://proxy:3128")
@@ -284,7 +266,7 @@ def broken_by(breaking: Callable[[Web, AbortHandle], None], host: Served) -> tup
 
     def waiting() -> None:
         try:
-            ask(web, f"{host.url}/silent", handle=handle)
+            web.get(f"{host.url}/silent", label="host", handle=handle)
         except HfcloneError as error:
             errors.append(error)
 
@@ -306,7 +288,7 @@ def test_who_waits_for_an_answer_can_be_woken(host: Served, breaking: Callable[[
 
 def test_silence_has_a_limit(host: Served) -> None:
     with Web(user_agent="test") as web, pytest.raises(Stalled):
-        ask(web, f"{host.url}/silent", handle=AbortHandle(0.3))
+        web.get(f"{host.url}/silent", label="host", handle=AbortHandle(0.3))
     host.free.set()
 
 
@@ -321,10 +303,9 @@ def said(content: bytes) -> Callable[[int, socket.socket], bool]:
 
 
 def test_what_is_no_http_is_not_waited_for() -> None:
-    with Wire(said(b"SSH-2.0-OpenSSH_9\r\n")) as wire, Web(user_agent="hfclone-tests") as web:
-        for road in (web.ask, web.get):
-            with pytest.raises(Unreachable, match="SSH"):
-                road(wire.url, label="host")
+    wire = Wire(said(b"SSH-2.0-OpenSSH_9\r\n"))
+    with wire, Web(user_agent="hfclone-tests") as web, pytest.raises(Unreachable, match="SSH"):
+        web.get(wire.url, label="host")
 
 
 def test_what_tls_has_beyond_a_body_is_not_the_next_answer(pem: Path) -> None:
@@ -401,7 +382,7 @@ PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"
 
 
 def test_two_hosts_behind_one_proxy_may_answer_as_they_like() -> None:
-    """urllib3 may have one pool for all of them; what we add to its connections must not be added for each host."""
+    """What one of them does to a connection is not the next one's."""
     answers = in_turn(PLAIN, b"", CHUNKED, b"", b"", PLAIN)
     with KeepAliveProxy() as proxy, Wire(said(PLAIN)) as first, Wire(answers) as second, through(proxy) as web:
         assert get(web, f"{first.url}/a") == b"ab"
@@ -418,7 +399,7 @@ def test_two_hosts_behind_one_proxy_may_answer_as_they_like() -> None:
 def test_two_spellings_of_a_host_are_one() -> None:
     with Wire(in_turn(PLAIN, CHUNKED)) as wire, Web(user_agent="test") as web:
         url = wire.url.replace("127.0.0.1", "localhost")
-        with ask(web, f"{url}/a") as first:  # its connection is not free while the next is asked for
+        with web.get(f"{url}/a", label="host") as first:  # its connection is not free while the next is asked for
             assert get(web, f"{url.replace('localhost', 'LocalHost')}/b") == b"ab"
             assert first.text() == b"ab"
         assert get(web, f"{url}/c") == b"ab"
