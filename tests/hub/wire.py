@@ -21,6 +21,7 @@ from .log import Entry, Log
 from .messages import FileBody, Request, Response, text
 
 BACKLOG = 256
+SMALL_CHUNK = 4096
 SENDFILE_BYTES = 1024 * 1024  # handed over at once; the log is brought up to date in between
 DRAIN_SECONDS = 1.0  # how long a reset waits for the bytes sent before it to arrive
 SILENT = (204, 304)  # statuses without a body
@@ -226,12 +227,21 @@ class Connection:
         chunked = response.length is None and not response.until_close
         for piece in response.pieces():
             if piece and chunked:
-                self._socket.sendall(b"%x\r\n" % len(piece))
-            self._send(piece)
-            if piece and chunked:
-                self._socket.sendall(b"\r\n")
+                self._send_chunk(piece)
+            else:
+                self._send(piece)
         if chunked:
             self._socket.sendall(b"0\r\n\r\n")
+
+    def _send_chunk(self, piece: bytes) -> None:
+        """At once, as servers do: in three packets, a few chunks would fill a new connection's window."""
+        if len(piece) <= SMALL_CHUNK:
+            self._socket.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self._listener.log.update(self._entry, sent=len(piece))
+        else:
+            self._socket.sendall(b"%x\r\n" % len(piece))
+            self._send(piece)
+            self._socket.sendall(b"\r\n")
 
     def _send(self, piece: bytes) -> None:
         view = memoryview(piece)
