@@ -123,7 +123,9 @@ class Tools:
         return Attendant(on_wait, on_unforeseen)
 
     def warm_up(self) -> None:
-        """Import what git and the transfer need while the hub is waited for; who needs it sooner waits for it."""
+        """Connect, and import what git and the transfer need meanwhile; who needs something sooner waits for it."""
+        for endpoint in self.endpoints:
+            self._connections.connect_ahead(endpoint.url)
         start_thread(_import_ahead, daemon=False)  # where none is to be had, they are imported when they are needed
 
     @property

@@ -9,6 +9,7 @@ from http.client import HTTPException
 
 from hfclone.errors import Stalled, TooSlow, Unreachable
 from hfclone.http.abort import AbortHandle
+from hfclone.http.ahead import Ahead
 from hfclone.http.connecting import SHARED, Connector
 from hfclone.http.failures import reason_of
 from hfclone.http.kept import Connection, Kept
@@ -64,6 +65,7 @@ class Connections:
         self.limits = limits
         self._ways = Ways(route, connector, limits.connect)
         self._kept = Kept()
+        self._ahead = Ahead()
         self.reaches: dict[str, Reach] = {}
         """Of hosts that the user named, by what they were connected to."""
 
@@ -73,7 +75,17 @@ class Connections:
 
     def close(self) -> None:
         """Close those that are idle, and let none be kept any more."""
+        self._ahead.close()
         self._kept.close()
+
+    def connect_ahead(self, url: str) -> None:
+        """Begin to connect to the host of ``url``, for whoever asks it first; that it fails is told to them."""
+        try:
+            way, silence = self._ways.to(url), self.limits.silence
+        except ValueError:  # whoever asks is told
+            return
+        # The peer is shown to whoever uses the connection, before anything is sent.
+        self._ahead.begin(way.key, lambda: self._ways.open(way, AbortHandle(), lambda *_: None, silence))
 
     def send(
         self,
@@ -128,7 +140,7 @@ class Connections:
         Only a GET is sent twice, and only where nothing came (RFC 9112, 9.3.1). Behind a proxy that forwards
         it may be the host that closes.
         """
-        kept = self._kept.take(call.way.key)
+        kept = self._kept.take(call.way.key) or self._ahead.take(call.way.key, self.limits.connect)
         if kept is not None:
             try:
                 return self._over(kept, call)

@@ -142,20 +142,6 @@ def host() -> Iterator[Served]:
     served.server.server_close()
 
 
-@pytest.fixture(scope="session")
-def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost with its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl")
-    folder = tmp_path_factory.mktemp("pem")
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
-    names = ["-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run([*command.split(), *names], cwd=folder, check=True, capture_output=True)
-    both = folder / "both.pem"
-    both.write_bytes((folder / "key.pem").read_bytes() + (folder / "cert.pem").read_bytes())
-    return both
-
-
 @pytest.fixture
 def secure(pem: Path) -> Iterator[Served]:
     served = Served(pem)
