@@ -44,6 +44,11 @@ GAIN = 0.3
 """By which a larger number has to bring more to be kept: less may be noise, or what was taken from others."""
 ENOUGH = 0.95
 """Of the rate that a smaller number has to bring to be kept."""
+MUCH_WORSE = 0.9
+"""Of the rate before: where more connections bring less than that, they are given up at once."""
+STEP_DOWN, STEP_ROUNDS = 0.8, 8
+"""So many of its connections are left by a step to a smaller number, for so many rounds at the least. Why so slowly:
+senders with BBR take the room that others leave by a quarter in eight round trips, and not sooner."""
 NEARLY_ALL = 0.75
 """Of the connections that are wanted: so many have to be at work for their rate to tell anything."""
 BUSY = 0.45
@@ -84,6 +89,8 @@ class ConcurrencyLimiter:
     _stride: int = LONG_STRIDE
     _tries_fewer: bool = False
     """Whether the next trial is a smaller number."""
+    _least: int = FLOOR
+    """The number that the steps to smaller ones lead to, where each of them brings enough."""
     _has_shrunk: bool = False
     """Whether it is known that a smaller one brings less."""
     _rest_until: float = 0.0
@@ -155,7 +162,8 @@ class ConcurrencyLimiter:
             self._change(base[0], None)
             self._blame_after = now + self._rest
             return
-        self._change(max(min(FLOOR, self.cap), self.target * 2 // 3), base)
+        self._least = max(min(FLOOR, self.cap), self.target * 2 // 3)
+        self._change(self._least, base)
         self._stride, self._rest_until = STRIDE, now + SHORT_REST_SECONDS
 
     def _has_shown(self) -> bool:
@@ -163,7 +171,7 @@ class ConcurrencyLimiter:
         count = len(self._rates)
         if self._is_in_proportion():
             return True
-        if count < ROUNDS or self._may_be_in_vain():
+        if count < (STEP_ROUNDS if self._is_step_down() else ROUNDS) or self._may_be_in_vain():
             return False
         if self._is_steady() or count >= MOST_ROUNDS:
             return True
@@ -175,6 +183,9 @@ class ConcurrencyLimiter:
             return False
         number, before = self._base
         return min(self._rates[-EARLY_ROUNDS:]) >= IN_PROPORTION * before * self.target / number
+
+    def _is_step_down(self) -> bool:
+        return self._base is not None and self._base[0] > self.target
 
     def _may_be_in_vain(self) -> bool:
         """Whether more connections bring no more so far, which may be so for a while where they do.
@@ -221,7 +232,7 @@ class ConcurrencyLimiter:
             self._change(min(self.cap, self.target * self._stride), (self.target, rate))
         elif self.target > FLOOR and self._tries_fewer:
             self._tries_fewer = False
-            self._change(max(FLOOR, self.target // 2), (self.target, rate))
+            self._step_down(max(FLOOR, self.target // 2), rate)
         else:
             self._tries_fewer = False
             self._rest_until = now + self._rest
@@ -231,30 +242,41 @@ class ConcurrencyLimiter:
         rate = min(rate, before * self.target / number)  # what is beyond its share had waited for lost packets
         gain = rate / before - 1 if before else math.inf
         if gain < GAIN:
-            self._in_vain = self.target, rate
             self._stride, self._tries_fewer = STRIDE, gain < GAIN / 2 and not self._has_shrunk
             if not self._tries_fewer:
                 self._rest_until, self._rest = now + self._rest, min(2 * self._rest, MOST_REST_SECONDS)
-            self._change(number, None)
+            if rate < MUCH_WORSE * before:
+                self._in_vain = self.target, rate
+                self._change(number, None)
+            else:
+                self._step_down(number, min(rate, before))
             return
         self._stride = LONG_STRIDE
         self._known, self._has_shrunk = rate, True  # fewer brought less
         if rate < before * self.target / number * IN_PROPORTION:  # more bring no more, and perhaps fewer do
             self._stride, self._rest_until, self._tries_fewer = STRIDE, now + SHORT_REST_SECONDS, True
-        elif self.target < self.cap and not is_busy:
+        elif self.target < self.cap and not is_busy and self._is_worth_it:
             self._change(min(self.cap, self.target * self._stride), (self.target, rate))
         else:
             self._rest_until = now + self._rest
 
     def _judge_fewer(self, now: float, rate: float, base: tuple[int, float]) -> None:
         number, before = base
-        if rate >= ENOUGH * before:
-            self._known, self._tries_fewer = rate, rate > before / ENOUGH
-            self._rest_until = now if self._tries_fewer else now + self._rest
-        else:
+        if rate < ENOUGH * before:
             self._rest_until, self._rest = now + self._rest, min(2 * self._rest, MOST_REST_SECONDS)
+            self._has_shrunk, self._tries_fewer = True, False
             self._change(number, None)
-        self._has_shrunk = not self._tries_fewer
+        elif self.target > self._least:
+            self._step_down(self._least, before)
+        else:
+            self._known, self._tries_fewer = rate, self._tries_fewer or rate > before / ENOUGH
+            self._rest_until = now if self._tries_fewer else now + self._rest
+            self._has_shrunk = not self._tries_fewer
+
+    def _step_down(self, least: int, rate: float) -> None:
+        """Go on toward a smaller number, as long as ``rate`` is kept."""
+        self._least = least
+        self._change(max(least, int(self.target * STEP_DOWN)), (self.target, rate))
 
     def _change(self, target: int, base: tuple[int, float] | None) -> None:
         self.target, self._base = target, base

@@ -23,7 +23,8 @@ class Line:
     """A line in numbers; all rates in bytes a second.
 
     ``whole`` is what ``n`` connections bring together, ``each`` what one brings at most. A connection begins with
-    ``FIRST_WINDOW`` a round trip and doubles that each round trip. ``noise`` is the share by which each tenth of a
+    ``FIRST_WINDOW`` a round trip and doubles that each round trip, until it has its share; from then on it takes room
+    that others leave by a quarter in eight round trips, as BBR does. ``noise`` is the share by which each tenth of a
     second differs.
     """
 
@@ -67,6 +68,8 @@ class Model:
         self.line, self.rng, self.hold = line, Random(seed), hold
         self.now = self.received = 0.0
         self.windows: list[float] = []
+        self.grown: list[bool] = []
+        """Of each connection: whether it has had its share once."""
         self.held: list[tuple[float, float] | None] = []
         """Of each connection that has filled its queue: until when what comes waits, and how much that is."""
 
@@ -75,15 +78,22 @@ class Model:
         line, new = self.line, connections - len(self.windows)
         self.windows = self.windows[:connections] + [FIRST_WINDOW] * new
         self.held = self.held[:connections] + [None] * new
+        self.grown = self.grown[:connections] + [False] * new
         wanted = [min(window / line.trip, line.each) for window in self.windows]
         share = min(1.0, line.whole(connections) / sum(wanted))
         factor = max(0.0, self.rng.gauss(1.0, line.noise))
         for index, rate in enumerate(wanted):
             self._receive(index, rate * share * factor * TICK, is_full=rate >= line.each or share < 1)
-        growth = 2 ** (TICK / line.trip)
-        fair = 2 * line.whole(connections) / connections * line.trip
-        self.windows = [min(window * growth, max(fair, FIRST_WINDOW)) for window in self.windows]
+        self._grow(TICK / line.trip, max(FIRST_WINDOW, 2 * line.whole(connections) / connections * line.trip))
         self.now += TICK
+
+    def _grow(self, trips: float, fair: float) -> None:
+        """Toward ``fair``: at first at once, later slowly, from above as from below."""
+        slowly = 1.25 ** (trips / 8)
+        for index, window in enumerate(self.windows):
+            self.grown[index] |= window >= fair
+            growth = slowly if self.grown[index] else 2**trips
+            self.windows[index] = max(fair, window / slowly) if window > fair else min(fair, window * growth)
 
     def _receive(self, index: int, count: float, *, is_full: bool) -> None:
         held = self.held[index]
