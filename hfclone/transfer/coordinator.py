@@ -18,6 +18,7 @@ from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError, LocalError
 from hfclone.events import Event, Failed, Started
 from hfclone.health import EndpointHealth, RangeSupport
+from hfclone.http import AbortHandle
 from hfclone.partials import SMALL_BYTES, Partial, Partials
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Pointer
@@ -172,6 +173,12 @@ class Coordinator:
         with self._lock:
             self._policy.cannot_open(item, error)
             self._news.notify()
+
+    def asks(self, lease: Lease, handle: AbortHandle, *, signed: bool) -> None:
+        """The request of ``lease`` goes out; ``handle`` aborts it. Its endpoint may be known now: others can go on."""
+        with self._lock:
+            lease.asked, lease.handle, lease.signed = self._clock.now(), handle, signed
+            self._call_another()
 
     def answers(self, lease: Lease, support: RangeSupport) -> Item:
         """The lease's endpoint begins to send; ``support`` is what the answer said of ranges.

@@ -98,8 +98,8 @@ class Worker:
         start, stop = (0, pointer.size) if lease.gaps is not None else (lease.position, lease.stop)
 
         def begun(handle: AbortHandle, signed: bool) -> None:  # noqa: FBT001  # of ByteSource
-            lease.asked, lease.handle, lease.signed = self._clock.now(), handle, signed
             self.fetching = lease
+            self._coordinator.asks(lease, handle, signed=signed)
 
         stream = self._source.open(pointer, lease.endpoint, start, stop, lacking=lease.position, begun=begun)
         if stream is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from pathlib import Path
 from random import Random
@@ -14,7 +15,7 @@ import pytest
 from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import DiskFull
 from hfclone.health import EndpointHealth, RangeSupport
-from hfclone.http import Web
+from hfclone.http import AbortHandle, Web
 from hfclone.names import Pin, Repo
 from hfclone.partials import RECORD_BYTES, Partial, Partials
 from hfclone.patience import Clock, Patience
@@ -93,6 +94,29 @@ def test_hashing_what_was_here_already_does_not_end_patience(tmp_path: Path) -> 
         work.close()
     assert settled
     assert [type(outcome) for outcome in outcomes] == [Arrived]
+
+
+def test_who_waits_until_an_endpoint_is_known_goes_on_at_once(tmp_path: Path) -> None:
+    """Its batch answer shows that it is there; all others may ask it as the first request goes out."""
+    endpoint = Endpoint("http://127.0.0.1:9", EndpointKind.HUB)
+    clock = Clock(time.monotonic, time.sleep)
+    health = EndpointHealth([endpoint], clock.now, Random(1))
+    objects = [Pointer(Oid(f"{number:064x}"), 1000) for number in range(2)]
+    taken: list[object] = []
+    with Web(user_agent="hfclone-tests") as web:
+        work, _ = coordinator_of(objects, Partials(tmp_path), health, clock, web)
+        first = work.next_job()
+        assert isinstance(first, Lease)
+        waiting = threading.Thread(target=lambda: taken.append(work.next_job()))
+        waiting.start()
+        waiting.join(0.05)
+        assert not taken, "nobody knows yet whether it answers"
+        health.began(endpoint, 0.01)
+        work.asks(first, AbortHandle(), signed=True)
+        waiting.join(0.7)  # it would look again by itself after a second
+        assert [type(each) for each in taken] == [Lease]
+        work.stop()
+        work.close()
 
 
 def test_what_is_being_written_is_given_to_nobody(tmp_path: Path) -> None:
