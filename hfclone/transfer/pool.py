@@ -30,12 +30,14 @@ MOST_RANGE_BYTES = 16 * 1024 * 1024
 """One request's range at the most: requests do not count then on any line."""
 FIRST_RANGE_BYTES = 2 * 1024 * 1024
 """The first range of an endpoint: how fast it is is not known, and nobody is to wait for it in the end."""
+STEPS = 8
+"""The first ranges are of so many lengths, from half of that on: ended they together, the line would be empty."""
 LEAST_RANGE_BYTES = 64 * 1024
 RANGE_SECONDS = 2.0
 """So long a range takes, where a round trip is nothing."""
 RANGE_TRIPS = 16
 """Or so many round trips: the one that its request costs does not count then."""
-LEAST_SECONDS, LEAST_TRIPS = 0.5, 2
+LEAST_SECONDS, LEAST_TRIPS = 0.25, 2
 """The same of the last ranges."""
 SPREAD = 4
 """Large objects begun at once before a second connection joins one of them: each is hashed on its own."""
@@ -419,15 +421,16 @@ def _in_order(objects: Sequence[Pointer]) -> list[Pointer]:
     return [*large[: SPREAD - 1], *small, *large[SPREAD - 1 :]]
 
 
-def range_bytes(rate: float | None, latency: float, share: float, most: int = MOST_RANGE_BYTES) -> int:
+def range_bytes(rate: float | None, latency: float, share: float, most: int = MOST_RANGE_BYTES, beside: int = 0) -> int:
     """How many bytes a connection of ``rate`` bytes a second is asked for; answers begin after ``latency`` seconds.
 
-    ``share`` are the bytes that it may take so that the others end with it, ``most`` what was seen to come unbroken.
+    ``share`` are the bytes that it may take so that the others end with it, ``most`` what was seen to come unbroken,
+    ``beside`` how many connections are at work there already.
     """
     if rate is None:
-        usual, least = float(FIRST_RANGE_BYTES), float(LEAST_RANGE_BYTES)
+        usual, least = FIRST_RANGE_BYTES * (1 + beside % STEPS / STEPS) / 2, float(LEAST_RANGE_BYTES)
     else:
-        usual = rate * max(RANGE_SECONDS, RANGE_TRIPS * latency)
+        usual = max(FIRST_RANGE_BYTES, rate * max(RANGE_SECONDS, RANGE_TRIPS * latency))
         least = max(LEAST_RANGE_BYTES, rate * max(LEAST_SECONDS, LEAST_TRIPS * latency))
     return int(min(MOST_RANGE_BYTES, most, max(least, min(usual, share))))
 

@@ -133,7 +133,8 @@ class Scheduler:
         part = 1 / max(1, self.rates.connections())
         if rate and self.rates.all():
             part = min(part, rate / self.rates.all())  # a slow one has less to bring, to end with the others
-        return range_bytes(rate, latency, self.pool.left * part / SHARES, self.health.unbroken_bytes(endpoint))
+        share, unbroken = self.pool.left * part / SHARES, self.health.unbroken_bytes(endpoint)
+        return range_bytes(rate, latency, share, unbroken, self.state.in_flight[endpoint])
 
     def _take_over(self, now: float) -> Lease | None:
         """A part of what holds up the end; not while one is late, which will be asked for anew itself."""
