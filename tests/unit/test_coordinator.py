@@ -105,13 +105,14 @@ def test_who_waits_until_an_endpoint_is_known_goes_on_at_once(tmp_path: Path) ->
     taken: list[object] = []
     with Web(user_agent="hfclone-tests") as web:
         work, _ = coordinator_of(objects, Partials(tmp_path), health, clock, web)
-        first = work.next_job()
-        assert isinstance(first, Lease)
-        waiting = threading.Thread(target=lambda: taken.append(work.next_job()))
+        while isinstance(first := work.next_job(), Item):
+            work.opened(first, work.partials.open(first.pointer))
+        assert first is not None
+        waiting = threading.Thread(target=lambda: taken.append(work.next_job()), daemon=True)
         waiting.start()
         waiting.join(0.05)
         assert not taken, "nobody knows yet whether it answers"
-        health.began(endpoint, 0.01)
+        health.met(endpoint)
         work.asks(first, AbortHandle(), signed=True)
         waiting.join(0.7)  # it would look again by itself after a second
         assert [type(each) for each in taken] == [Lease]
