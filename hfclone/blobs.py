@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from hfclone import errors
-from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError
 from hfclone.http import SLOWEST, Answer, Authority, Web, wall_clock
-from hfclone.hub import authority_for, explain
+from hfclone.hub.api import authority_for, explain
+from hfclone.hub.endpoint import Endpoint
 from hfclone.locked import git_id
 from hfclone.names import Pin
 from hfclone.ranges import parse_content_range

@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from hfclone import hub
 from hfclone.blobs import HttpBlobs
 from hfclone.checkout import Checkout, Target, open_checkout
 from hfclone.commits import Conduct, bring_commit
-from hfclone.endpoints import EndpointKind
 from hfclone.errors import (
     AccessDenied,
     DiskFull,
@@ -26,8 +24,10 @@ from hfclone.events import OnEvent, Warned
 from hfclone.folders import files_below, remove_folder
 from hfclone.git import MOST_BYTES, GitRepo, remote_of, scratch_repo
 from hfclone.http import Web
+from hfclone.hub import api as hub
+from hfclone.hub.endpoint import EndpointKind
+from hfclone.hub.origins import hub_repo_of
 from hfclone.names import Pin, Repo, RepoSpec
-from hfclone.origins import hub_repo_of
 from hfclone.revisions import find_pin, head_branch, waiting
 from hfclone.selection import check_quants
 from hfclone.tools import Tools

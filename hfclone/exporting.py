@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from hfclone.endpoints import Endpoint
 from hfclone.errors import BadOption, HfcloneError, RateLimited, TransferError
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.existing import Existing, find_existing
 from hfclone.export import Item, Listing
 from hfclone.http import Web, wall_clock
+from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin, Repo
 from hfclone.overview import lacking_objects
 from hfclone.patience import Verdict, judge

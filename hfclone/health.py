@@ -17,9 +17,9 @@ from enum import Enum
 from random import Random
 
 from hfclone import errors
-from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
 from hfclone.events import Demoted, EndpointTally, Warned
+from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.patience import Backoff, wait_asked
 from hfclone.wording import phrase
 

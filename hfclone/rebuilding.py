@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 from hfclone.blobs import HttpBlobs
-from hfclone.endpoints import Endpoint
 from hfclone.errors import (
     BadTree,
     GitFailed,
@@ -28,6 +27,7 @@ from hfclone.events import Faulted, OnEvent, Working
 from hfclone.folders import temporary_folder
 from hfclone.git import Fetch, GitRepo, fetch, translate
 from hfclone.http import Web
+from hfclone.hub.endpoint import Endpoint
 from hfclone.listing import digests_of
 from hfclone.locked import LockedFile, LockedRepo, trees_of
 from hfclone.ondisk import write_safely

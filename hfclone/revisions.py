@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hfclone import hub
-from hfclone.endpoints import Endpoint, hub_first
 from hfclone.errors import (
     GitFailed,
     HfcloneError,
@@ -18,6 +16,8 @@ from hfclone.errors import (
 from hfclone.events import OnEvent, Pinned, Renamed, Waiting
 from hfclone.git import Fetch, fetch, scratch_repo, translate
 from hfclone.http import Web
+from hfclone.hub import api as hub
+from hfclone.hub.endpoint import Endpoint, hub_first
 from hfclone.names import Pin, Repo, RepoSpec, is_full_sha, is_short_sha
 from hfclone.tools import Tools
 

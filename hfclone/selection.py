@@ -29,9 +29,9 @@ def select(sizes: Mapping[bytes, int], settings: Settings) -> frozenset[bytes]:
 def _matching(paths: Iterable[bytes], settings: Settings) -> frozenset[bytes]:
     if not settings.include and not settings.exclude:
         return frozenset(paths)
-    from hfclone import hub  # it brings all of HTTP along; who verifies speaks to nobody
+    from hfclone.hub import api  # it brings all of HTTP along; who verifies speaks to nobody
 
-    return hub.select(paths, include=settings.include, exclude=settings.exclude)
+    return api.select(paths, include=settings.include, exclude=settings.exclude)
 
 
 def check_quants(paths: Iterable[bytes], settings: Settings) -> None:

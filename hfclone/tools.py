@@ -11,13 +11,13 @@ from pathlib import Path
 from random import Random
 
 from hfclone.checkout import Edits
-from hfclone.endpoints import Endpoint, EndpointKind, TokenRule
 from hfclone.errors import LimitReached, ToolMissing, Unforeseen
 from hfclone.events import OnEvent, Waiting, Warned
 from hfclone.git import Git, GitCredential, load_git
 from hfclone.health import EndpointHealth
 from hfclone.http import Attendant, Authority, Connections, Limits, Route, Web
-from hfclone.hub import find_token
+from hfclone.hub.api import find_token
+from hfclone.hub.endpoint import Endpoint, EndpointKind, TokenRule
 from hfclone.limits import start_thread
 from hfclone.names import RepoSpec, Token
 from hfclone.patience import Clock, Patience

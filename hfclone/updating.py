@@ -16,8 +16,8 @@ from hfclone.errors import BadOption, ForeignOrigin
 from hfclone.events import OnEvent, Report, ignore
 from hfclone.existing import Existing, find_existing
 from hfclone.git import Git, address_of
+from hfclone.hub.origins import folder_of, git_host_of, hub_repo_of, without_login
 from hfclone.names import History, Pin, Repo, RepoSpec, parse_repo_spec
-from hfclone.origins import folder_of, git_host_of, hub_repo_of, without_login
 from hfclone.settings import Settings, endpoints_of
 from hfclone.tools import Tools
 from hfclone.wording import phrase

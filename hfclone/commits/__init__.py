@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from hfclone.commits.filling import BlobSource, Filling
 from hfclone.commits.reaching import Reaching
 from hfclone.commits.remote import Conduct, Remote, is_theirs
-from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError, NotServed
 from hfclone.events import Faulted, OnEvent
 from hfclone.git import GitRepo
+from hfclone.hub.endpoint import Endpoint
 from hfclone.names import History, Pin
 from hfclone.patience import Verdict, judge
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from hfclone.endpoints import Endpoint
 from hfclone.errors import GitEnded, GitFailed, HfcloneError, IntegrityError, RemoteError, TransferError
 from hfclone.events import OnEvent, Working
 from hfclone.git import QUIET_SECONDS, Fetch, GitRepo, fetch, is_stall, is_unconnected, ls_remote, redirects, translate
+from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin
 from hfclone.wording import phrase
 

@@ -6,7 +6,6 @@ import errno
 import os
 import re
 
-from hfclone.endpoints import Endpoint, TokenRule
 from hfclone.errors import (
     AccessDenied,
     BadTree,
@@ -25,6 +24,7 @@ from hfclone.errors import (
     Unreachable,
 )
 from hfclone.git.watching import Ending
+from hfclone.hub.endpoint import Endpoint, TokenRule
 from hfclone.names import Pin
 from hfclone.wording import phrase
 

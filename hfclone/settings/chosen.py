@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from pathlib import Path
 
-from hfclone.endpoints import HUB_URL
+from hfclone.hub.endpoint import HUB_URL
 from hfclone.measures import Window
 from hfclone.names import CacheLink, History, LfsStore, Taking, Token
 

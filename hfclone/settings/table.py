@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from hfclone.endpoints import HUB_URL
+from hfclone.hub.endpoint import HUB_URL
 
 __all__ = ["MAX_CONNECTIONS", "SECRETS", "VARIABLES", "Variable", "Where", "variable"]
 

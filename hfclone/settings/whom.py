@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from hfclone.endpoints import HUB_URL, Endpoint, EndpointKind, TokenRule, is_loopback, origin_of, parse_endpoint
+from hfclone.endpoints import is_loopback, origin_of, parse_endpoint
 from hfclone.errors import BadOption
+from hfclone.hub.endpoint import HUB_URL, Endpoint, EndpointKind, TokenRule
 from hfclone.settings.chosen import Settings
 from hfclone.settings.layers import Said
 from hfclone.wording import phrase

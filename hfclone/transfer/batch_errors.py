@@ -7,7 +7,6 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from hfclone.endpoints import Endpoint
 from hfclone.errors import (
     HfcloneError,
     LfsRefused,
@@ -18,6 +17,7 @@ from hfclone.errors import (
     ServerFault,
 )
 from hfclone.http import Answer, wall_clock
+from hfclone.hub.endpoint import Endpoint
 from hfclone.patience import is_final
 from hfclone.pointer import Pointer
 from hfclone.wording import phrase

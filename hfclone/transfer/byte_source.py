@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Protocol
 
-from hfclone.endpoints import Endpoint
 from hfclone.health import RangeSupport
 from hfclone.http import AbortHandle
+from hfclone.hub.endpoint import Endpoint
 from hfclone.pointer import Pointer
 
 __all__ = ["ByteSource", "RangeStream"]

@@ -13,10 +13,11 @@ from itertools import pairwise
 
 from hfclone import errors
 from hfclone.aria2control import BLOCK, piece_length_for
-from hfclone.endpoints import Endpoint, origin_of
+from hfclone.endpoints import origin_of
 from hfclone.errors import HfcloneError, RangeRefused, TransferError
 from hfclone.health import RangeSupport
 from hfclone.http import AbortHandle
+from hfclone.hub.endpoint import Endpoint
 from hfclone.partials import RECORD_BYTES, Partial
 from hfclone.patience import Clock
 from hfclone.ranges import RangeSet, format_range

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from hfclone import errors
-from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError, LocalError
 from hfclone.events import Event, Failed, Started
 from hfclone.health import EndpointHealth, RangeSupport
 from hfclone.http import AbortHandle
+from hfclone.hub.endpoint import Endpoint
 from hfclone.partials import SMALL_BYTES, Partial, Partials
 from hfclone.patience import Clock, Patience
 from hfclone.pointer import Pointer

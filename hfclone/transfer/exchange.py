@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from hfclone import errors
-from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError
 from hfclone.health import RangeSupport
 from hfclone.http import AbortHandle, Answer, Web, wall_clock
-from hfclone.hub import explain
+from hfclone.hub.api import explain
+from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin
 from hfclone.patience import Clock
 from hfclone.pointer import Pointer

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from hfclone import errors
-from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError, LocalError
 from hfclone.events import Demoted, Failed, Faulted, Waiting, Warned
 from hfclone.health import FILES, EndpointHealth
+from hfclone.hub.endpoint import Endpoint
 from hfclone.partials import Partials
 from hfclone.patience import MOST_UNFORESEEN, SAY_SECONDS, Clock, Patience, Verdict, judge, wait_asked
 from hfclone.pointer import Oid

@@ -17,9 +17,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError
 from hfclone.http import AbortHandle
+from hfclone.hub.endpoint import Endpoint
 from hfclone.partials import SMALL_BYTES
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hfclone.endpoints import Endpoint
 from hfclone.health import EndpointHealth, RangeSupport
+from hfclone.hub.endpoint import Endpoint
 from hfclone.partials import SMALL_BYTES, Partials
 from hfclone.patience import Clock
 from hfclone.ranges import RangeSet

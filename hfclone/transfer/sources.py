@@ -20,13 +20,13 @@ from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 from hfclone import errors
-from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
 from hfclone.health import EndpointHealth
 from hfclone.http import AbortHandle, Answer, Authority, Web, wall_clock
-from hfclone.hub import explain
+from hfclone.hub.api import explain
+from hfclone.hub.endpoint import Endpoint, EndpointKind
+from hfclone.hub.origins import GitHost
 from hfclone.names import Pin
-from hfclone.origins import GitHost
 from hfclone.pointer import Oid, Pointer
 from hfclone.reach import LONGEST_URL, is_plain_host
 from hfclone.transfer.action_headers import action_headers

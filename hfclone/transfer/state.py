@@ -7,9 +7,9 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hfclone.endpoints import Endpoint
 from hfclone.errors import LocalError
 from hfclone.events import Event, Failed, Position, Working
+from hfclone.hub.endpoint import Endpoint
 from hfclone.partials import Partial
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet

@@ -44,7 +44,7 @@ def test_help(args: tuple[str, ...]) -> None:
         "hfclone.flows",
         "hfclone.tools",
         "hfclone.http",
-        "hfclone.hub",
+        "hfclone.hub.api",
         "hfclone.git",
         "hfclone.transfer",
     }

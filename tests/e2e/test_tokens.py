@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import pytest
 
-from hfclone.endpoints import TokenRule
 from hfclone.errors import HfcloneError
 from hfclone.git import running
+from hfclone.hub.endpoint import TokenRule
 from hfclone.settings import endpoints_of, read_settings
 from tests.e2e.command import Command, Outcome, assert_checkout, files_with, placed
 from tests.hub import Front, Hub, Lfs, LivingRepo, answers, streams

@@ -21,10 +21,10 @@ def main(url: str, commit: str, directory: str, *options: str) -> None:
     from random import Random
 
     from hfclone import hashing
-    from hfclone.endpoints import Endpoint, EndpointKind
     from hfclone.events import Failed
     from hfclone.health import EndpointHealth
     from hfclone.http import Web
+    from hfclone.hub.endpoint import Endpoint, EndpointKind
     from hfclone.names import Pin, Repo
     from hfclone.partials import Partials
     from hfclone.patience import Clock, Patience

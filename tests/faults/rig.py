@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from hfclone.endpoints import Endpoint, EndpointKind, TokenRule
 from hfclone.events import Event, Failed, Faulted, Waiting
 from hfclone.health import EndpointHealth
 from hfclone.http import Authority, Limits, Web
+from hfclone.hub.endpoint import Endpoint, EndpointKind, TokenRule
 from hfclone.measures import Window
 from hfclone.names import Pin, Repo
 from hfclone.partials import Partials

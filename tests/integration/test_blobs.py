@@ -7,9 +7,9 @@ import random
 import pytest
 
 from hfclone.blobs import HttpBlobs
-from hfclone.endpoints import Endpoint
 from hfclone.errors import Truncated
 from hfclone.http import Web
+from hfclone.hub.endpoint import Endpoint
 from hfclone.locked import git_id
 from hfclone.names import Pin, Repo
 from tests.hub import Hub

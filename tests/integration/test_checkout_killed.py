@@ -26,7 +26,7 @@ import errno, os, shutil, signal, sys
 from pathlib import Path
 from hfclone.checkout import Target, open_checkout
 from hfclone.commits import bring_commit
-from hfclone.endpoints import Endpoint
+from hfclone.hub.endpoint import Endpoint
 from hfclone.errors import HfcloneError, ObjectMissing
 from hfclone.events import ignore
 from hfclone.git import Git

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from hfclone.commits import bring_commit
-from hfclone.endpoints import Endpoint, TokenRule
 from hfclone.errors import (
     HfcloneError,
     NotServed,
@@ -25,6 +24,7 @@ from hfclone.errors import (
 )
 from hfclone.events import Faulted, ignore
 from hfclone.git import Git, GitCredential, GitRepo
+from hfclone.hub.endpoint import Endpoint, TokenRule
 from hfclone.names import History, Pin, Repo, Token
 from tests.hub import Hub, LivingRepo, Manners
 from tests.hub.answers import CaptivePortal, NoAnswer, Redirect308, Status

@@ -14,10 +14,10 @@ from random import Random
 
 import pytest
 
-from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.events import ignore
 from hfclone.health import EndpointHealth
 from hfclone.http import Limits, Web
+from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.names import Pin, Repo
 from hfclone.partials import Partials
 from hfclone.patience import Clock, Patience

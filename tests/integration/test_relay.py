@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.endpoints import Endpoint
 from hfclone.errors import GitFailed, Unreachable
 from hfclone.git import Fetch, Git, GitRepo, fetch, translate
 from hfclone.git.relay import Relay
 from hfclone.http import Route
+from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin, Repo
 from tests.hub import Hub, LivingRepo
 from tests.hub.repos import git_env

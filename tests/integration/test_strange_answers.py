@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from hfclone.blobs import HttpBlobs
-from hfclone.endpoints import Endpoint
 from hfclone.http import Attendant, Limits, Web
-from hfclone.hub import branches, resolve
+from hfclone.hub.api import branches, resolve
+from hfclone.hub.endpoint import Endpoint
 from hfclone.locked import git_id
 from hfclone.names import Pin, Repo, parse_repo_spec
 from tests.e2e.command import Command, assert_checkout, placed

@@ -12,10 +12,10 @@ from typing import Any
 
 from hfclone.checkout import Checkout, Target, open_checkout
 from hfclone.commits import bring_commit
-from hfclone.endpoints import Endpoint
 from hfclone.errors import ObjectMissing
 from hfclone.events import ignore
 from hfclone.git import Git, GitRepo
+from hfclone.hub.endpoint import Endpoint
 from hfclone.names import History, Pin, Repo
 from hfclone.plan import Presence
 from hfclone.pointer import Pointer

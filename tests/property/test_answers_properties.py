@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from hfclone import hub
-from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError, Unforeseen
 from hfclone.health import EndpointHealth
 from hfclone.http import Web
 from hfclone.http.answer import LONGEST_ASKED, Answer, quota_of
+from hfclone.hub import api as hub
+from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.names import Pin, Repo, is_full_sha, parse_repo_spec
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import parse_content_range

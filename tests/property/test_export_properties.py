@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfclone.endpoints import Endpoint
 from hfclone.export import Format, Item, Listing, formatted
+from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin, Repo
 from hfclone.pointer import Oid, Pointer
 

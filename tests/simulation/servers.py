@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from hfclone import errors
-from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
 from hfclone.health import RangeSupport
+from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.pointer import Pointer
 from hfclone.ranges import RangeSet
 from hfclone.transfer.pool import Lease

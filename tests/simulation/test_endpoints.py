@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from hfclone.endpoints import EndpointKind
 from hfclone.errors import HashMismatch, WrongBytes
+from hfclone.hub.endpoint import EndpointKind
 from tests.simulation.lines import Line
 from tests.simulation.run import Ran, Simulation
 from tests.simulation.servers import Reach, Server

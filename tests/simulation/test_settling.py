@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hfclone.endpoints import EndpointKind
+from hfclone.hub.endpoint import EndpointKind
 from tests.simulation.lines import Line
 from tests.simulation.run import Ran, Simulation
 from tests.simulation.servers import Reach, Server

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from hfclone.endpoints import Endpoint
+from hfclone.hub.endpoint import Endpoint
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
 from hfclone.transfer.pool import Lease, Pool

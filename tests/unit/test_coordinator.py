@@ -12,10 +12,10 @@ from typing import cast
 
 import pytest
 
-from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import DiskFull
 from hfclone.health import EndpointHealth, RangeSupport
 from hfclone.http import AbortHandle, Web
+from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.names import Pin, Repo
 from hfclone.partials import RECORD_BYTES, Partial, Partials
 from hfclone.patience import Clock, Patience

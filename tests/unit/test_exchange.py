@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from hfclone import errors
-from hfclone.endpoints import Endpoint
 from hfclone.errors import HfcloneError
 from hfclone.health import RangeSupport
 from hfclone.http import Answer, Limits, Web
+from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin, Repo
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer.exchange import request_range

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from hfclone.hub.origins import folder_of, git_host_of, hub_repo_of, without_login
 from hfclone.names import Repo, RepoType
-from hfclone.origins import folder_of, git_host_of, hub_repo_of, without_login
 
 
 @pytest.mark.parametrize(

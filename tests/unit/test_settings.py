@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.endpoints import HUB_URL, EndpointKind, TokenRule
 from hfclone.errors import BadOption
+from hfclone.hub.endpoint import HUB_URL, EndpointKind, TokenRule
 from hfclone.measures import Window, parse_duration, parse_size, parse_window
 from hfclone.names import History, Repo, RepoSpec, Token
 from hfclone.settings import (

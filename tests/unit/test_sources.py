@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 import pytest
 
 from hfclone import errors
-from hfclone.endpoints import Endpoint, EndpointKind
 from hfclone.errors import HfcloneError
 from hfclone.health import EndpointHealth
 from hfclone.http import Web
+from hfclone.hub.endpoint import Endpoint, EndpointKind
+from hfclone.hub.origins import GitHost
 from hfclone.names import Pin, Repo
-from hfclone.origins import GitHost
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer import sources
 from hfclone.transfer.sources import BATCH, MOST_STALLS, PAGES, Source, Sources

@@ -2,9 +2,9 @@
 
 import pytest
 
-from hfclone.endpoints import Endpoint
 from hfclone.errors import GitFailed, HfcloneError, Unreachable
 from hfclone.git import translate
+from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin, Repo
 
 ENDPOINT = Endpoint("https://hub.example")

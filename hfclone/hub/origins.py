@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from hfclone.endpoints import HUB_URL, Endpoint
 from hfclone.errors import BadRepoSpec
+from hfclone.hub.endpoint import HUB_URL, Endpoint
 from hfclone.names import Repo, parse_repo_spec
 
 __all__ = ["GitHost", "folder_of", "git_host_of", "hub_repo_of", "without_login"]

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from hfclone import errors
-from hfclone.endpoints import Endpoint, EndpointKind, hub_first
 from hfclone.errors import HfcloneError
 from hfclone.http import Answer, Authority, Web, wall_clock
+from hfclone.hub.endpoint import Endpoint, EndpointKind, hub_first
 from hfclone.names import Pin, Repo, RepoSpec, is_full_sha, parse_repo_spec
 from hfclone.patience import wait_asked
 from hfclone.wording import phrase
