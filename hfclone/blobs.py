@@ -32,7 +32,7 @@ class HttpBlobs:
 
     def __init__(self, pin: Pin, endpoints: Sequence[Endpoint], web: Web, authorities: Sequence[Authority]) -> None:
         self._pin = pin
-        self._endpoints = [endpoint for endpoint in endpoints if endpoint.has_hub_paths]
+        self._endpoints = [endpoint for endpoint in endpoints if endpoint.site.files is not None]
         self._web = web
         self._authorities = authorities
         self._begun: dict[str, bytearray] = {}
@@ -80,9 +80,9 @@ class HttpBlobs:
                     break
         raise failure
 
-    def _urls(self, endpoint: Endpoint, path: bytes) -> tuple[str, str]:
-        """/raw/ is what git stores, also for a pointer; not every mirror has it."""
-        return endpoint.blob_url(self._pin, path), endpoint.file_url(self._pin, path)
+    def _urls(self, endpoint: Endpoint, path: bytes) -> Sequence[str]:
+        files = endpoint.site.files
+        return files.blob_urls(endpoint.url, self._pin, path) if files else ()
 
     def _fetch_from(self, endpoint: Endpoint, url: str, oid: str, slowest: float) -> bytes:
         """The blob from one URL, going on where the connection broke, for as long as enough bytes come."""

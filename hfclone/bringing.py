@@ -95,7 +95,9 @@ def _origin_of(dest: Path, tools: Tools) -> Repo | None:
     """The repo of the hub that the checkout at ``dest`` comes from, if there is one."""
     repo = GitRepo(tools.git(), dest)
     remote = remote_of(repo, repo.head_branch()) if os.path.isdir(repo.git_dir) else None
-    return hub_repo_of(remote.url, [endpoint.url for endpoint in (*tools.endpoints, tools.hub)]) if remote else None
+    if remote is None:
+        return None
+    return hub_repo_of(remote.url, [one.url for one in (*tools.endpoints, tools.hub)], tools.settings.hubs)
 
 
 def _name_now(repo: Repo, tools: Tools, web: Web) -> Repo:
@@ -161,9 +163,10 @@ class Bringer:
             self._bring(repo)
         except (RepoNotFound, AccessDenied) as error:
             asked = self._tools.health.endpoints[-1]
-            if not asked.has_hub_paths:
+            files = asked.site.files
+            if files is None:
                 raise
-            why = hub.why(self._pin, asked, self._web, self._tools.authorities)
+            why = hub.why(self._pin, asked, files, self._web, self._tools.authorities)
             # It hands out files of this commit, so its git's refusal is a mood on the way, and may pass.
             raise why or ServerFault(str(asked), _REFUSED[type(error)]) from error
         except NotServed as error:

@@ -51,11 +51,12 @@ def list_missing(directory: Path | None, settings: Settings, _on_event: OnEvent 
         NotACheckout, ForeignOrigin: there is nothing to be fetched for.
     """
     here, tools, repo = _found(directory, settings)
-    if not all(endpoint.has_hub_paths for endpoint in tools.endpoints):
+    having = [(endpoint.url, files) for endpoint in tools.endpoints if (files := endpoint.site.files) is not None]
+    if len(having) < len(tools.endpoints):
         raise BadOption("--signed", "", phrase("no-lasting-addresses", endpoint=tools.endpoints[0]))
     pin = Pin(repo, here.commit)
     items = tuple(
-        Item(path, pointer, tuple(endpoint.file_url(pin, path) for endpoint in tools.endpoints))
+        Item(path, pointer, tuple(files.url(base, pin, path) for base, files in having))
         for pointer, path in _missing(here, settings).items()
     )
     return Exported(here.path, Listing(repo.path, here.commit, items))

@@ -12,7 +12,6 @@ from hfclone.git import GitRepo, TreeEntry, in_batches, pointers_among
 from hfclone.locked import SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.names import History, RepoSpec
 from hfclone.pointer import Oid, Pointer
-from hfclone.revisions import DEFAULT_BRANCH
 from hfclone.selection import select
 from hfclone.settings import Settings
 from hfclone.tools import Tools
@@ -32,7 +31,8 @@ def read_repo(spec: RepoSpec, settings: Settings, on_event: OnEvent = ignore) ->
     tools = Tools.of(replace(settings, history=History.SHALLOW), spec)
     with looked_at(spec, tools, on_event) as (pin, repo):
         raw = repo.run("cat-file", "commit", pin.commit)
-        return LockedRepo(pin, spec.revision or DEFAULT_BRANCH, raw, _files(repo, pin.commit, settings, on_event))
+        revision = spec.revision or tools.hub.site.default_branch
+        return LockedRepo(pin, revision, raw, _files(repo, pin.commit, settings, on_event))
 
 
 def select_files(files: Iterable[LockedFile], settings: Settings) -> list[LockedFile]:

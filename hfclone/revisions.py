@@ -21,10 +21,7 @@ from hfclone.hub.endpoint import Endpoint, hub_first
 from hfclone.names import Pin, Repo, RepoSpec, is_full_sha, is_short_sha
 from hfclone.tools import Tools
 
-__all__ = ["DEFAULT_BRANCH", "find_pin", "head_branch", "waiting"]
-
-DEFAULT_BRANCH = "main"
-"""Every repo of the Hub has it as its default."""
+__all__ = ["find_pin", "head_branch", "waiting"]
 
 
 def find_pin(spec: RepoSpec, tools: Tools, web: Web, on_event: OnEvent) -> Pin:
@@ -38,7 +35,7 @@ def find_pin(spec: RepoSpec, tools: Tools, web: Web, on_event: OnEvent) -> Pin:
         try:
             return hub.resolve(spec, tools.endpoints, web, tools.authorities)
         except RevisionNotFound as error:
-            if spec.revision in (None, DEFAULT_BRANCH) and _is_empty(spec.repo, tools, web):
+            if spec.revision in (None, tools.hub.site.default_branch) and _is_empty(spec.repo, tools, web):
                 raise RepoEmpty(str(spec.repo), error.endpoint) from error
             if spec.revision is None or not is_short_sha(spec.revision):
                 raise
@@ -61,9 +58,9 @@ def find_pin(spec: RepoSpec, tools: Tools, web: Web, on_event: OnEvent) -> Pin:
 
 def head_branch(spec: RepoSpec, pin: Pin, tools: Tools, web: Web) -> str | None:
     """The branch that HEAD should be on: the default or a named one; ``None`` for tags, commits and ``refs/``."""
-    revision = spec.revision
-    if revision is None or revision == DEFAULT_BRANCH:
-        return DEFAULT_BRANCH
+    revision, default = spec.revision, tools.hub.site.default_branch
+    if revision is None or revision == default:
+        return default
     if revision.startswith("refs/") or is_full_sha(revision) or pin.commit.startswith(revision):
         return None
     named = hub.branches(spec.repo, tools.endpoints, web, tools.authorities)

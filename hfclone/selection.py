@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from hfclone.errors import QuantNotFound
+from hfclone.hub.huggingface import select as matching
 from hfclone.quants import choose_quants, missing_quants, quants_among
 from hfclone.settings import Settings
 
@@ -29,9 +30,7 @@ def select(sizes: Mapping[bytes, int], settings: Settings) -> frozenset[bytes]:
 def _matching(paths: Iterable[bytes], settings: Settings) -> frozenset[bytes]:
     if not settings.include and not settings.exclude:
         return frozenset(paths)
-    from hfclone.hub import api  # it brings all of HTTP along; who verifies speaks to nobody
-
-    return api.select(paths, include=settings.include, exclude=settings.exclude)
+    return matching(paths, include=settings.include, exclude=settings.exclude)
 
 
 def check_quants(paths: Iterable[bytes], settings: Settings) -> None:

@@ -16,12 +16,12 @@ from hfclone.events import OnEvent, Waiting, Warned
 from hfclone.git import Git, GitCredential, load_git
 from hfclone.health import EndpointHealth
 from hfclone.http import Attendant, Authority, Connections, Limits, Route, Web
-from hfclone.hub.api import find_token
 from hfclone.hub.endpoint import Endpoint, EndpointKind, TokenRule
+from hfclone.hub.huggingface import find_token
 from hfclone.limits import start_thread
 from hfclone.names import RepoSpec, Token
 from hfclone.patience import Clock, Patience
-from hfclone.settings import Fetcher, Settings, endpoints_of
+from hfclone.settings import Fetcher, Settings, endpoints_of, hub_of
 from hfclone.transfer import NoTransfer, Transfer
 from hfclone.transfer.carrier import StartsCarrier
 from hfclone.wording import phrase
@@ -87,7 +87,7 @@ class Tools:
     def hub(self) -> Endpoint:
         """The hub itself, also where it is not asked: pages and origins name it."""
         listed = next((e for e in self.endpoints if e.kind is EndpointKind.HUB), None)
-        return listed or Endpoint(self.settings.endpoint, EndpointKind.HUB)
+        return listed or hub_of(self.settings)
 
     @property
     def _route(self) -> Route:

@@ -112,7 +112,7 @@ def asked_of(here: Existing, settings: Settings, *, needs_host: bool = True) -> 
 
 def _asked_for_git(here: Existing, tools: Tools) -> Tools:
     """Who is asked for what git lacks of the commit: ``lfs.url`` leads to another host for the objects alone."""
-    if all(endpoint.has_hub_paths for endpoint in tools.endpoints):
+    if all(endpoint.site.files is not None for endpoint in tools.endpoints):
         return tools
     found = git_host_of(here.origin or "", None)
     return replace(tools, endpoints=(found[0],) if found else ())
@@ -122,7 +122,8 @@ def _hub_repo(origin: str | None, settings: Settings) -> Repo | None:
     """The repo of the hub (or of a mirror that the settings name) that ``origin`` is."""
     if origin is None:
         return None
-    return hub_repo_of(origin, [endpoint.url for endpoint in endpoints_of(replace(settings, only_mirrors=False))])
+    asked = endpoints_of(replace(settings, only_mirrors=False))
+    return hub_repo_of(origin, [endpoint.url for endpoint in asked], settings.hubs)
 
 
 def no_address(here: Existing) -> ForeignOrigin:

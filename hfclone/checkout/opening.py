@@ -38,6 +38,7 @@ from hfclone.git import (
     state_dir_of,
 )
 from hfclone.gitindex import Wholeness, wholeness_of
+from hfclone.hub.site import DEFAULT_BRANCH
 from hfclone.locked import LINK_MODE
 from hfclone.names import Pin
 from hfclone.refusals import refused
@@ -56,8 +57,6 @@ __all__ = [
     "warn_of_lfsconfig",
 ]
 
-_DEFAULT_BRANCH = "main"
-"""Where HEAD points while there is no commit yet."""
 _LOCAL_CONFIG = (
     # Without these a copied checkout (other inodes, other ctimes) would be read whole by git status.
     ("core.checkStat", "minimal"),
@@ -174,8 +173,8 @@ def ready_repo(target: Target, git: Git, *, after_kill: bool) -> GitRepo:
         raise NotACheckout(str(repo.path), phrase("partial-clone"))
     if after_kill:
         repo.clear_stale()
-    if remote is None:
-        repo.init(target.branch or _DEFAULT_BRANCH, dict(_LOCAL_CONFIG) | _following(target.branch))
+    if remote is None:  # HEAD has to point somewhere while there is no commit yet
+        repo.init(target.branch or DEFAULT_BRANCH, dict(_LOCAL_CONFIG) | _following(target.branch))
     drop_promisor(repo)
     repo.clear_abandoned()
     _refuse_unfinished(repo)

@@ -10,8 +10,8 @@ from hfclone.existing import find_existing
 from hfclone.export.hf_cache import fill_cache, foretell
 from hfclone.export.local_dir import note_local_dir
 from hfclone.git import state_dir_of
+from hfclone.hub.huggingface import HUGGING_FACE
 from hfclone.names import RepoSpec
-from hfclone.revisions import DEFAULT_BRANCH
 from hfclone.settings import Settings
 from hfclone.updating import expect_hub_repo, offline_git, upstream
 
@@ -38,7 +38,7 @@ def clone_and_fill(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnE
 
     report = flows.clone(spec, dest, settings, hear)
     here = find_existing(report.path, offline_git(settings))
-    return report, fill_cache(here, spec.repo, spec.revision or DEFAULT_BRANCH, settings, once)
+    return report, fill_cache(here, spec.repo, spec.revision or HUGGING_FACE.default_branch, settings, once)
 
 
 class _Once:

@@ -1,49 +1,24 @@
-"""The Hub's metadata: what a revision is, and what its errors mean (only user of huggingface_hub).
+"""What hubs are asked of revisions, and what their errors mean.
 
-From huggingface_hub come the token's look-up and the rule of patterns, which users know from there.
-Its HTTP client is not used, since it sends the token wherever ``HF_ENDPOINT`` points and follows
-redirects by its own list of hosts; one GET is all that hfclone needs of the API.
+In which words they are asked and answer is their site's (``site``); here is who is believed, and what HTTP says.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from http import HTTPStatus
 
 from hfclone import errors
 from hfclone.errors import HfcloneError
 from hfclone.http import Answer, Authority, Web, wall_clock
 from hfclone.hub.endpoint import Endpoint, EndpointKind, hub_first
+from hfclone.hub.site import Asked, Files
 from hfclone.names import Pin, Repo, RepoSpec, is_full_sha, parse_repo_spec
 from hfclone.patience import wait_asked
 from hfclone.wording import phrase
 
-__all__ = ["authority_for", "branches", "explain", "find_token", "resolve", "select", "why"]
-
-
-MOST_OF_AN_ID = 100
-"""Characters of a request's id that are shown; the hub's have half of it."""
-
-
-def find_token() -> str | None:
-    """The user's token, from wherever huggingface_hub looks for one, unless it was told to send none."""
-    from huggingface_hub import constants, get_token
-
-    try:
-        return None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
-    except OSError:  # a file that may not be read is another's
-        return None
-
-
-def select(paths: Iterable[bytes], *, include: Sequence[str], exclude: Sequence[str]) -> frozenset[bytes]:
-    """The paths that are wanted, by huggingface_hub's rule of patterns (``*`` crosses ``/``)."""
-    from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # exported late
-
-    chosen = filter_repo_objects(
-        list(paths), allow_patterns=list(include) or None, ignore_patterns=list(exclude) or None, key=os.fsdecode
-    )
-    return frozenset(chosen)
+__all__ = ["authority_for", "branches", "explain", "resolve", "why"]
 
 
 def branches(
@@ -62,14 +37,12 @@ def branches(
 
 def _ask_branches(repo: Repo, endpoint: Endpoint, web: Web, authorities: Sequence[Authority]) -> frozenset[str] | None:
     """What one endpoint says; ``None`` where it says nothing of branches."""
-    authority = authority_for(endpoint, authorities)
-    with web.ask(endpoint.refs_url(repo), label=str(endpoint), authority=authority) as answer:
-        listed = answer.json() if answer.status == 200 else {}
-    rows = listed.get("branches") if isinstance(listed, dict) else None
-    if not isinstance(rows, list):
+    api = endpoint.site.api
+    if api is None:
         return None
-    names = (row.get("name") for row in rows if isinstance(row, dict))
-    return frozenset(name for name in names if isinstance(name, str))
+    authority, url = authority_for(endpoint, authorities), api.branches_url(endpoint.url, repo)
+    with web.ask(url, label=str(endpoint), authority=authority) as answer:
+        return api.read_branches(answer.json()) if answer.status == 200 else None
 
 
 def resolve(
@@ -114,16 +87,18 @@ def authority_for(endpoint: Endpoint, authorities: Sequence[Authority]) -> Autho
 
 
 def _ask_revision(spec: RepoSpec, endpoint: Endpoint, web: Web, authority: Authority | None) -> Pin:
-    url = endpoint.revision_url(spec.repo, spec.revision)
+    api = endpoint.site.api
+    if api is None:
+        raise errors.NotServed(phrase("this-service"), str(endpoint), HTTPStatus.NOT_FOUND)
+    url = api.revision_url(endpoint.url, spec.repo, spec.revision)
     with web.ask(url, label=str(endpoint), authority=authority) as answer:
         if answer.status != 200:
             raise _in_its_own_words(explain(answer, endpoint, spec.repo, spec.revision, authority), endpoint)
-        info = answer.json()
-    commit = info.get("sha") if isinstance(info, dict) else None
+        commit, repo_id = api.read_revision(answer.json())
     if not isinstance(commit, str) or not is_full_sha(commit):
         raise errors.NotTheObject(str(endpoint), phrase("no-commit-named"))
     is_hub = endpoint.kind is EndpointKind.HUB  # what a mirror calls it decides nothing
-    return Pin(_name_now(spec.repo, info.get("id")) if is_hub else spec.repo, commit)
+    return Pin(_name_now(spec.repo, repo_id) if is_hub else spec.repo, commit)
 
 
 def _name_now(repo: Repo, repo_id: object) -> Repo:
@@ -137,15 +112,16 @@ def _name_now(repo: Repo, repo_id: object) -> Repo:
     return named.repo if named.revision is None else repo
 
 
-def why(pin: Pin, endpoint: Endpoint, web: Web, authorities: Sequence[Authority]) -> HfcloneError | None:
-    """Why ``endpoint`` refuses the files of ``pin``, in the hub's own words; ``None`` where it does not.
+def why(pin: Pin, endpoint: Endpoint, files: Files, web: Web, authorities: Sequence[Authority]) -> HfcloneError | None:
+    """Why ``endpoint``, which has ``files``, refuses those of ``pin``; ``None`` where it does not.
 
     Git tells no more than a status; a request for a file that every repo has tells gated from missing.
     """
     authority = authority_for(endpoint, authorities)
+    url = files.url(endpoint.url, pin, b".gitattributes")
 
     def ask() -> HfcloneError | None:
-        with web.ask(endpoint.file_url(pin, b".gitattributes"), label=str(endpoint), authority=authority) as answer:
+        with web.ask(url, label=str(endpoint), authority=authority) as answer:
             if answer.status < 400:
                 return None
             return _in_its_own_words(explain(answer, endpoint, pin.repo, pin.commit, authority), endpoint)
@@ -163,26 +139,14 @@ def _in_its_own_words(error: HfcloneError, endpoint: Endpoint) -> HfcloneError:
 def explain(
     answer: Answer, endpoint: Endpoint, repo: Repo, revision: str | None, authority: Authority | None
 ) -> HfcloneError:
-    """What a status other than 200 means: the hub's table of errors.
-
-    A 401 or 403 without the hub's own headers is a mirror's or a proxy's, and says nothing of the repo.
-    """
-    code = answer.headers.get("X-Error-Code", "")
-    message = answer.headers.get("X-Error-Message", "")
-    request_id = (answer.headers.get("X-Request-Id") or answer.headers.get("X-Amzn-Trace-Id", ""))[:MOST_OF_AN_ID]
-    label, page, status = str(endpoint), endpoint.page(repo), answer.status
+    """What a status other than 200 means: in the hub's own words, else by the status alone."""
+    label, status = str(endpoint), answer.status
     if status == 429:
         return errors.RateLimited(label, answer.retry_after(wall_clock()))
-    if code == "GatedRepo":
-        return errors.AccessDenied(str(repo), label, page, authority is not None, request_id)
-    if "credentials in Authorization header" in message:
-        return errors.BadToken(label)
-    if status == 403 and "disabled" in message:
-        return errors.RepoDisabled(str(repo), label, page)
-    if code == "RevisionNotFound":
-        return errors.RevisionNotFound(str(repo), revision or phrase("default-branch"), label, page)
-    if code == "RepoNotFound":
-        return errors.RepoNotFound(str(repo), label, page, request_id)
+    asked = Asked(label, repo, revision, endpoint.page(repo), authority is not None)
+    said = endpoint.site.explain(answer, asked)
+    if said is not None:
+        return said
     if status in (404, 405, 410, 501, 401, 403, 451):
         return errors.NotServed(phrase("this-service"), label, status)
     return errors.ServerFault(label, status, answer.retry_after(wall_clock()))

@@ -1,14 +1,16 @@
-"""Endpoints: who can be asked, and the URL of everything on them. Pure."""
+"""Endpoints: who can be asked, and as what. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from hfclone.names import Pin, Repo
+from hfclone.hub.huggingface import HUGGING_FACE
+from hfclone.hub.site import Site
+from hfclone.names import Repo
 
 __all__ = [
     "HUB_URL",
@@ -38,11 +40,12 @@ class TokenRule(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A host that speaks the Hub's paths. ``url`` has no trailing slash."""
+    """A host that has repos. ``url`` has no trailing slash; ``site`` knows where everything is below it."""
 
     url: str
     kind: EndpointKind = EndpointKind.MIRROR
     token_rule: TokenRule = TokenRule.NEVER
+    site: Site = field(default=HUGGING_FACE, repr=False)  # it may hold a user's own address, with a password
 
     def __hash__(self) -> int:
         return hash(self.url)  # asked for some twenty times for each object
@@ -50,46 +53,13 @@ class Endpoint:
     def __str__(self) -> str:
         return _label_of(self.url)
 
-    @property
-    def has_hub_paths(self) -> bool:
-        """Whether it is asked for ``file_url``, ``blob_url``, ``revision_url`` and ``refs_url``."""
-        return True
-
     def git_url(self, repo: Repo) -> str:
         """What git clones."""
-        return f"{self.url}/{repo.path}"
-
-    def batch_url(self, repo: Repo) -> str:
-        """The LFS batch API of ``repo``; here the hub insists on ``.git``."""
-        return f"{self.url}/{repo.path}.git/info/lfs/objects/batch"
-
-    def file_url(self, pin: Pin, path: bytes) -> str:
-        """The content of a file at a commit (the hub's ``/resolve/``)."""
-        return f"{self.url}/{pin.repo.path}/resolve/{pin.commit}/{quote(path)}"
-
-    def blob_url(self, pin: Pin, path: bytes) -> str:
-        """What git stores for a file at a commit (the hub's ``/raw/``)."""
-        return f"{self.url}/{pin.repo.path}/raw/{pin.commit}/{quote(path)}"
-
-    def revision_url(self, repo: Repo, revision: str | None) -> str:
-        """The API's answer about a revision; ``None`` asks for the default branch.
-
-        Of that the hub is asked to tell the commit alone: 20,000 files' names are a megabyte. Who does not know
-        ``expand`` tells all.
-        """
-        named = f"/revision/{quote(revision, safe='')}" if revision is not None else "?expand=sha"
-        return f"{self._api(repo)}{named}"
-
-    def refs_url(self, repo: Repo) -> str:
-        """The API's list of branches and tags."""
-        return f"{self._api(repo)}/refs"
-
-    def _api(self, repo: Repo) -> str:
-        return f"{self.url}/api/{repo.repo_type.value}s/{repo.repo_id}"
+        return self.site.git_url(self.url, repo)
 
     def page(self, repo: Repo) -> str:
-        """The page a person opens."""
-        return f"{self.url}/{repo.path}"
+        """What a person opens."""
+        return self.site.page(self.url, repo)
 
 
 def hub_first(endpoints: Iterable[Endpoint]) -> list[Endpoint]:

@@ -4,44 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from hfclone.errors import BadRepoSpec
-from hfclone.hub.endpoint import HUB_URL, Endpoint
+from hfclone.hub.endpoint import Endpoint
+from hfclone.hub.githost import GitHostSite
+from hfclone.hub.known import KNOWN_HUBS, KnownHub
 from hfclone.names import Repo, parse_repo_spec
 
-__all__ = ["GitHost", "folder_of", "git_host_of", "hub_repo_of", "without_login"]
+__all__ = ["folder_of", "git_host_of", "hub_repo_of", "without_login"]
 
 _SCP_FORM = re.compile(r"(?:[^@/:]+@)?([^/:@]+):(?!//)(.+)")
 """``git@host:path``; git takes what has no ``://`` and a colon before any slash for it."""
 _FILE = "file://"
 """Before a path: git decodes it, and knows neither queries nor fragments of it."""
-_HUBS_OWN = (HUB_URL, "https://hf.co", "https://hf-mirror.com")
 
 
-@dataclass(frozen=True, slots=True)
-class GitHost(Endpoint):
-    """Who has a git repo's LFS objects, and need not know the hub's paths; ``lfs_url`` is its API for that repo."""
-
-    lfs_url: str = ""
-    origin: str = ""
-    """The repo's git, perhaps on another host, without user and password; empty where it is not reached by http(s)."""
-
-    @property
-    def has_hub_paths(self) -> bool:
-        """Nothing but git and LFS is asked of it."""
-        return False
-
-    def batch_url(self, repo: Repo) -> str:  # noqa: ARG002  # the LFS API is the repo's own
-        """The LFS batch API."""
-        return f"{self.lfs_url}/objects/batch"
-
-
-def hub_repo_of(origin: str, endpoints: Iterable[str]) -> Repo | None:
-    """The hub's repo that ``origin`` is, if its host is the hub, a known mirror or one of ``endpoints`` (URLs)."""
-    for base in (*endpoints, *_HUBS_OWN):
+def hub_repo_of(origin: str, endpoints: Iterable[str], hubs: Iterable[KnownHub] = KNOWN_HUBS) -> Repo | None:
+    """The hub's repo that ``origin`` is, if its host is a known hub or mirror or one of ``endpoints`` (URLs)."""
+    known = (f"https://{host}" for hub in hubs for host in (*hub.names, *hub.mirrors))
+    for base in (*endpoints, *known):
         path = _below(origin, base)
         if not path:
             continue
@@ -54,7 +37,7 @@ def hub_repo_of(origin: str, endpoints: Iterable[str]) -> Repo | None:
     return None
 
 
-def git_host_of(origin: str, lfs_url: str | None) -> tuple[GitHost, Repo] | None:
+def git_host_of(origin: str, lfs_url: str | None) -> tuple[Endpoint, Repo] | None:
     """Where the objects of ``origin`` are by git-lfs's rules; ``None`` for what no http(s) URL is known for.
 
     ``lfs_url`` is what the user's own configuration says, an http(s) URL. A repo's ``.lfsconfig`` is not heard: it
@@ -66,7 +49,8 @@ def git_host_of(origin: str, lfs_url: str | None) -> tuple[GitHost, Repo] | None
     base, path = found or ("", origin.removeprefix("file://").strip("/"))
     lfs_url = (lfs_url or f"{base}/{path}.git/info/lfs").rstrip("/")
     over_http = origin.startswith(("http://", "https://"))
-    return GitHost(_host_of(lfs_url), lfs_url=lfs_url, origin=_without_user(origin) if over_http else ""), Repo(path)
+    site = GitHostSite(lfs_url, _without_user(origin) if over_http else "")
+    return Endpoint(_host_of(lfs_url), site=site), Repo(path)
 
 
 def folder_of(origin: str, base: Path) -> Path | None:

@@ -13,7 +13,7 @@ from hfclone.settings.places import has_cache_links, hub_cache
 from hfclone.settings.proxies import without_password
 from hfclone.settings.reading import inherited_names, read_settings, secret_names, untraced, what_was_said
 from hfclone.settings.table import SECRETS, VARIABLES, Variable, Where
-from hfclone.settings.whom import endpoints_of
+from hfclone.settings.whom import endpoints_of, hub_of
 
 __all__ = [
     "PROJECT_FILE",
@@ -32,6 +32,7 @@ __all__ = [
     "endpoints_of",
     "has_cache_links",
     "hub_cache",
+    "hub_of",
     "inherited_names",
     "narrowed",
     "read_settings",

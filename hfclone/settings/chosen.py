@@ -8,6 +8,7 @@ from enum import Enum, IntEnum
 from pathlib import Path
 
 from hfclone.hub.endpoint import HUB_URL
+from hfclone.hub.known import KNOWN_HUBS, KnownHub
 from hfclone.measures import Window
 from hfclone.names import CacheLink, History, LfsStore, Taking, Token
 
@@ -72,6 +73,8 @@ class Settings:
 
     mirrors: tuple[str, ...] = ()
     endpoint: str = HUB_URL
+    hubs: tuple[KnownHub, ...] = field(default=KNOWN_HUBS, repr=False)
+    """How endpoints speak whose hosts are known; no user says it."""
     only_mirrors: bool = False
     spare_hub: bool = False
     """The hub is asked for objects only where no mirror can be."""

@@ -7,17 +7,12 @@ from urllib.parse import urlsplit
 from hfclone.endpoints import is_loopback, origin_of, parse_endpoint
 from hfclone.errors import BadOption
 from hfclone.hub.endpoint import HUB_URL, Endpoint, EndpointKind, TokenRule
+from hfclone.hub.known import known_as, site_at
 from hfclone.settings.chosen import Settings
 from hfclone.settings.layers import Said
 from hfclone.wording import phrase
 
-__all__ = ["KNOWN_MIRRORS", "endpoints", "endpoints_of", "hub_and_mirrors"]
-
-KNOWN_MIRRORS = frozenset({"hf-mirror.com", "www.hf-mirror.com"})
-"""Public mirrors of the hub that are run by others; see ``hub_and_mirrors``."""
-
-_HUB_NAMES = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
-"""Hosts that are the hub; ``hf.co`` only redirects to it."""
+__all__ = ["endpoints", "endpoints_of", "hub_and_mirrors", "hub_of"]
 
 
 def hub_and_mirrors(endpoint: Said, mirrors: Said) -> tuple[str, tuple[str, ...]]:
@@ -30,12 +25,11 @@ def hub_and_mirrors(endpoint: Said, mirrors: Said) -> tuple[str, tuple[str, ...]
     """
     before = endpoints(mirrors)
     url = parse_endpoint(endpoint.last, endpoint.name or "--endpoint")
-    host = urlsplit(url).hostname or ""
-    if host in _HUB_NAMES:
-        return HUB_URL, before
-    if host in KNOWN_MIRRORS:
-        return HUB_URL, _unique((*before, url))
-    return url, before
+    found = known_as(url)
+    if found is None:
+        return url, before
+    hub, kind = found
+    return hub.url, before if kind is EndpointKind.HUB else _unique((*before, url))
 
 
 def endpoints(said: Said) -> tuple[str, ...]:
@@ -55,13 +49,17 @@ def endpoints_of(settings: Settings, site: str | None = None) -> tuple[Endpoint,
     Raises:
         BadOption: ``--only-mirrors`` leaves nobody to ask.
     """
-    hub = Endpoint(settings.endpoint, EndpointKind.HUB, _rule(settings.endpoint))
+    hub = hub_of(settings)
     urls = list(settings.mirrors)
-    if site is not None and urlsplit(site).hostname not in _HUB_NAMES:
+    if site is not None and not _is_hugging_face(site):
         urls.append(parse_endpoint(site, "REPO"))
     trusted = {origin_of(url) for url in settings.trusted}
     mirrors = tuple(
-        Endpoint(url, token_rule=_rule(url) if origin_of(url) in trusted else TokenRule.NEVER)
+        Endpoint(
+            url,
+            token_rule=_rule(url) if origin_of(url) in trusted else TokenRule.NEVER,
+            site=site_at(url, settings.hubs),
+        )
         for url in _unique(tuple(urls))
         if url != hub.url
     )
@@ -70,6 +68,17 @@ def endpoints_of(settings: Settings, site: str | None = None) -> tuple[Endpoint,
     if not mirrors:
         raise BadOption("--only-mirrors", "", phrase("no-mirror-given"))
     return mirrors
+
+
+def hub_of(settings: Settings) -> Endpoint:
+    """The hub, whether or not it is asked: pages and origins name it."""
+    url = settings.endpoint
+    return Endpoint(url, EndpointKind.HUB, _rule(url), site_at(url, settings.hubs))
+
+
+def _is_hugging_face(url: str) -> bool:
+    found = known_as(url)
+    return found is not None and found[0].url == HUB_URL and found[1] is EndpointKind.HUB
 
 
 def _rule(url: str) -> TokenRule:

@@ -52,9 +52,9 @@ def of_object(error: dict[str, Any], pointer: Pointer, endpoint: Endpoint) -> Hf
     code, said, label = error.get("code"), _in_one_line(error.get("message")), str(endpoint)
     status = code if isinstance(code, int) and 100 <= code < 600 else 500
     if status in (404, 410):
-        return ObjectMissing(pointer.oid, label, status, said, endpoint.has_hub_paths)
+        return ObjectMissing(pointer.oid, label, status, said, endpoint.site.has_mirrors)
     if is_final(status):
-        return ObjectRefused(pointer.oid, label, status, said, endpoint.has_hub_paths)
+        return ObjectRefused(pointer.oid, label, status, said, endpoint.site.has_mirrors)
     return ServerFault(label, status, said=said)
 
 

@@ -207,7 +207,7 @@ def _refusal(answer: Answer, source: Source, pin: Pin, pointer: Pointer, now: fl
     """What a status other than 200 and 206 means for this object on this endpoint."""
     status, label = answer.status, answer.label
     if status in (404, 410):
-        return errors.ObjectMissing(pointer.oid, label, status, of_hub=source.endpoint.has_hub_paths)
+        return errors.ObjectMissing(pointer.oid, label, status, of_hub=source.endpoint.site.has_mirrors)
     if status == 416:
         return errors.RangeRefused(label, phrase("of-the-object"), phrase("no-such-bytes"))
     if status == 429 or status >= 500:

@@ -1,8 +1,8 @@
 """Where the bytes of an object can be had right now: URLs, and how long they live.
 
 Many objects are asked for at once by the LFS batch API, since 5,000 small objects would otherwise
-cost 10,000 requests of a limit of 3,000 in five minutes. Where a hub or a mirror has no batch API, its
-``/resolve/`` URL is used, and the signed URL it redirects to is remembered for the next range. A git
+cost 10,000 requests of a limit of 3,000 in five minutes. Where a hub or a mirror has no batch API, the
+URL of a file is used, and the signed URL it redirects to is remembered for the next range. A git
 host that is none of these has its batch API alone: a no of that is a no for all objects.
 """
 
@@ -25,7 +25,6 @@ from hfclone.health import EndpointHealth
 from hfclone.http import AbortHandle, Answer, Authority, Web, wall_clock
 from hfclone.hub.api import explain
 from hfclone.hub.endpoint import Endpoint, EndpointKind
-from hfclone.hub.origins import GitHost
 from hfclone.names import Pin
 from hfclone.pointer import Oid, Pointer
 from hfclone.reach import LONGEST_URL, is_plain_host
@@ -118,17 +117,17 @@ class Sources:
             ObjectRefused, AccessDenied and other RemoteErrors: the endpoint's answer is no.
             TransferError: it did not answer properly.
         """
-        if self._health.lacks(endpoint, BATCH):
+        if self._batch_url(endpoint) is None:
             return self._resolve_source(pointer, endpoint)
         began = self._now()
         known = self._usable(pointer, endpoint)
         if known is None:
             with self._asking[endpoint]:  # one request brings what all who wait here need
                 known = self._usable(pointer, endpoint)
-                while known is None and not self._health.lacks(endpoint, BATCH):  # again where it was too large
+                while known is None and (url := self._batch_url(endpoint)) is not None:  # again where it was too large
                     if self._broke_at.get(endpoint, began - 1) >= began or not self._health.spend(endpoint):
                         return None
-                    self._ask_batch(endpoint, self._group(pointer, endpoint, next_up))
+                    self._ask_batch(endpoint, url, self._group(pointer, endpoint, next_up))
                     known = self._known.get(pointer.oid, {}).get(endpoint)  # good for once, however soon it dies
         if isinstance(known, HfcloneError):
             self.forget(pointer, endpoint)
@@ -174,14 +173,21 @@ class Sources:
             signed = Source(source.endpoint, answer.url, born=now, dies_at=now + life, signed=True)
             self._know(pointer, source.endpoint, signed)
 
+    def _batch_url(self, endpoint: Endpoint) -> str | None:
+        """Where its batch API is; ``None`` where it has none, or is known to lack it for now."""
+        return None if self._health.lacks(endpoint, BATCH) else endpoint.site.batch_url(endpoint.url, self._pin.repo)
+
     def _resolve_source(self, pointer: Pointer, endpoint: Endpoint) -> Source | None:
-        """The ``/resolve/`` URL itself, or the signed one that it led to before."""
+        """The URL of the file itself, or the signed one that it led to before."""
         known = self._usable(pointer, endpoint)
         if isinstance(known, Source):
             return known
+        files = endpoint.site.files
+        if files is None:
+            raise errors.ObjectMissing(pointer.oid, str(endpoint), of_hub=endpoint.site.has_mirrors)
         if not self._health.spend(endpoint):
             return None
-        url = endpoint.file_url(self._pin, self._paths[pointer.oid][0])
+        url = files.url(endpoint.url, self._pin, self._paths[pointer.oid][0])
         return Source(endpoint, url, authority=self._authorities.get(endpoint.url), born=self._now())
 
     def _usable(self, pointer: Pointer, endpoint: Endpoint) -> Source | HfcloneError | None:
@@ -198,7 +204,7 @@ class Sources:
                 group[other.oid] = other
         return list(group.values())
 
-    def _ask_batch(self, endpoint: Endpoint, group: list[Pointer]) -> None:
+    def _ask_batch(self, endpoint: Endpoint, url: str, group: list[Pointer]) -> None:
         """One batch request; its answers become known, each a source or an error."""
         authority = self._authorities.get(endpoint.url)
         request = {
@@ -214,7 +220,7 @@ class Sources:
         def ask() -> None:
             nonlocal quota
             with self._web.ask(
-                endpoint.batch_url(self._pin.repo),
+                url,
                 label=str(endpoint),
                 method="POST",
                 headers=headers,
@@ -242,7 +248,7 @@ class Sources:
 
     def _stalled(self, endpoint: Endpoint, number: int, error: HfcloneError) -> None:
         """A batch request for ``number`` objects was not answered in time, and those before it were not either."""
-        if endpoint.has_hub_paths:
+        if endpoint.site.files is not None:
             self._stalls[endpoint] = 0
             self._health.note_lack(endpoint, BATCH, str(error))
         else:  # there is no other way to its objects; a server that signs each of them needs less time for fewer
@@ -254,7 +260,7 @@ class Sources:
     ) -> None:
         if answer.status == 413 and len(group) > 1:
             self._batch_sizes[endpoint] = (len(group) + 1) // 2
-        elif isinstance(endpoint, GitHost):
+        elif endpoint.site.files is None:
             self._learn_rows(endpoint, group, self._listed_by(endpoint, answer), answer, authority)
         elif answer.status != 200:
             self._refused(endpoint, answer, authority)
@@ -274,7 +280,7 @@ class Sources:
     def _know(self, pointer: Pointer, endpoint: Endpoint, known: Source | HfcloneError) -> None:
         self._known.setdefault(pointer.oid, {})[endpoint] = known
 
-    def _listed_by(self, host: GitHost, answer: Answer) -> dict[str, Any]:
+    def _listed_by(self, host: Endpoint, answer: Answer) -> dict[str, Any]:
         """What a git host's LFS API lists; there is no other way to its objects.
 
         Raises:
@@ -290,7 +296,7 @@ class Sources:
         foreign = answer.status < 400 or (not is_lfs(answer) and bool(answer.hops or host in self._served))
         raise of_request(answer, str(host), foreign=foreign, passes=foreign and self._page_may_pass(host))
 
-    def _page_may_pass(self, host: GitHost) -> bool:
+    def _page_may_pass(self, host: Endpoint) -> bool:
         """Whether what came in place of an LFS answer may be a captive portal's page, which goes away.
 
         Why git is asked, and late: a portal answers that with its page, too, while a hiccup of the host's own passes.
@@ -298,11 +304,11 @@ class Sources:
         self._pages[host] += 1
         return host in self._served or self._pages[host] < PAGES or not self._reaches_git(host)
 
-    def _reaches_git(self, host: GitHost) -> bool:
+    def _reaches_git(self, host: Endpoint) -> bool:
         """Whether the repo's git answers as git does: then nothing stands in between. Also where it cannot be asked."""
-        if not host.origin:
+        url = host.site.git_probe_url(host.url, self._pin.repo)
+        if url is None:
             return True
-        url = f"{host.origin.rstrip('/')}/info/refs?service=git-upload-pack"
         try:
             with self._web.ask(url, label=str(host), handle=AbortHandle(BATCH_SECONDS)) as answer:
                 return answer.content_type == _GIT_TYPE or "WWW-Authenticate" in answer.headers
@@ -315,7 +321,7 @@ class Sources:
         # A mirror without a batch API may say "no such repo" of every path it does not know (olah does).
         if endpoint.kind is EndpointKind.MIRROR and isinstance(error, errors.RepoNotFound):
             error = errors.NotServed(BATCH, str(endpoint), answer.status)
-        if isinstance(error, errors.NotServed) or (not answer.headers.get("X-Error-Code") and answer.status < 429):
+        if isinstance(error, errors.NotServed) or (not endpoint.site.names_error(answer) and answer.status < 429):
             self._health.note_lack(endpoint, BATCH, str(error))
             return
         raise error
@@ -348,9 +354,9 @@ def _read_row(
     asked: str,
 ) -> Source | HfcloneError:
     """What a batch answer of ``date``, which came from the URL ``asked``, says about one object."""
-    label = str(endpoint)
-    if row is None and not endpoint.has_hub_paths:
-        return errors.ObjectMissing(pointer.oid, label, said=phrase("batch-incomplete"), of_hub=False)
+    label, mirrored = str(endpoint), endpoint.site.has_mirrors
+    if row is None and endpoint.site.files is None:
+        return errors.ObjectMissing(pointer.oid, label, said=phrase("batch-incomplete"), of_hub=mirrored)
     if row is None:
         return errors.NotTheObject(label, phrase("batch-incomplete"))
     error = row.get("error")
@@ -359,7 +365,7 @@ def _read_row(
     action = _dict(_dict(row.get("actions")).get("download"))
     href, named = action.get("href"), action.get("header")
     if not isinstance(href, str):
-        return errors.ObjectMissing(pointer.oid, label, of_hub=endpoint.has_hub_paths)
+        return errors.ObjectMissing(pointer.oid, label, of_hub=mirrored)
     url = _plain_url(href, asked)
     if url is None:
         return errors.BadRedirect(label, ascii(href[:60]), phrase("target-no-plain-url"), pointer.oid)

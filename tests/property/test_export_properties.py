@@ -28,7 +28,11 @@ nasty = st.one_of(
 
 def listing_of(paths: list[bytes]) -> Listing:
     items = [
-        Item(path, Pointer(Oid(f"{number:064x}"), number + 1), tuple(each.file_url(PIN, path) for each in ENDPOINTS))
+        Item(
+            path,
+            Pointer(Oid(f"{number:064x}"), number + 1),
+            tuple(each.site.files.url(each.url, PIN, path) for each in ENDPOINTS if each.site.files),
+        )
         for number, path in enumerate(paths)
     ]
     return Listing(PIN.repo.path, PIN.commit, tuple(items))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hfclone.hub.githost import GitHostSite
 from hfclone.hub.origins import folder_of, git_host_of, hub_repo_of, without_login
 from hfclone.names import Repo, RepoType
 
@@ -54,7 +55,7 @@ def test_of_the_hub(origin: str, repo: Repo | None) -> None:
 )
 def test_of_any_host(origin: str, batch: str | None) -> None:
     found = git_host_of(origin, None)
-    assert (found and found[0].batch_url(found[1])) == batch
+    assert (found and found[0].site.batch_url(found[0].url, found[1])) == batch
 
 
 @pytest.mark.parametrize(
@@ -80,10 +81,11 @@ def test_the_users_own_address(origin: str, lfs_url: str | None, batch: str, lab
     found = git_host_of(origin, lfs_url)
     assert found is not None
     host, repo = found
-    assert host.batch_url(repo) == batch
+    assert host.site.batch_url(host.url, repo) == batch
     assert str(host) == label
-    assert host.origin == (origin.replace("u:p@", "") if git else "")
-    assert not host.has_hub_paths
+    probe = f"{origin.replace('u:p@', '')}/info/refs?service=git-upload-pack" if git else None
+    assert host.site.git_probe_url(host.url, repo) == probe
+    assert host.site.files is None
 
 
 @pytest.mark.parametrize("origin", ["http://[::1", "ftp://host/x"])
@@ -129,4 +131,4 @@ def test_no_login_is_shown(origin: str, shown: str) -> None:
 def test_a_host_that_is_an_address() -> None:
     found = git_host_of("ssh://git@[::1]:22/a/b", None)
     assert found is not None
-    assert found[0].lfs_url == "https://[::1]/a/b.git/info/lfs"
+    assert found[0].site == GitHostSite("https://[::1]/a/b.git/info/lfs")

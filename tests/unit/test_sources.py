@@ -6,6 +6,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from hfclone.errors import HfcloneError
 from hfclone.health import EndpointHealth
 from hfclone.http import Web
 from hfclone.hub.endpoint import Endpoint, EndpointKind
-from hfclone.hub.origins import GitHost
+from hfclone.hub.githost import GitHostSite
 from hfclone.names import Pin, Repo
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer import sources
@@ -113,6 +114,10 @@ class Asker:
 def asker(hub: Endpoint) -> Iterator[Asker]:
     with Web(user_agent="test") as web:
         yield Asker(hub, web)
+
+
+def git_host(hub: Endpoint, lfs_url: str, origin: str = "") -> Endpoint:
+    return replace(hub, kind=EndpointKind.MIRROR, site=GitHostSite(lfs_url, origin))
 
 
 def row(oid: str = POINTER.oid, **fields: Any) -> dict[str, Any]:
@@ -332,7 +337,7 @@ def host(hub: Endpoint) -> Iterator[Asker]:
     """The same server as a git host, whose LFS API is all that there is."""
     origin = f"{hub.url}/o/n"
     with Web(user_agent="test") as web:
-        yield Asker(GitHost(hub.url, lfs_url=f"{origin}.git/info/lfs", origin=origin), web)
+        yield Asker(git_host(hub, f"{origin}.git/info/lfs", origin), web)
 
 
 def listed(*pointers: Pointer) -> dict[str, Any]:
@@ -445,7 +450,7 @@ def test_a_batch_that_is_too_large_is_halved_until_it_fits(hub: Endpoint, number
         return (413, {"message": "too many"}) if len(asked) > limit else listed(*asked)
 
     Hub.body = staticmethod(says)
-    for endpoint in (hub, GitHost(hub.url, lfs_url=f"{hub.url}/o/n.git/info/lfs")):
+    for endpoint in (hub, git_host(hub, f"{hub.url}/o/n.git/info/lfs")):
         Hub.asked.clear()
         with Web(user_agent="test") as web:
             asker = Asker(endpoint, web, objects)
@@ -469,7 +474,7 @@ def test_a_git_host_that_is_slow_is_asked_for_fewer_and_for_nothing_else(
 
     Hub.body = staticmethod(says)
     with Web(user_agent="test") as web:
-        asker = Asker(GitHost(hub.url, lfs_url=f"{hub.url}/o/n.git/info/lfs"), web, objects)
+        asker = Asker(git_host(hub, f"{hub.url}/o/n.git/info/lfs"), web, objects)
         found: Source | HfcloneError | None = None
         for _ in range(MOST_STALLS + 4):
             asker.time += 1.0

@@ -128,7 +128,7 @@ NOT_SAID = {
     "git/translating.py": "words of git's that are looked for",
     "git/relay.py": "HTTP, which git reads",
     "gitindex.py": "why git does it, and nobody is told",
-    "hub/api.py": "words of the Hub's that are looked for",
+    "hub/huggingface.py": "words of the Hub's that are looked for",
     "transfer/aria2/downloads.py": "a file for aria2c",
 }
 """Modules that hold sentences which are for no reader of a run, and what these are."""
