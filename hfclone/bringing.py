@@ -95,9 +95,7 @@ def _origin_of(dest: Path, tools: Tools) -> Repo | None:
     """The repo of the hub that the checkout at ``dest`` comes from, if there is one."""
     repo = GitRepo(tools.git(), dest)
     remote = remote_of(repo, repo.head_branch()) if os.path.isdir(repo.git_dir) else None
-    if remote is None:
-        return None
-    return hub_repo_of(remote.url, [one.url for one in (*tools.endpoints, tools.hub)], tools.settings.hubs)
+    return hub_repo_of(remote.url, (*tools.endpoints, tools.hub), tools.settings.hubs) if remote else None
 
 
 def _name_now(repo: Repo, tools: Tools, web: Web) -> Repo:

@@ -122,8 +122,7 @@ def _hub_repo(origin: str | None, settings: Settings) -> Repo | None:
     """The repo of the hub (or of a mirror that the settings name) that ``origin`` is."""
     if origin is None:
         return None
-    asked = endpoints_of(replace(settings, only_mirrors=False))
-    return hub_repo_of(origin, [endpoint.url for endpoint in asked], settings.hubs)
+    return hub_repo_of(origin, endpoints_of(replace(settings, only_mirrors=False)), settings.hubs)
 
 
 def no_address(here: Existing) -> ForeignOrigin:

@@ -37,6 +37,10 @@ class GitHostSite:
         """What git clones."""
         return f"{base}/{repo.path}"
 
+    def repo_of(self, path: str) -> Repo | None:
+        """Any path may be one."""
+        return Repo(path)
+
     def git_probe_url(self, base: str, repo: Repo) -> str | None:
         """What git asks first."""
         return f"{self.origin.rstrip('/')}/info/refs?service=git-upload-pack" if self.origin else None

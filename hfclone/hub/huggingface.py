@@ -16,7 +16,7 @@ from urllib.parse import quote
 from hfclone import errors
 from hfclone.errors import HfcloneError
 from hfclone.hub.site import DEFAULT_BRANCH, Asked
-from hfclone.names import Pin, Repo
+from hfclone.names import Pin, Repo, parse_repo_spec
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:
@@ -87,6 +87,14 @@ class HuggingFaceSite:
     def git_url(self, base: str, repo: Repo) -> str:
         """What git clones."""
         return f"{base}/{repo.path}"
+
+    def repo_of(self, path: str) -> Repo | None:
+        """As a user would name it."""
+        try:
+            spec = parse_repo_spec(path)
+        except errors.BadRepoSpec:
+            return None
+        return spec.repo if spec.revision is None else None
 
     def git_probe_url(self, base: str, repo: Repo) -> str:
         """What git asks first."""

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from hfclone.errors import BadRepoSpec
 from hfclone.hub.endpoint import Endpoint
 from hfclone.hub.githost import GitHostSite
 from hfclone.hub.known import KNOWN_HUBS, KnownHub
-from hfclone.names import Repo, parse_repo_spec
+from hfclone.names import Repo
 
 __all__ = ["folder_of", "git_host_of", "hub_repo_of", "without_login"]
 
@@ -21,20 +20,12 @@ _FILE = "file://"
 """Before a path: git decodes it, and knows neither queries nor fragments of it."""
 
 
-def hub_repo_of(origin: str, endpoints: Iterable[str], hubs: Iterable[KnownHub] = KNOWN_HUBS) -> Repo | None:
-    """The hub's repo that ``origin`` is, if its host is a known hub or mirror or one of ``endpoints`` (URLs)."""
-    known = (f"https://{host}" for hub in hubs for host in (*hub.names, *hub.mirrors))
-    for base in (*endpoints, *known):
-        path = _below(origin, base)
-        if not path:
-            continue
-        try:
-            spec = parse_repo_spec(path)
-        except BadRepoSpec:
-            continue
-        if spec.revision is None:
-            return spec.repo
-    return None
+def hub_repo_of(origin: str, endpoints: Iterable[Endpoint], hubs: Iterable[KnownHub] = KNOWN_HUBS) -> Repo | None:
+    """The hub's repo that ``origin`` is, if its host is a known hub or mirror or one of ``endpoints``."""
+    asked = ((endpoint.url, endpoint.site) for endpoint in endpoints)
+    known = ((f"https://{host}", hub.site) for hub in hubs for host in (*hub.names, *hub.mirrors))
+    paths = ((site, _below(origin, base)) for base, site in (*asked, *known))
+    return next((repo for site, path in paths if path and (repo := site.repo_of(path)) is not None), None)
 
 
 def git_host_of(origin: str, lfs_url: str | None) -> tuple[Endpoint, Repo] | None:

@@ -90,6 +90,9 @@ class Site(Protocol):
     def git_url(self, base: str, repo: Repo) -> str:
         """What git clones. Where there is no git, a request for it ends in a no, and somebody else is asked."""
 
+    def repo_of(self, path: str) -> Repo | None:
+        """The repo whose ``git_url`` ends in ``path`` below the endpoint, without ``.git``; ``None``: there is none."""
+
     def git_probe_url(self, base: str, repo: Repo) -> str | None:
         """Where the repo's git tells its refs, which shows whether anything stands in between; ``None``: unknown."""
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hfclone.hub.endpoint import Endpoint
 from hfclone.hub.githost import GitHostSite
 from hfclone.hub.origins import folder_of, git_host_of, hub_repo_of, without_login
 from hfclone.names import Repo, RepoType
@@ -31,7 +32,7 @@ from hfclone.names import Repo, RepoType
     ],
 )
 def test_of_the_hub(origin: str, repo: Repo | None) -> None:
-    assert hub_repo_of(origin, ["https://my.hub/prefix", "http://127.0.0.1:99"]) == repo
+    assert hub_repo_of(origin, [Endpoint("https://my.hub/prefix"), Endpoint("http://127.0.0.1:99")]) == repo
 
 
 @pytest.mark.parametrize(
