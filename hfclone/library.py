@@ -12,7 +12,8 @@ from hfclone import flows
 from hfclone.audit import Audit
 from hfclone.errors import BadOption
 from hfclone.events import OnEvent, Report, Shared, ignore
-from hfclone.names import RepoType, Token, parse_repo_spec
+from hfclone.hub.pasted import parse_repo_spec
+from hfclone.names import RepoType, Token
 from hfclone.overview import Status
 from hfclone.plan import Plan
 from hfclone.settings import Settings, narrowed, read_settings

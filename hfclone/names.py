@@ -1,15 +1,15 @@
 """How a user names a repo, and what that name resolves to.
 
-Pure. The rules of repo ids are huggingface_hub's (``utils/_validators.py``); unlike its own
-URL parser, one-part names (``gpt2``) and any host's pages are read.
+Pure. The rules of repo ids are huggingface_hub's (``utils/_validators.py``). What people paste of a hub's pages is
+read by ``hub.pasted``.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Container
+from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import unquote, urlsplit
 
 from hfclone.errors import BadRepoSpec
 from hfclone.wording import phrase
@@ -24,24 +24,21 @@ __all__ = [
     "RepoType",
     "Taking",
     "Token",
+    "check_revision",
     "is_full_sha",
     "is_revision",
     "is_short_sha",
-    "parse_repo_spec",
+    "parse_name",
+    "split_repo",
 ]
 
 _PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
 _FULL_SHA = re.compile(r"[0-9a-f]{40}")
 _SHORT_SHA = re.compile(r"[0-9a-f]{4,39}")
-_VERBATIM_REF = re.compile(r"(refs/(?:pr/[0-9]+|convert/[^/]+))(?:/(.*))?")
 _BAD_REVISION = re.compile(
     r"[\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]|\.\.|@\{|^[-/]|/$|//|\.lock(?:/|$)|(?:^|/)\.|\.$|^@$"
 )
 """git's rules (git-check-ref-format), and what would not be one argument or one part of a URL."""
-_BARE_HOST = re.compile(r"(?:(?:www\.)?(?:huggingface\.co|hf-mirror\.com)|hf\.co)/")
-"""Hosts whose pages people copy without the scheme; no account has such a name."""
-_PAGES = ("tree", "blob", "resolve", "raw", "commit", "blame", "edit")
-_TABS = ("discussions", "commits", "settings", "viewer", "refs")
 
 
 class RepoType(Enum):
@@ -179,86 +176,34 @@ def is_short_sha(revision: str) -> bool:
     return bool(_SHORT_SHA.fullmatch(revision))
 
 
-def parse_repo_spec(text: str, *, repo_type: RepoType | None = None, revision: str | None = None) -> RepoSpec:
-    """Read what people paste: ``gpt2``, ``org/name@rev``, ``datasets/org/name``, ``hf://...``, a page's URL.
-
-    ``repo_type`` and ``revision`` are what was said beside it; they must not contradict it.
+def parse_name(name: str) -> RepoSpec:
+    """``[datasets/|spaces/|models/]id[@revision]``.
 
     Raises:
         BadRepoSpec: it names no repo.
     """
-    given = text.strip()
-    if _BARE_HOST.match(given):
-        given = f"https://{given}"
-    spec = _from_url(given) if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", given) else _from_name(given, given)
-    if repo_type is not None and repo_type is not spec.repo.repo_type:
-        if spec.repo.repo_type is not RepoType.MODEL or spec.site:
-            raise BadRepoSpec(given, phrase("other-repo-type", kind=spec.repo.repo_type.value, said=repo_type.value))
-        spec = replace(spec, repo=replace(spec.repo, repo_type=repo_type))
-    if revision is not None:
-        if spec.revision not in (None, revision):
-            raise BadRepoSpec(given, phrase("other-revision", revision=spec.revision, said=revision))
-        spec = replace(spec, revision=_check_revision(revision, given))
-    return spec
-
-
-def _from_name(name: str, given: str) -> RepoSpec:
-    """``[datasets/|spaces/|models/]id[@revision]``."""
+    given = name
     path, at, revision = name.partition("@")
     if at and not revision:
         raise BadRepoSpec(given, phrase("nothing-behind-at"))
-    repo, rest = _split_repo(path.removesuffix("/").split("/"), given)
+    repo, rest = split_repo(path.removesuffix("/").split("/"), given)
     if rest:
         raise BadRepoSpec(given, phrase("two-parts-at-most"))
-    return RepoSpec(repo, _check_revision(revision, given) if at else None)
+    return RepoSpec(repo, check_revision(revision, given) if at else None)
 
 
-def _from_url(given: str) -> RepoSpec:
-    """``hf://...``, ``https://host/...`` or ``http://host/...``."""
-    try:
-        url = urlsplit(given)
-    except ValueError:  # brackets that hold no IPv6 address, and the like
-        raise BadRepoSpec(given, phrase("no-url")) from None
-    if url.scheme.lower() == "hf":
-        return _from_hf_uri(given)
-    if url.scheme.lower() not in ("http", "https") or not url.hostname:
-        raise BadRepoSpec(given, phrase("no-scheme-of-hubs", scheme=url.scheme))
-    if "@" in url.netloc:
-        raise BadRepoSpec(phrase("the-url"), phrase("holds-secret"))
-    parts = [part for part in url.path.split("/") if part]
-    repo, rest = _split_repo([unquote(part) for part in parts[:1]] + parts[1:], given)
-    spec = RepoSpec(repo, site=f"{url.scheme.lower()}://{url.netloc}")
-    if not rest or rest[0] in _TABS:
-        return spec
-    if rest[0] not in _PAGES or len(rest) < 2:
-        raise BadRepoSpec(given, phrase("unknown-page", name=rest[0]))
-    revision, path = _split_revision(rest[1:])
-    path = unquote(path, errors="surrogateescape")
-    folder = rest[0] == "tree" and path
-    return replace(spec, revision=_check_revision(revision, given), file=(path + "/" if folder else path) or None)
+def split_repo(parts: list[str], given: str, pages: Container[str] = ()) -> tuple[Repo, list[str]]:
+    """The repo that ``parts`` begin with, and what follows it; one of ``pages`` is no second part of an id.
 
-
-def _from_hf_uri(given: str) -> RepoSpec:
-    """``hf://[datasets/|spaces/]org/name[@revision][/path]``, as fsspec and huggingface_hub write it."""
-    body = given[5:]
-    head, at, tail = body.partition("@")
-    repo, rest = _split_repo([part for part in head.split("/") if part], given)
-    if not at:
-        return RepoSpec(repo, file="/".join(rest) or None)
-    if rest:
-        raise BadRepoSpec(given, phrase("revision-misplaced"))
-    revision, path = _split_revision(tail.split("/"))
-    return RepoSpec(repo, _check_revision(revision, given), file=path or None)
-
-
-def _split_repo(parts: list[str], given: str) -> tuple[Repo, list[str]]:
-    """The repo that ``parts`` begin with, and what follows it."""
+    Raises:
+        BadRepoSpec: of ``given``, which does not name a repo so.
+    """
     repo_type = RepoType.MODEL
     for kind in RepoType:
         if len(parts) > 1 and parts[0] == f"{kind.value}s":
             repo_type, parts = kind, parts[1:]
             break
-    one_part = len(parts) == 1 or (len(parts) > 2 and parts[1] in _PAGES)
+    one_part = len(parts) == 1 or (len(parts) > 2 and parts[1] in pages)
     count = 1 if one_part else 2
     names = parts[:count]
     if names:
@@ -275,21 +220,13 @@ def _check_part(part: str, given: str) -> None:
         raise BadRepoSpec(given, phrase("name-not-allowed", name=part))
 
 
-def _split_revision(parts: list[str]) -> tuple[str, str]:
-    """Revision and (still quoted) path of a page's URL; a slash inside a branch stands there as ``%2F``."""
-    joined = "/".join(parts)
-    verbatim = _VERBATIM_REF.fullmatch(joined)
-    if verbatim:
-        return verbatim[1], verbatim[2] or ""
-    return unquote(parts[0]), "/".join(parts[1:])
-
-
 def is_revision(text: str) -> bool:
     """Whether a branch or tag can be called so; what can leads nowhere as the end of a path."""
     return bool(text) and not _BAD_REVISION.search(text)
 
 
-def _check_revision(revision: str, given: str) -> str:
+def check_revision(revision: str, given: str) -> str:
+    """``revision``, if a branch or tag can be called so. Raises BadRepoSpec, of ``given``."""
     if not is_revision(revision):
         raise BadRepoSpec(given, phrase("cannot-be-revision", revision=revision))
     return revision

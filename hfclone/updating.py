@@ -17,7 +17,8 @@ from hfclone.events import OnEvent, Report, ignore
 from hfclone.existing import Existing, find_existing
 from hfclone.git import Git, address_of
 from hfclone.hub.origins import folder_of, git_host_of, hub_repo_of, without_login
-from hfclone.names import History, Pin, Repo, RepoSpec, parse_repo_spec
+from hfclone.hub.pasted import parse_repo_spec
+from hfclone.names import History, Pin, Repo, RepoSpec
 from hfclone.settings import Settings, endpoints_of
 from hfclone.tools import Tools
 from hfclone.wording import phrase

@@ -26,7 +26,8 @@ from hfclone.cli.session import Session, fail_early, fail_unforeseen, make_strea
 from hfclone.cli.version import version_line
 from hfclone.errors import BadOption, HfcloneError
 from hfclone.events import OnEvent
-from hfclone.names import CacheLink, History, RepoSpec, RepoType, parse_repo_spec
+from hfclone.hub.pasted import parse_repo_spec
+from hfclone.names import CacheLink, History, RepoSpec, RepoType
 from hfclone.settings import Settings, narrowed
 from hfclone.wording import line, phrase
 

@@ -24,7 +24,8 @@ from hfclone.cli.options import (
 from hfclone.cli.session import Session, fail_early, say, stdout_width, write_line
 from hfclone.errors import HfcloneError, NotAsCommitted
 from hfclone.events import OnEvent
-from hfclone.names import RepoType, parse_repo_spec
+from hfclone.hub.pasted import parse_repo_spec
+from hfclone.names import RepoType
 from hfclone.settings import Progress, Settings, Verbosity, narrowed
 
 __all__ = ["COMMANDS", "guarded", "json_option"]

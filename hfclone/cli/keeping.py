@@ -28,7 +28,8 @@ from hfclone.cli.session import Session, say, write_line
 from hfclone.cli.words import show_text
 from hfclone.errors import BadOption, NotAsCommitted
 from hfclone.events import OnEvent
-from hfclone.names import RepoSpec, parse_repo_spec
+from hfclone.hub.pasted import parse_repo_spec
+from hfclone.names import RepoSpec
 from hfclone.settings import Progress, Settings, Verbosity
 from hfclone.wording import counted, line, phrase
 

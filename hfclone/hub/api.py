@@ -13,8 +13,9 @@ from hfclone import errors
 from hfclone.errors import HfcloneError
 from hfclone.http import Answer, Authority, Web, wall_clock
 from hfclone.hub.endpoint import Endpoint, EndpointKind, hub_first
+from hfclone.hub.pasted import parse_repo_spec
 from hfclone.hub.site import Asked, Files
-from hfclone.names import Pin, Repo, RepoSpec, is_full_sha, parse_repo_spec
+from hfclone.names import Pin, Repo, RepoSpec, is_full_sha
 from hfclone.patience import wait_asked
 from hfclone.wording import phrase
 

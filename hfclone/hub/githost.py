@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from hfclone.errors import HfcloneError
 from hfclone.hub.site import DEFAULT_BRANCH, Asked
-from hfclone.names import Repo
+from hfclone.names import Repo, RepoSpec
 
 if TYPE_CHECKING:
     from hfclone.http import Answer
@@ -40,6 +41,10 @@ class GitHostSite:
     def repo_of(self, path: str) -> Repo | None:
         """Any path may be one."""
         return Repo(path)
+
+    def read_page(self, path: str, given: str) -> RepoSpec:
+        """That of the repo itself; what others are called is each host's own."""
+        return RepoSpec(Repo(unquote(path).strip("/").removesuffix(".git")))
 
     def git_probe_url(self, base: str, repo: Repo) -> str | None:
         """What git asks first."""

@@ -8,24 +8,28 @@ when they are needed, since that takes long. Its HTTP client is not used, since 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from hfclone import errors
 from hfclone.errors import HfcloneError
 from hfclone.hub.site import DEFAULT_BRANCH, Asked
-from hfclone.names import Pin, Repo, parse_repo_spec
+from hfclone.names import Pin, Repo, RepoSpec, check_revision, parse_name, split_repo
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:
     from hfclone.http import Answer
 
-__all__ = ["HUGGING_FACE", "HuggingFaceSite", "find_token", "select"]
+__all__ = ["HUGGING_FACE", "HuggingFaceSite", "find_token", "read_hf_uri", "select"]
 
 MOST_OF_AN_ID = 100
 """Characters of a request's id that are shown; the hub's have half of it."""
+_VERBATIM_REF = re.compile(r"(refs/(?:pr/[0-9]+|convert/[^/]+))(?:/(.*))?")
+_PAGES = ("tree", "blob", "resolve", "raw", "commit", "blame", "edit")
+_TABS = ("discussions", "commits", "settings", "viewer", "refs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +95,23 @@ class HuggingFaceSite:
     def repo_of(self, path: str) -> Repo | None:
         """As a user would name it."""
         try:
-            spec = parse_repo_spec(path)
+            spec = parse_name(path)
         except errors.BadRepoSpec:
             return None
         return spec.repo if spec.revision is None else None
+
+    def read_page(self, path: str, given: str) -> RepoSpec:
+        """One-part names (``gpt2``), too, which huggingface_hub's own reader of URLs does not know."""
+        parts = [part for part in path.split("/") if part]
+        repo, rest = split_repo([unquote(part) for part in parts[:1]] + parts[1:], given, _PAGES)
+        if not rest or rest[0] in _TABS:
+            return RepoSpec(repo)
+        if rest[0] not in _PAGES or len(rest) < 2:
+            raise errors.BadRepoSpec(given, phrase("unknown-page", name=rest[0]))
+        revision, file = _split_revision(rest[1:])
+        file = unquote(file, errors="surrogateescape")
+        folder = rest[0] == "tree" and file
+        return RepoSpec(repo, check_revision(revision, given), (file + "/" if folder else file) or None)
 
     def git_probe_url(self, base: str, repo: Repo) -> str:
         """What git asks first."""
@@ -131,6 +148,32 @@ class HuggingFaceSite:
 
 
 HUGGING_FACE = HuggingFaceSite()
+
+
+def read_hf_uri(given: str) -> RepoSpec:
+    """``hf://[datasets/|spaces/]org/name[@revision][/path]``, as fsspec and huggingface_hub write it.
+
+    Raises:
+        BadRepoSpec: it names no repo.
+    """
+    body = given[5:]
+    head, at, tail = body.partition("@")
+    repo, rest = split_repo([part for part in head.split("/") if part], given, _PAGES)
+    if not at:
+        return RepoSpec(repo, file="/".join(rest) or None)
+    if rest:
+        raise errors.BadRepoSpec(given, phrase("revision-misplaced"))
+    revision, path = _split_revision(tail.split("/"))
+    return RepoSpec(repo, check_revision(revision, given), file=path or None)
+
+
+def _split_revision(parts: list[str]) -> tuple[str, str]:
+    """Revision and (still quoted) path of a page's URL; a slash inside a branch stands there as ``%2F``."""
+    joined = "/".join(parts)
+    verbatim = _VERBATIM_REF.fullmatch(joined)
+    if verbatim:
+        return verbatim[1], verbatim[2] or ""
+    return unquote(parts[0]), "/".join(parts[1:])
 
 
 def _api(base: str, repo: Repo) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hfclone.errors import HfcloneError
-from hfclone.names import Pin, Repo
+from hfclone.names import Pin, Repo, RepoSpec
 
 if TYPE_CHECKING:
     from hfclone.http import Answer
@@ -92,6 +92,13 @@ class Site(Protocol):
 
     def repo_of(self, path: str) -> Repo | None:
         """The repo whose ``git_url`` ends in ``path`` below the endpoint, without ``.git``; ``None``: there is none."""
+
+    def read_page(self, path: str, given: str) -> RepoSpec:
+        """What the page at ``path`` names, which is as a browser has it, still quoted; its ``site`` is not said here.
+
+        Raises:
+            BadRepoSpec: of ``given``, the whole URL: it names no repo.
+        """
 
     def git_probe_url(self, base: str, repo: Repo) -> str | None:
         """Where the repo's git tells its refs, which shows whether anything stands in between; ``None``: unknown."""

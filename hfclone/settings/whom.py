@@ -51,8 +51,8 @@ def endpoints_of(settings: Settings, site: str | None = None) -> tuple[Endpoint,
     """
     hub = hub_of(settings)
     urls = list(settings.mirrors)
-    if site is not None and not _is_hugging_face(site):
-        urls.append(parse_endpoint(site, "REPO"))
+    if site is not None:
+        urls += _added_by(site, settings)
     trusted = {origin_of(url) for url in settings.trusted}
     mirrors = tuple(
         Endpoint(
@@ -76,9 +76,12 @@ def hub_of(settings: Settings) -> Endpoint:
     return Endpoint(url, EndpointKind.HUB, _rule(url), site_at(url, settings.hubs))
 
 
-def _is_hugging_face(url: str) -> bool:
-    found = known_as(url)
-    return found is not None and found[0].url == HUB_URL and found[1] is EndpointKind.HUB
+def _added_by(site: str, settings: Settings) -> list[str]:
+    """The endpoint to which a page at the host ``site`` belongs."""
+    found = known_as(site, settings.hubs)
+    if found is None or found[1] is EndpointKind.MIRROR:
+        return [parse_endpoint(site, "REPO")]
+    return [] if found[0].url == HUB_URL else [found[0].url]
 
 
 def _rule(url: str) -> TokenRule:

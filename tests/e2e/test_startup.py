@@ -69,7 +69,7 @@ def test_help_is_help(hfclone: Command) -> None:
 def test_what_is_needed_later_is_imported_while_the_hub_is_waited_for() -> None:
     code = (
         "import sys, threading\n"
-        "from hfclone.names import parse_repo_spec\n"
+        "from hfclone.hub.pasted import parse_repo_spec\n"
         "from hfclone.settings import Settings\n"
         "from hfclone.tools import Tools\n"
         "later = {'git.cmd', 'hfclone.transfer.threads'}\n"

@@ -1,7 +1,7 @@
 """A hub that nobody has heard of: what it says for itself stands in this file, and hfclone does its whole job there.
 
-It has other addresses below a path of its own, another default branch, its errors in an answer's body (some with
-status 200), files by query, and no LFS batch API.
+It has other addresses below a path of its own, another default branch, its errors in an answer's body,
+files by query, and no LFS batch API.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import pytest
 from hfclone import errors, flows, updating
 from hfclone.errors import HfcloneError, RepoNotFound, RevisionNotFound
 from hfclone.hub.known import KNOWN_HUBS, KnownHub
+from hfclone.hub.pasted import parse_repo_spec
 from hfclone.hub.site import Asked
-from hfclone.names import Pin, Repo, parse_repo_spec
+from hfclone.names import Pin, Repo, RepoSpec, parse_name
 from hfclone.settings import Settings, read_settings
 from tests.e2e.command import assert_checkout, git, placed
 from tests.hub import Hub, Lfs, LivingRepo
@@ -76,6 +77,12 @@ class ForgeSite:
     def repo_of(self, path: str) -> Repo | None:
         return Repo(path.removeprefix("scm/")) if path.startswith("scm/") else None
 
+    def read_page(self, path: str, given: str) -> RepoSpec:
+        before, see, name = path.partition("/see/")
+        if (before, see) != ("/hub", "/see/"):
+            raise errors.BadRepoSpec(given, "no such page")
+        return parse_name(name)
+
     def git_probe_url(self, base: str, repo: Repo) -> str | None:
         return None
 
@@ -86,13 +93,11 @@ class ForgeSite:
         if not answer.content_type.endswith("json"):
             return None
         told = answer.json()
-        match told.get("Code") if isinstance(told, dict) else None:
-            case 4401:
-                return errors.RepoNotFound(str(asked.repo), asked.endpoint, asked.page)
-            case 4402:
-                return errors.RevisionNotFound(
-                    str(asked.repo), asked.revision or self.default_branch, asked.endpoint, asked.page
-                )
+        code, name = told.get("Code") if isinstance(told, dict) else None, str(asked.repo)
+        if code == MISSING_REPO:
+            return errors.RepoNotFound(name, asked.endpoint, asked.page)
+        if code == MISSING_REVISION:
+            return errors.RevisionNotFound(name, asked.revision or self.default_branch, asked.endpoint, asked.page)
         return None
 
     def names_error(self, answer: Answer) -> bool:
@@ -172,7 +177,8 @@ def settings(hub: Hub, forge: Front, tmp_path: Path, **chosen: str) -> Settings:
 def test_the_whole_job(hub: Hub, forge: Front, repo: LivingRepo, tmp_path: Path) -> None:
     base, dest = f"{forge.url}/hub", tmp_path / "x"
     chosen = settings(hub, forge, tmp_path, endpoint=base)
-    report = flows.clone(parse_repo_spec("acme/tiny"), dest, chosen)
+    spec = parse_repo_spec(f"{base}/see/acme/tiny", hubs=chosen.hubs)
+    report = flows.clone(spec, dest, chosen)
     assert report.pin.commit == repo.commit_of("refs/heads/master")
     assert report.fetched_bytes == 370_000
     assert_checkout(dest, report.pin.commit, f"{base}/scm/acme/tiny.git")

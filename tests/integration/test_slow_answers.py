@@ -15,8 +15,9 @@ from hfclone.errors import LimitReached, Stalled
 from hfclone.http import Limits, Web
 from hfclone.hub.api import branches, resolve
 from hfclone.hub.endpoint import Endpoint
+from hfclone.hub.pasted import parse_repo_spec
 from hfclone.locked import git_id
-from hfclone.names import Pin, Repo, parse_repo_spec
+from hfclone.names import Pin, Repo
 from tests.e2e.command import Command, placed
 from tests.hub import Hub, LivingRepo
 from tests.hub.answers import Status

@@ -20,7 +20,8 @@ from hfclone.http import Web
 from hfclone.http.answer import LONGEST_ASKED, Answer, quota_of
 from hfclone.hub import api as hub
 from hfclone.hub.endpoint import Endpoint, EndpointKind
-from hfclone.names import Pin, Repo, is_full_sha, parse_repo_spec
+from hfclone.hub.pasted import parse_repo_spec
+from hfclone.names import Pin, Repo, is_full_sha
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import parse_content_range
 from hfclone.transfer.sources import Source, Sources

@@ -6,7 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hfclone.errors import BadRepoSpec
-from hfclone.names import Repo, RepoSpec, RepoType, parse_repo_spec
+from hfclone.hub.pasted import parse_repo_spec
+from hfclone.names import Repo, RepoSpec, RepoType
 
 WORDS = {"models", "datasets", "spaces", "tree", "blob", "resolve", "raw", "commit", "blame", "edit"}
 WORDS |= {"discussions", "commits", "settings", "viewer", "refs"}

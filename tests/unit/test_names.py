@@ -6,7 +6,8 @@ import pickle
 import pytest
 
 from hfclone.errors import BadRepoSpec
-from hfclone.names import Pin, Repo, RepoSpec, RepoType, Token, is_full_sha, is_short_sha, parse_repo_spec
+from hfclone.hub.pasted import parse_repo_spec
+from hfclone.names import Pin, Repo, RepoSpec, RepoType, Token, is_full_sha, is_short_sha
 
 HUB = "https://huggingface.co"
 DATASET = Repo("org/name", RepoType.DATASET)
