@@ -1,1 +1,1 @@
-"""The hubs: what is one hub's own, and what is asked of it."""
+"""The hubs: what each says for itself (``site``), which are known, who is asked, and what ``api`` asks them."""
