@@ -49,6 +49,8 @@ END_SECONDS = 1.5
 """How long an answer may not begin, or be silent, where nothing else is left to do: all wait for it."""
 END_TRIPS = 6
 """Or so many round trips."""
+LITTLE_SECONDS, LITTLE_TRIPS = 0.3, 2
+"""The same where no more is missing than would cost nothing if it came twice: its last packet was lost, maybe."""
 MOST_HURRIED = 3
 """So often an answer is given up early; each may take twice as long as the one before."""
 MUCH_LATER = 10
@@ -198,8 +200,10 @@ class EndpointSelector:
         may_hurry = is_end and lease.task.hurried < MOST_HURRIED
         shortest = self.health.least_latency(lease.endpoint) or 0.0
         if may_hurry and (latency is not None or self._is_known_elsewhere(lease)):
-            limit = max(END_SECONDS, END_TRIPS * shortest) * 2.0**lease.task.hurried
-            return now - max(lease.asked, lease.heard) > limit
+            limit = max(END_SECONDS, END_TRIPS * shortest)
+            if lease.came is None and latency is not None and lease.due <= LEAST_RANGE_BYTES:
+                limit = max(LITTLE_SECONDS, LITTLE_TRIPS * latency)
+            return now - max(lease.asked, lease.heard) > limit * 2.0**lease.task.hurried
         if lease.first is None and lease.handle is not None and not lease.handle.is_connected and latency is not None:
             return now - lease.asked > max(CONNECT_SECONDS, MUCH_LATER * shortest)
         if lease.first is None:
