@@ -153,7 +153,7 @@ class Connections:
         return self._over(made, call)
 
     def _over(self, connection: Connection, call: _Call) -> Response:
-        connection.came = 0
+        connection.came = connection.begins = 0
         try:
             if connection.peer:  # it was made for somebody else, maybe
                 call.on_peer(call.way.named, connection.peer)

@@ -37,7 +37,9 @@ class Connection:
         """The address at its other end; empty behind a proxy."""
         self.buffer = _new_buffer()
         self.came = 0
-        """Bytes in it of the answer's beginning."""
+        """Bytes in it of the answer's beginning, and of provisional answers before it."""
+        self.begins = 0
+        """Where in it the answer begins."""
 
     def close(self) -> None:
         """Once or more."""

@@ -20,7 +20,7 @@ class OddResponse:
     has_ahead = False
 
     def __init__(self, connection: Connection, method: str, keep: Keep) -> None:
-        came = connection.buffer[: connection.came]
+        came = connection.buffer[connection.begins : connection.came]
         self._stream = _Stream(_Joined(came, connection.socket.makefile("rb", buffering=0)))
         self._answer = HTTPResponse(cast("socket.socket", self._stream), method=method)
         try:

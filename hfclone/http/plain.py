@@ -139,18 +139,16 @@ def receive_head(connection: Connection, most: int) -> Head | None:
         while connection.came < LONGEST_HEAD:
             got = connection.socket.recv_into(view[connection.came : min(connection.came + most, LONGEST_HEAD)])
             connection.came += got
-            since = max(0, connection.came - got - 3)
+            since = max(connection.begins, connection.came - got - 3)
             while (has_ended := _END.search(buffer, since, connection.came) is not None) and (
-                passing := _PROVISIONAL.match(buffer, 0, connection.came)
+                passing := _PROVISIONAL.match(buffer, connection.begins, connection.came)
             ):
-                connection.came -= passing.end()
-                buffer.move(0, passing.end(), connection.came)
-                since = 0
+                connection.begins = since = passing.end()
             if has_ended or not got:
                 break
-            if not _BEGIN.startswith(buffer[: min(connection.came, len(_BEGIN))]):
+            if not _BEGIN.startswith(buffer[connection.begins : min(connection.came, connection.begins + len(_BEGIN))]):
                 break
-    found = _HEAD.match(buffer, 0, connection.came)
+    found = _HEAD.match(buffer, connection.begins, connection.came)
     return _read_head(found) if found else None
 
 

@@ -97,7 +97,10 @@ def test_one_that_is_closed_by_the_next_request_costs_a_get_nothing(method: str)
         assert wire.requests == (3 if method == "GET" else 2)
 
 
-@pytest.mark.parametrize("answers", [(b"",), (PLAIN, b"H"), (PLAIN, b"HTTP/1.1 2"), (PLAIN, b"", b"")])
+@pytest.mark.parametrize(
+    "answers",
+    [(b"",), (PLAIN, b"H"), (PLAIN, b"HTTP/1.1 2"), (PLAIN, b"", b""), (PLAIN, b"HTTP/1.1 103 Early\r\n\r\n")],
+)
 def test_whoever_says_something_or_is_new_is_not_asked_again(answers: tuple[bytes, ...]) -> None:
     def closing(number: int, connected: socket.socket) -> bool:
         connected.sendall(answers[number - 1])
@@ -215,15 +218,16 @@ def test_two_lengths_are_none(lengths: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("answer", [PLAIN, CHUNKED])
-@pytest.mark.parametrize("cut", [0, 5, 30])
-def test_provisional_answers(before: bytes, is_plain: bool, answer: bytes, cut: int) -> None:
+@pytest.mark.parametrize("cut", [0, 5, 30, None])
+def test_provisional_answers(before: bytes, is_plain: bool, answer: bytes, cut: int | None) -> None:
     """They are passed over; what is no HTTP any more, or written oddly, is no answer."""
 
     def say(_number: int, connected: socket.socket) -> bool:
         both = before + answer
-        connected.sendall(both[:cut])
-        time.sleep(0.02 if cut else 0)
-        connected.sendall(both[cut:])
+        first = both.index(b"\n\r\n") + 3 if cut is None and is_plain else cut or 0
+        for piece in (both[:first], both[first : first + 1], both[first + 1 :]) if first else (both,):
+            connected.sendall(piece)
+            time.sleep(0.02 if first else 0)
         return True
 
     with Wire(say) as wire, Web(user_agent="test") as web:
@@ -234,6 +238,15 @@ def test_provisional_answers(before: bytes, is_plain: bool, answer: bytes, cut: 
                 with pytest.raises(Unreachable):
                     get(web, wire.url)
         assert wire.connections == (1 if is_plain else 2)
+
+
+def test_provisional_answers_have_a_limit() -> None:
+    """All of them together: it is the bytes that are counted, before the time that is allowed is over."""
+    with Wire(in_turn(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 4000)) as wire, Web(user_agent="test") as web:
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match="HTTP 103"):
+            get(web, wire.url)
+        assert time.monotonic() - began < web.limits.silence / 2
 
 
 @pytest.mark.parametrize("head", [b"X: " + b"a" * 70_000, b"X: a\r\n" * 200, b"a" * 70_000])
