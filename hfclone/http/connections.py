@@ -161,9 +161,11 @@ class Connections:
             connection.socket.settimeout(call.silence)
             connection.socket.sendall(call.request)
             head = receive_head(connection, FIRST_NARROW_BYTES if self._ways.receive_buffer else FIRST_BYTES)
-            if head is not None:
-                return PlainResponse(connection, head, call.keep)
-            return OddResponse(connection, call.method, call.keep)
+            if head is not None and head.length is not None:
+                return PlainResponse(connection, head, head.length, call.keep)
+            # In lines that are not ordinary others may have read something else than http.client does.
+            keep = call.keep if head is not None and head.persists else Connection.close
+            return OddResponse(connection, call.method, keep)
         except BaseException:
             connection.close()
             raise

@@ -35,8 +35,7 @@ class OddResponse:
             raise
         self.rest = self._answer.length
         """Bytes of the body that are to come; ``None`` where nobody knows."""
-        is_ambiguous = "transfer-encoding" in self.headers and "content-length" in self.headers
-        self.may_be_kept = not (self._answer.will_close or is_ambiguous) and self.rest in (None, 0, length)
+        self.may_be_kept = not self._answer.will_close and self.rest in (None, 0, length)
         self._connection: Connection | None = connection
         self._keep = keep
 
@@ -44,7 +43,11 @@ class OddResponse:
         """As of a plain answer, but that it never waits for more. Raises OSError, HTTPException."""
         del lull, handle
         most = most if self.rest is None else min(most, self.rest)
-        data = self._answer.read1(most)
+        try:
+            data = self._answer.read1(most)
+        except BaseException:
+            self.may_be_kept = False  # where the body ends nobody knows now
+            raise
         if self.rest is not None:
             self.rest -= len(data)
         if most and not data:

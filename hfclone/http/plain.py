@@ -54,7 +54,7 @@ class Headers(dict[str, str]):
     @property
     def content_length(self) -> int | None:
         """What all that is said of it agrees on, if anything is. Raises ValueError where it does not agree."""
-        said = {each.strip() for each in self.get("content-length", "").split(",")} - {""}
+        said = {each.strip(" \t") for each in self.get("content-length", "").split(",")} - {""}
         if len(said) > 1:
             raise ValueError(phrase("two-lengths"))
         length = "".join(said)
@@ -64,19 +64,19 @@ class Headers(dict[str, str]):
 class PlainResponse:
     """An answer whose body is being read. Belongs, as does its connection, to the thread that asked, until closed."""
 
-    def __init__(self, connection: Connection, head: Head, keep: Keep) -> None:
+    def __init__(self, connection: Connection, head: Head, length: int, keep: Keep) -> None:
         self.status = head.status
         self.headers = head.headers
-        self.rest = head.length
+        self.rest = length
         """Bytes of the body that are to come."""
         came = connection.came - head.end
-        self.may_be_kept = head.persists and came <= head.length
+        self.may_be_kept = head.persists and came <= length
         """Whether its connection can be used again, when the body has been read."""
         self._connection: Connection | None = connection
         self._socket = connection.socket
         self._view = memoryview(connection.buffer)
         self._start = head.end
-        self._ahead = min(came, head.length)
+        self._ahead = min(came, length)
         """Bytes of the body that came with the head, from ``_start`` on."""
         self._keep = keep
 
@@ -119,17 +119,19 @@ class PlainResponse:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A plain head that ends at ``end``, and what it says."""
+    """A head of ordinary lines that ends at ``end``, and what it says."""
 
     end: int
     status: int
     headers: Headers
-    length: int
+    length: int | None
+    """Of the body, where the answer is plain."""
     persists: bool
+    """Whether the connection goes on, and all readers agree on how the body is framed."""
 
 
 def receive_head(connection: Connection, most: int) -> Head | None:
-    """The head of the next answer, if that is plain; what has ``came`` is in the connection's buffer.
+    """The head of the next answer, if its lines are ordinary; what has ``came`` is in the connection's buffer.
 
     Receives no more than ``most`` bytes at once, and passes over provisional answers. Raises ``OSError``, and
     ValueError where readers would not agree how long the body is.
@@ -152,13 +154,15 @@ def receive_head(connection: Connection, most: int) -> Head | None:
     return _read_head(found) if found else None
 
 
-def _read_head(found: re.Match[bytes]) -> Head | None:
-    """What a head says, unless it is of a kind that is not ours to read."""
+def _read_head(found: re.Match[bytes]) -> Head:
     minor, code, lines = found.groups()
     fields = (line.partition(":") for line in lines.decode("latin-1").split("\r\n")[:-1])
     headers, status = Headers((name, value) for name, _, value in fields), int(code)
     length = headers.content_length
-    if "transfer-encoding" in headers or status in _BODILESS or length is None:
-        return None
     connection = headers.get("connection", "keep-alive" if minor == b"1" else "close").lower()
-    return Head(found.end(), status, headers, length, persists=connection == "keep-alive")
+    persists = connection == "keep-alive"
+    if "transfer-encoding" in headers:  # RFC 9112, 6.1 and 6.3
+        is_chunked = headers["transfer-encoding"].lower() == "chunked"
+        persists = persists and is_chunked and minor == b"1" and "content-length" not in headers
+        length = None
+    return Head(found.end(), status, headers, None if status in _BODILESS else length, persists)

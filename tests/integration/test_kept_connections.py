@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hfclone.errors import Unreachable
+from hfclone.errors import Truncated, Unreachable
 from hfclone.http import AbortHandle, Connections, Limits, Route, Web
 from tests.wires import Hearing, Wire
 
@@ -191,12 +191,36 @@ def test_what_comes_beyond_a_body_is_not_the_next_answer(answer: bytes, at_once:
         (b"Content-Length: 2\r\nTransfer-Encoding:\x0bchunked", b"ab"),
         (b"Content-Length: +2", b"ab"),
         (b"Content-Length: 0_2", b"ab"),
+        (b"Content-Length: \xa02", b"ab"),
+        (b"Content-Length: 2\r\nX Y: z\r\nTransfer-Encoding: chunked", b"ab"),
+        (b"X: a\r\n b\r\nTransfer-Encoding: chunked", b"2\r\nab\r\n0\r\n\r\n"),
+        (b"X: a\rX: b\r\nTransfer-Encoding: chunked", b"2\r\nab\r\n0\r\n\r\n"),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", b"2\r\nab\r\n0\r\n\r\n"),
+        (b"Transfer-Encoding: chunked\r\nConnection: keep-alive\r\nConnection: close", b"2\r\nab\r\n0\r\n\r\n"),
     ],
 )
 def test_the_connection_of_an_answer_that_says_its_length_oddly_is_not_kept(head: bytes, body: bytes) -> None:
     """Somebody between may have read it differently, and hold what follows for the next one's."""
     with Wire(in_turn(OK + head + b"\r\n\r\n" + body, PLAIN)) as wire, Web(user_agent="test") as web:
         assert get(web, wire.url) == b"ab"
+        assert get(web, wire.url) == b"ab"
+        assert wire.connections == 2
+
+
+def test_nor_is_that_of_one_in_chunks_of_http_1_0() -> None:
+    old = CHUNKED.replace(b"1.1", b"1.0").replace(b"\r\n", b"\r\nConnection: keep-alive\r\n", 1)
+    with Wire(in_turn(old, PLAIN)) as wire, Web(user_agent="test") as web:
+        assert [get(web, wire.url) for _ in range(2)] == [b"ab"] * 2
+        assert wire.connections == 2
+
+
+@pytest.mark.parametrize("size", [b"zz", b"", b"0" * 70_000])
+def test_nor_is_that_of_one_whose_chunks_end_in_nonsense(size: bytes) -> None:
+    """Whatever the far side sends next is no answer."""
+    broken = CHUNKED.partition(b"0\r\n")[0] + size + b"\r\n"
+    with Wire(in_turn(broken, PLAIN)) as wire, Web(user_agent="test") as web:
+        with pytest.raises(Truncated):
+            get(web, wire.url)
         assert get(web, wire.url) == b"ab"
         assert wire.connections == 2
 
