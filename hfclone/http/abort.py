@@ -32,6 +32,8 @@ class AbortHandle:
         """It was not."""
         self.sent_at: float | None = None
         """Monotonic time at which there was a connection, and the request could go out."""
+        self.until = math.inf
+        """Monotonic time beyond which the thread that reads waits for nothing more; as long as the connection is held."""
         self._socket: socket.socket | None = None
         self._broken = False
 
@@ -41,6 +43,7 @@ class AbortHandle:
         self.due = min(self.due, now + within)
         if connected is not None:
             self.sent_at = self.sent_at or now
+        self.until = math.inf
         self._socket = connected
         if self._broken:
             self.abort()
@@ -102,7 +105,8 @@ class AbortHandle:
             return None
 
     def hurry(self, seconds: float) -> None:
-        """Wait no longer than so for each further receive. For the thread that reads."""
+        """Wait no longer than so for all that is still to be received. For the thread that reads."""
+        self.until = time.monotonic() + seconds
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.settimeout(seconds)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import socket
+import time
 from http.client import HTTPException, HTTPResponse
 from typing import Any, cast
 
@@ -41,7 +43,8 @@ class OddResponse:
 
     def receive(self, most: int, lull: float, handle: AbortHandle) -> bytes:
         """As of a plain answer, but that it never waits for more. Raises OSError, HTTPException."""
-        del lull, handle
+        del lull
+        self._stream.joined.until = handle.until
         most = most if self.rest is None else min(most, self.rest)
         try:
             data = self._answer.read1(most)
@@ -73,7 +76,7 @@ class _Stream(io.BufferedReader):
 
     def __init__(self, raw: _Joined) -> None:
         super().__init__(raw)
-        self._joined = raw
+        self.joined = raw
 
     def makefile(self, mode: str) -> _Stream:
         """As of a socket, which http.client takes it for; ``mode`` is its ``rb``."""
@@ -82,7 +85,7 @@ class _Stream(io.BufferedReader):
 
     def close(self) -> None:
         if not self.closed:
-            self._joined.is_over = True  # what follows looks no further than the buffer
+            self.joined.is_over = True  # what follows looks no further than the buffer
             self.had_more = bool(self.peek())
         super().close()
 
@@ -95,13 +98,19 @@ class _Joined(io.RawIOBase):
         self._came = memoryview(came)
         self._rest = rest
         self.is_over = False
+        self.until = math.inf
+        """See ``AbortHandle``: lines of chunks are read here to their ends, and of trailers there may be any number."""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, target: Any) -> int | None:
         if not self._came:
-            return 0 if self.is_over else self._rest.readinto(target)
+            if self.is_over:
+                return 0
+            if time.monotonic() > self.until:
+                raise TimeoutError
+            return self._rest.readinto(target)
         got = min(len(target), len(self._came))
         target[:got] = self._came[:got]
         self._came = self._came[got:]

@@ -324,9 +324,8 @@ def _drain(response: Response, handle: AbortHandle) -> None:
     left = SMALL_REST_BYTES
     if response.rest == 0 or not response.may_be_kept or (response.rest or 0) > left:
         return
-    until = time.monotonic() + REST_SECONDS
     handle.hurry(REST_SECONDS)
-    while response.rest != 0 and left and time.monotonic() < until:
+    while response.rest != 0 and left and time.monotonic() < handle.until:
         left -= len(response.receive(left, 0.0, handle))
 
 

@@ -69,7 +69,7 @@ def _words_in(answer: Answer) -> str:
         return ""
     body, until = bytearray(), time.monotonic() + MOST_SECONDS
     try:
-        for chunk in answer.chunks(MOST_BYTES):
+        for chunk in answer.steadily(MOST_BYTES):  # lines of chunks may come byte by byte
             body += chunk
             if time.monotonic() > until:
                 return ""

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hfclone.blobs import HttpBlobs
-from hfclone.errors import LimitReached, Stalled
+from hfclone.errors import LfsRefused, LimitReached, Stalled
 from hfclone.http import Limits, Web
 from hfclone.hub.api import branches, resolve
 from hfclone.hub.endpoint import Endpoint
 from hfclone.hub.pasted import parse_repo_spec
 from hfclone.locked import git_id
 from hfclone.names import Pin, Repo
+from hfclone.transfer.batch_errors import of_request
 from tests.e2e.command import Command, placed
 from tests.hub import Hub, LivingRepo
 from tests.hub.answers import Status
@@ -61,6 +62,33 @@ def test_an_answer_has_a_limit_as_a_whole(manner: Manner, road: str) -> None:
         with pytest.raises(Stalled), getattr(web, road)(wire.url, label="host") as asked:
             asked.text()
         assert SILENCE <= time.monotonic() - began < LONG
+
+
+TRAILERS = again_and_again(
+    b"X-More: 1\r\n",
+    b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b'15\r\n{"message": "no one"}\r\n0\r\n',
+)
+
+
+@pytest.mark.parametrize("road", ["closed", "refused"])
+def test_nor_is_the_end_of_a_body_waited_for_that_nobody_needs(road: str) -> None:
+    """Trailers may follow it for ever, and none of them ends a read."""
+
+    def answer(_number: int, connected: socket.socket) -> bool:
+        for piece in TRAILERS(b""):
+            connected.sendall(piece)
+            time.sleep(0.1)
+        return False
+
+    with Wire(answer) as wire, Web(user_agent="test", limits=Limits(5.0, SILENCE)) as web:
+        began = time.monotonic()
+        with web.get(wire.url, label="host") as asked:
+            if road == "refused":
+                assert isinstance(of_request(asked, "host", foreign=False, passes=False), LfsRefused)
+            else:
+                assert b"".join(map(bytes, asked.chunks(21))) == b'{"message": "no one"}'
+        assert time.monotonic() - began < LONG
 
 
 def test_redirects_do_not_begin_the_time_anew() -> None:
