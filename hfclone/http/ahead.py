@@ -76,8 +76,9 @@ class _Coming:
             raise TimeoutError
         if self._error is not None:
             raise self._error
-        if time.monotonic() - self._at <= FRESH_SECONDS:
-            return self._made
+        made = self._made
+        if made is not None and time.monotonic() - self._at <= FRESH_SECONDS and made.is_still:
+            return made
         self.give_up()
         return None
 

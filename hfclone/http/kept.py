@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import selectors
 import socket
+import ssl
 import sys
 import threading
 import weakref
@@ -47,9 +48,18 @@ class Connection:
 
     @property
     def is_still(self) -> bool:
-        """Whether nothing has come that nobody asked for: neither bytes (within TLS, maybe) nor the end."""
-        pending = getattr(self.socket, "pending", None)
-        return not (pending is not None and pending()) and not is_readable(self.socket, 0)
+        """Whether nothing has come that nobody asked for: neither bytes nor the end. What TLS says of itself is neither.
+
+        The connection's timeout is to be set anew.
+        """
+        try:
+            self.socket.settimeout(0)
+            self.socket.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            return False
+        return False
 
 
 class Kept:

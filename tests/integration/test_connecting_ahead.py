@@ -93,6 +93,31 @@ def test_one_that_the_server_has_closed_costs_a_get_nothing() -> None:
         assert (wire.connections, wire.requests) == (2, 1)
 
 
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_what_is_said_unasked_is_no_answer(pem: Path, is_secure: bool) -> None:
+    """Some servers end an idle connection with a 408."""
+    said, is_over = threading.Event(), threading.Event()
+
+    class Impatient(Accepting):
+        def _serve(self, connected: socket.socket) -> None:
+            if self.connections > 1:
+                super()._serve(connected)
+                return
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context is not None:
+                connected = self._context.wrap_socket(connected, server_side=True)
+            connected.sendall(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+            said.set()
+            with connected:
+                is_over.wait(10)
+
+    with Impatient(pem if is_secure else None) as wire, ahead_of(wire, str(pem)) as (_, web):
+        assert said.wait(10)
+        with web.ask(wire.url, label="host", method="POST", body=b"{}") as answer:
+            assert (answer.status, answer.text()) == (200, b"ab")
+        is_over.set()
+
+
 def test_its_peer_is_judged_before_anything_is_sent() -> None:
     """A stranger's URL leads to no private address because somebody has connected there already."""
     with Accepting() as wire, ahead_of(wire) as (_, web):
