@@ -16,6 +16,8 @@ __all__ = ["Place", "head_of", "is_odd", "place_of", "target_of"]
 
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[\x21-\x7e]+")
+_AMBIGUOUS = re.compile(r"\\|^[^\[]*%")
+"""A backslash ends the host for some and not for others; ``%`` begins an address's zone, and is decoded elsewhere."""
 _TO_QUOTE = re.compile(r"[^A-Za-z0-9!$&'()*+,;=:@/?._~%-]|%(?![0-9A-Fa-f]{2})")
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -44,9 +46,10 @@ def place_of(scheme: str, netloc: str) -> Place:
     """Where a URL leads. Raises ValueError where it leads nowhere."""
     from urllib3.util import parse_url
 
-    found = parse_url(f"{scheme}://{netloc}")  # spells names of other alphabets as IDNA has it
+    named = netloc.rpartition("@")[2]
+    found = parse_url(f"{scheme}://{named}")  # spells names of other alphabets as IDNA has it
     host = (found.host or "").rstrip(".")
-    if scheme not in _PORTS or not _HOST.fullmatch(host):
+    if scheme not in _PORTS or _AMBIGUOUS.search(named) or not _HOST.fullmatch(host):
         raise ValueError(phrase("target-no-plain-url"))
     port = _PORTS[scheme] if found.port is None else found.port
     spelt = f"{host.partition('%')[0]}]" if "%" in host else host

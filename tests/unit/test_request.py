@@ -14,6 +14,8 @@ from hfclone.http.request import Place, place_of, target_of
         ("https", "HuggingFace.co.:443", Place("huggingface.co", 443, "huggingface.co:443", "huggingface.co")),
         ("http", "hub.test:443", Place("hub.test", 443, "hub.test:443", "hub.test:443")),
         ("http", "me:secret@hub.test", Place("hub.test", 80, "hub.test:80", "hub.test")),
+        ("http", "DOMAIN\\me:a:b@c@hub.test:8080", Place("hub.test", 8080, "hub.test:8080", "hub.test:8080")),
+        ("http", "evil.test\\@hub.test", Place("hub.test", 80, "hub.test:80", "hub.test")),
         ("https", "b\u00fccher.example", Place("xn--bcher-kva.example", 443, "xn--bcher-kva.example:443",
                                             "xn--bcher-kva.example")),
         ("https", "stra\u00dfe.example", Place("xn--strae-oqa.example", 443, "xn--strae-oqa.example:443",
@@ -31,7 +33,24 @@ def test_places(scheme: str, netloc: str, place: Place) -> None:
 
 @pytest.mark.parametrize(
     "netloc",
-    ["", ":80", "a b", "host:99999", "host:x", "[::1", "::1", "a\r\nb", "a\u3002\0", "\u00fc" * 70, "."],
+    [
+        "",
+        ":80",
+        "a b",
+        "host:99999",
+        "host:x",
+        "[::1",
+        "::1",
+        "a\r\nb",
+        "a\u3002\0",
+        "\u00fc" * 70,
+        ".",
+        "evil.test\\@hub.test:x",
+        "evil.test\\.hub.test",
+        "me@evil.test\\",
+        "hub%2etest",
+        "hub.test%zone",
+    ],
 )
 def test_nowhere(netloc: str) -> None:
     with pytest.raises(ValueError):  # of any kind
