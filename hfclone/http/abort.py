@@ -33,7 +33,7 @@ class AbortHandle:
         self.sent_at: float | None = None
         """Monotonic time at which there was a connection, and the request could go out."""
         self.until = math.inf
-        """Monotonic time beyond which the thread that reads waits for nothing more; as long as the connection is held."""
+        """Monotonic time beyond which the thread that reads waits for nothing more over the connection."""
         self._socket: socket.socket | None = None
         self._broken = False
 

@@ -24,8 +24,8 @@ _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", sel
 """One that opens no file of its own, and takes descriptors of any number where there is such."""
 
 
-Key = tuple[str, str]
-"""The scheme, and the host with its port, that a connection was made for."""
+Key = tuple[str, str, int, str]
+"""The scheme, the host, its port, and the proxy (empty for none) that a connection was made for."""
 
 
 class Connection:
@@ -48,9 +48,9 @@ class Connection:
 
     @property
     def is_still(self) -> bool:
-        """Whether nothing has come that nobody asked for: neither bytes nor the end. What TLS says of itself is neither.
+        """Whether nothing has come that nobody asked for: neither bytes nor the end.
 
-        The connection's timeout is to be set anew.
+        What TLS says of itself is neither. The connection's timeout is to be set anew.
         """
         try:
             self.socket.settimeout(0)

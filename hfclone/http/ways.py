@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http.client import HTTPResponse
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 
 from hfclone.http.abort import AbortHandle
 from hfclone.http.connecting import Connector, Options
@@ -83,7 +83,7 @@ class Ways:
 
     def _new(self, parts: SplitResult) -> Way:
         place, proxy = place_of(parts.scheme, parts.netloc), self._route.proxy_for(parts)
-        key = parts.scheme, place.authority  # however it is spelt
+        key = parts.scheme, place.host, place.port, proxy  # however it is spelt, which may decide about the proxy
         way = Way(key, parts.hostname or "", place, proxy, "", {"host": place.header})
         if not proxy or _is_socks(proxy) or way.is_secure:
             return way
@@ -163,7 +163,7 @@ def _login(proxy: str) -> dict[str, str]:
     parts = urlsplit(proxy)
     if not parts.username:
         return {}
-    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode("latin-1")
+    login = unquote_to_bytes(f"{parts.username}:{parts.password or ''}")  # as curl has it: nobody knows the charset
     return {"proxy-authorization": f"Basic {base64.b64encode(login).decode()}"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import threading
@@ -13,6 +14,7 @@ import pytest
 
 from hfclone.errors import Truncated, Unreachable
 from hfclone.http import AbortHandle, Connections, Limits, Route, Web
+from hfclone.http.connecting import Connector
 from tests.wires import Hearing, Wire
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -51,6 +53,20 @@ def test_what_says_where_it_ends_is_kept(answer: bytes, limit: int) -> None:
     with Wire(answering) as wire, Web(user_agent="test") as web:
         assert [get(web, wire.url, limit) for _ in range(5)] == [b"ab"] * 5
         assert wire.connections == (1 if is_kept else 5)
+
+
+class Heard(Hearing):
+    """Notes the heads of requests, and answers."""
+
+    def __init__(self) -> None:
+        self.heads: list[bytes] = []
+        super().__init__(self._hear)
+        self.port = int(self.url.rpartition(":")[2])
+
+    def _hear(self, _number: int, head: bytes, connected: socket.socket) -> bool:
+        self.heads.append(head)
+        connected.sendall(PLAIN)
+        return True
 
 
 # --- closed by the server meanwhile ------------------------------------------------------------
@@ -153,6 +169,38 @@ def test_none_is_kept_once_all_are_closed() -> None:
         assert asked.text() == b"ab"
         asked.close()
         assert closed.wait(10)
+
+
+class Here(Connector):
+    """Of whom every host is this machine."""
+
+    def connect(self, _host: str, *given: Any) -> socket.socket:
+        return super().connect("127.0.0.1", *given)
+
+
+def test_none_is_used_for_what_goes_another_way() -> None:
+    """A host of two spellings, of which ``no_proxy`` has one: the proxy's password is not for the host."""
+    with Heard() as host, Heard() as proxy:
+        port, route = (
+            host.port,
+            Route({"http": f"http://m%C3%A9:%E4%B8%AD@127.0.0.1:{proxy.port}"}, ["xn--bcher-kva.example"]),
+        )
+        connections = Connections(route, Limits(), Here())
+        with Web(user_agent="test", connections=connections) as web:
+            for name in ("xn--bcher-kva.example", "b\u00fccher.example", "xn--bcher-kva.example"):
+                assert get(web, f"http://{name}:{port}/") == b"ab"
+        connections.close()
+    login = base64.b64encode("m\u00e9:\u4e2d".encode())
+    assert [head.count(b"\r\nproxy-authorization: Basic " + login) for head in proxy.heads] == [1]
+    assert [head.count(b"proxy-authorization") for head in host.heads] == [0, 0]
+
+
+@pytest.mark.parametrize("user", ["DOMAIN\\me", "DOMAIN%5Cme"])
+def test_a_proxy_s_user_may_be_of_a_domain(user: str) -> None:
+    """Some take a backslash for the end of the host."""
+    with Heard() as proxy, Web(user_agent="test", proxies={"all": f"http://{user}:a@127.0.0.1:{proxy.port}"}) as web:
+        assert get(web, "http://host.test/") == b"ab"
+    assert b"\r\nproxy-authorization: Basic " + base64.b64encode(b"DOMAIN\\me:a") in proxy.heads[0]
 
 
 # --- what is beyond a body, and heads that two readers read differently ------------------------
@@ -317,21 +365,14 @@ def test_no_url_with_control_characters_is_asked_for(path: str) -> None:
 
 def test_what_frames_a_request_is_ours() -> None:
     """Whatever is handed in beside it."""
-    heard: list[bytes] = []
-
-    def hear(_number: int, head: bytes, connected: socket.socket) -> bool:
-        heard.append(head)
-        connected.sendall(PLAIN)
-        return True
-
-    with Hearing(hear) as wire, Web(user_agent="test") as web:
+    with Heard() as wire, Web(user_agent="test") as web:
         given = {"Host": "elsewhere.test", "Content-Length": "99"}
         with web.ask(wire.url, label="host", method="POST", headers=given, body=b"{}") as answer:
             assert answer.text() == b"ab"
     authority = wire.url.partition("//")[2].encode()
-    assert heard[0].startswith(b"POST / HTTP/1.1\r\nhost: %b\r\ncontent-length: 2\r\n" % authority)
-    assert heard[0].count(b"content-length") == heard[0].count(b"host:") == 1
-    assert heard[0].endswith(b"\r\n\r\n{}")
+    assert wire.heads[0].startswith(b"POST / HTTP/1.1\r\nhost: %b\r\ncontent-length: 2\r\n" % authority)
+    assert wire.heads[0].count(b"content-length") == wire.heads[0].count(b"host:") == 1
+    assert wire.heads[0].endswith(b"\r\n\r\n{}")
 
 
 def test_an_ipv6_address_is_a_host() -> None:
