@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Callable
 
+from hfclone.http.abort import AbortHandle
 from hfclone.http.kept import Connection, Key
 from hfclone.limits import start_thread
 
@@ -23,7 +24,7 @@ class Ahead:
         self._coming: dict[Key, _Coming] = {}
         self._end = weakref.finalize(self, _give_up_all, self._coming)  # for whoever is dropped without being closed
 
-    def begin(self, key: Key, connect: Callable[[], Connection]) -> None:
+    def begin(self, key: Key, connect: Callable[[AbortHandle], Connection]) -> None:
         """Have ``connect``, whatever it raises, make a connection in a thread of its own, if the system has one."""
         coming = _Coming(connect)
         if key not in self._coming and start_thread(coming.run, f"connect {key[1]}") is not None:
@@ -49,8 +50,9 @@ def _give_up_all(coming: dict[Key, _Coming]) -> None:
 
 
 class _Coming:
-    def __init__(self, connect: Callable[[], Connection]) -> None:
+    def __init__(self, connect: Callable[[AbortHandle], Connection]) -> None:
         self._connect = connect
+        self._handle = AbortHandle()
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._made: Connection | None = None
@@ -60,7 +62,7 @@ class _Coming:
 
     def run(self) -> None:
         try:
-            made = self._connect()
+            made = self._connect(self._handle)
         except Exception as error:  # noqa: BLE001  # it is whoever asks that it happens to
             self._error = error
         else:
@@ -83,6 +85,7 @@ class _Coming:
         return None
 
     def give_up(self) -> None:
+        self._handle.abort()  # a proxy may be at its answer for ever
         with self._lock:
             self._is_wanted = False
             if self._made is not None:

@@ -85,7 +85,7 @@ class Connections:
         except ValueError:  # whoever asks is told
             return
         # The peer is shown to whoever uses the connection, before anything is sent.
-        self._ahead.begin(way.key, lambda: self._ways.open(way, AbortHandle(), lambda *_: None, silence))
+        self._ahead.begin(way.key, lambda handle: self._ways.open(way, handle, lambda *_: None, silence))
 
     def send(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -90,12 +89,12 @@ class Ways:
         return replace(way, prefix=f"http://{place.authority}", headers={**way.headers, **_login(proxy)})
 
     def open(self, way: Way, handle: AbortHandle, on_peer: OnPeer, silence: float) -> Connection:
-        """A connection; within ``silence`` a proxy has opened a tunnel, which is in ``handle`` meanwhile.
+        """A connection; within ``silence`` a proxy has opened its way, which is in ``handle`` meanwhile.
 
         Raises:
             OSError, HTTPException, ValueError: there is none; what ``on_peer`` raises.
         """
-        made, peer = self._connect(way), ""
+        made, peer = self._connect(way, handle, silence), ""
         try:
             if not way.proxy:
                 peer = made.getpeername()[0]
@@ -106,15 +105,17 @@ class Ways:
                 if way.proxy and not _is_socks(way.proxy):
                     handle.hold(made, silence)  # a proxy's answer is one, too
                     _open_tunnel(made, way.place, _login(way.proxy))
+                    if handle.is_broken:  # in the midst of an answer, maybe: http.client takes half a head for one
+                        raise ConnectionAbortedError
                 made = secured(made, way.place.host, self._route.ca_bundle)
         except BaseException:
             made.close()
             raise
         return Connection(made, way.key, peer)
 
-    def _connect(self, way: Way) -> socket.socket:
+    def _connect(self, way: Way, handle: AbortHandle, silence: float) -> socket.socket:
         if _is_socks(way.proxy):
-            return self._by_socks(urlsplit(way.proxy), way.place)
+            return self._by_socks(urlsplit(way.proxy), way.place, handle, silence)
         first = _place_of_proxy(way.proxy) if way.proxy else way.place
         return self._connector.connect(first.host, first.port, self._seconds, self._options)
 
@@ -123,29 +124,29 @@ class Ways:
         narrow = [(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)] if self.receive_buffer else []
         return [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *narrow]
 
-    def _by_socks(self, proxy: SplitResult, place: Place) -> socket.socket:
+    def _by_socks(self, proxy: SplitResult, place: Place, handle: AbortHandle, silence: float) -> socket.socket:
         import socks
 
         host, port = proxy.hostname or "", proxy.port or SOCKS_PORT
         scheme = proxy.scheme.lower()
+        address = self._connector.first(host, port, self._seconds)
+        made = socks.socksocket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        login = unquote(proxy.username or "") or None, unquote(proxy.password or "") or None
+        made.set_proxy(_SOCKS_VERSIONS[scheme], address, port, scheme in ("socks4a", "socks5h"), *login)
         try:
-            made: socket.socket = socks.create_connection(
-                (place.host, place.port),
-                timeout=math.ceil(self._seconds),
-                proxy_type=_SOCKS_VERSIONS[scheme],
-                proxy_addr=self._connector.first(host, port, self._seconds),
-                proxy_port=port,
-                proxy_rdns=scheme in ("socks4a", "socks5h"),
-                proxy_username=unquote(proxy.username or "") or None,
-                proxy_password=unquote(proxy.password or "") or None,
-                socket_options=self._options,
-            )
+            for option in self._options:
+                made.setsockopt(*option)
+            made.settimeout(self._seconds)
+            handle.hold(made, silence)
+            made.connect((place.host, place.port))
         except socks.ProxyError as error:
             if isinstance(error, socks.ProxyConnectionError):
                 self._connector.forget(host, port)
             if isinstance(error.socket_err, TimeoutError):
                 raise error.socket_err from error
             raise
+        finally:
+            handle.hold(None)  # what TLS waits for is no answer
         return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import threading
@@ -11,8 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hfclone.blobs import HttpBlobs
-from hfclone.errors import LfsRefused, LimitReached, Stalled
-from hfclone.http import Limits, Web
+from hfclone.errors import LfsRefused, LimitReached, Stalled, Unreachable
+from hfclone.http import Connections, Limits, Route, Web
 from hfclone.hub.api import branches, resolve
 from hfclone.hub.endpoint import Endpoint
 from hfclone.hub.pasted import parse_repo_spec
@@ -131,18 +132,47 @@ def test_the_body_of_a_redirect_is_not_read(road: str, framing: bytes) -> None:
     assert sent < 20_000_000
 
 
-def test_a_proxy_that_opens_its_tunnel_by_bytes() -> None:
-    def answer(_number: int, connected: socket.socket) -> bool:
-        for byte in b"HTTP/1.1 200 Connected " + b"x" * 1000:
-            connected.sendall(bytes([byte]))
-            time.sleep(0.1)
-        return False
+class Dripping(Wire):
+    """A proxy that opens its way byte by byte, and notes when nobody waits for it any more."""
 
-    with Wire(answer) as wire, Web(user_agent="test", proxies={"all": wire.url}, limits=Limits(5.0, SILENCE)) as web:
+    def __init__(self, scheme: str) -> None:
+        self.gone = threading.Event()
+        self._said = b"HTTP/1.1 200 Connected " if scheme == "http" else b"\5\0\5\0\0\3\xff"
+        super().__init__(lambda _number, _connected: False)
+        self.proxies = {"all": self.url.replace("http", scheme)}
+
+    def _serve(self, connected: socket.socket) -> None:
+        with contextlib.suppress(OSError), connected:
+            for piece in again_and_again(b"x", self._said)(b""):
+                connected.sendall(piece)
+                time.sleep(0.1)
+        self.gone.set()
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+def test_a_proxy_that_opens_its_way_by_bytes(scheme: str) -> None:
+    limits = Limits(5.0, SILENCE)
+    with Dripping(scheme) as wire, Web(user_agent="test", proxies=wire.proxies, limits=limits) as web:
         began = time.monotonic()
         with pytest.raises(Stalled):
             web.ask("https://host.test/", label="host")
         assert time.monotonic() - began < LONG
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_nor_is_it_waited_for_ahead(scheme: str, is_asked: bool) -> None:
+    """Once whoever asked has given up, or all is over."""
+    with Dripping(scheme) as wire:
+        connections = Connections(Route(wire.proxies), Limits(SILENCE, SILENCE))
+        connections.connect_ahead("https://host.test/")
+        if is_asked:
+            with Web(user_agent="test", connections=connections) as web, pytest.raises(Unreachable):
+                web.ask("https://host.test/", label="host")
+        else:
+            connections.close()
+        assert wire.gone.wait(LONG)
+        connections.close()
 
 
 def test_nothing_is_asked_that_nobody_would_break_off(monkeypatch: pytest.MonkeyPatch) -> None:
