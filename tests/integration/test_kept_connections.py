@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from hfclone.errors import Truncated, Unreachable
 from hfclone.http import AbortHandle, Connections, Limits, Route, Web
 from hfclone.http.connecting import Connector
+from tests.proxies import HttpProxy, tls_front
 from tests.wires import Hearing, Wire
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -227,6 +230,25 @@ def test_what_comes_beyond_a_body_is_not_the_next_answer(answer: bytes, at_once:
         read.set()
         assert sent.wait(10)
         assert get(web, wire.url) == b"ab"
+        assert wire.connections == 2
+
+
+def test_nor_is_it_within_tls_within_tls(pem: Path) -> None:
+    """To a proxy; bytes may lie there where no socket shows them."""
+
+    def forging(number: int, connected: socket.socket) -> bool:
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # two records of TLS come at once
+        connected.sendall(PLAIN)
+        if number == 1:
+            connected.sendall(FORGED)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        return True
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with Wire(forging, pem) as wire, HttpProxy() as proxy, tls_front(proxy.port, context) as port:
+        with Web(user_agent="test", ca_bundle=str(pem), proxies={"all": f"https://localhost:{port}"}) as web:
+            assert [get(web, wire.url) for _ in range(3)] == [b"ab"] * 3
         assert wire.connections == 2
 
 

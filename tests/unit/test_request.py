@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from hfclone.http import SHARED, Route
 from hfclone.http.request import Place, place_of, target_of
+from hfclone.http.ways import Ways
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,12 @@ from hfclone.http.request import Place, place_of, target_of
 )  # fmt: skip
 def test_places(scheme: str, netloc: str, place: Place) -> None:
     assert place_of(scheme, netloc) == place
+
+
+def test_zones_are_hosts_of_their_own() -> None:
+    """Though they go without saying in a Host header, and one address may be there in each."""
+    ways = Ways(Route({}), SHARED, 1.0)
+    assert ways.to("http://[fe80::1%25eth0]/").key != ways.to("http://[fe80::1%25eth1]/").key
 
 
 @pytest.mark.parametrize(
