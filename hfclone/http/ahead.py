@@ -20,13 +20,14 @@ FRESH_SECONDS = 8.0
 class Ahead:
     """At most one connection to each host. For all threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._coming: dict[Key, _Coming] = {}
         self._end = weakref.finalize(self, _give_up_all, self._coming)  # for whoever is dropped without being closed
 
     def begin(self, key: Key, connect: Callable[[AbortHandle], Connection]) -> None:
         """Have ``connect``, whatever it raises, make a connection in a thread of its own, if the system has one."""
-        coming = _Coming(connect)
+        coming = _Coming(connect, self._clock)
         if key not in self._coming and start_thread(coming.run, f"connect {key[1]}") is not None:
             self._coming[key] = coming
 
@@ -34,7 +35,7 @@ class Ahead:
         """The connection to ``key``, for the first who asks; waited for where it is being made, for ``seconds``.
 
         Raises:
-            TimeoutError: it is not made by then; whatever else it failed with.
+            TimeoutError: it is not made by then; whatever else it has just failed with.
         """
         coming = self._coming.pop(key, None)
         return None if coming is None else coming.result(seconds)
@@ -45,13 +46,16 @@ class Ahead:
 
 
 def _give_up_all(coming: dict[Key, _Coming]) -> None:
-    while coming:
-        coming.popitem()[1].give_up()
+    for key in list(coming):
+        each = coming.pop(key, None)  # somebody takes it meanwhile, maybe
+        if each is not None:
+            each.give_up()
 
 
 class _Coming:
-    def __init__(self, connect: Callable[[AbortHandle], Connection]) -> None:
+    def __init__(self, connect: Callable[[AbortHandle], Connection], clock: Callable[[], float]) -> None:
         self._connect = connect
+        self._clock = clock
         self._handle = AbortHandle()
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -67,19 +71,21 @@ class _Coming:
             self._error = error
         else:
             with self._lock:
-                self._made, self._at = made, time.monotonic()
+                self._made = made
                 if not self._is_wanted:
                     made.close()
+        self._at = self._clock()
         self._ended.set()
 
     def result(self, seconds: float) -> Connection | None:
         if not self._ended.wait(seconds):
             self.give_up()
             raise TimeoutError
-        if self._error is not None:
+        is_fresh = self._clock() - self._at <= FRESH_SECONDS
+        if self._error is not None and is_fresh:
             raise self._error
         made = self._made
-        if made is not None and time.monotonic() - self._at <= FRESH_SECONDS and made.is_still:
+        if made is not None and is_fresh and made.is_still:
             return made
         self.give_up()
         return None

@@ -5,16 +5,19 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from hfclone.errors import BadRedirect, Unreachable
-from hfclone.http import Connections, Limits, Route, Web
+from hfclone.http import AbortHandle, Connections, Limits, Route, Web
+from hfclone.http.ahead import Ahead
+from hfclone.http.kept import Connection
 from tests.wires import Wire
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"
+KEY = ("http", "host.test", 80, "")
 
 
 class Accepting(Wire):
@@ -84,6 +87,25 @@ def test_that_it_failed_is_told_to_who_asks_and_the_next_tries_anew() -> None:
                 with pytest.raises(Unreachable):
                     web.get(url, label="host")
             assert get(web, wire.url) == b"ab"
+
+
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_that_it_failed_a_while_ago_is_no_news(seconds: float) -> None:
+    """The line may be up by now."""
+    now, failed = 0.0, threading.Event()
+
+    def connect(_handle: AbortHandle) -> Connection:
+        failed.set()
+        raise ConnectionRefusedError
+
+    ahead = Ahead(lambda: now)
+    ahead.begin(KEY, connect)
+    assert failed.wait(10)
+    while threads := [each for each in threading.enumerate() if each.name == f"connect {KEY[1]}"]:
+        threads[0].join(10)
+    now += seconds
+    with pytest.raises(ConnectionRefusedError) if not seconds else nullcontext():
+        assert ahead.take(KEY, 10) is None
 
 
 def test_one_that_the_server_has_closed_costs_a_get_nothing() -> None:
