@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from hfclone.endpoints import origin_of
 from hfclone.errors import BadRedirect, HfcloneError, LimitReached, NotTheObject, Unreachable
@@ -37,6 +37,7 @@ _T = TypeVar("_T")
 MAX_HOPS = 5
 _TO_ANYONE = frozenset({"range", "accept", "content-type"})
 """Headers of a request that may follow a redirect to another origin; what else there is may be a secret."""
+_ASCII = "".join(map(chr, range(128)))
 SMALL_REST_BYTES = 16 * 1024
 """So much of a body is rather read than its connection given up."""
 REST_SECONDS = 0.2
@@ -332,7 +333,7 @@ def _drain(response: Response, handle: AbortHandle) -> None:
 def _next_hop(url: str, target: str, label: str, hops: int) -> str:
     """Where a redirect leads, if it may lead there."""
     try:
-        following = urljoin(url, target)
+        following = urljoin(url, quote(target, safe=_ASCII, encoding="latin-1"))  # bytes, of whatever charset
         shown = _without_query(following)
         _ = origin_of(following)  # a port that is no number shows only here
     except ValueError:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -395,6 +396,22 @@ def test_what_frames_a_request_is_ours() -> None:
     assert wire.heads[0].startswith(b"POST / HTTP/1.1\r\nhost: %b\r\ncontent-length: 2\r\n" % authority)
     assert wire.heads[0].count(b"content-length") == wire.heads[0].count(b"host:") == 1
     assert wire.heads[0].endswith(b"\r\n\r\n{}")
+
+
+@pytest.mark.parametrize("name", ["\u4e2d".encode(), b"\xfc"])
+def test_a_redirect_leads_to_the_bytes_it_names(name: bytes) -> None:
+    """In whatever charset: curl and browsers send them back as they came."""
+    heads: list[bytes] = []
+
+    def answer(number: int, head: bytes, connected: socket.socket) -> bool:
+        heads.append(head)
+        moved = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /%%20 %b?%b\r\n\r\n" % (name, name)
+        connected.sendall(PLAIN if number > 1 else moved)
+        return True
+
+    with Hearing(answer) as wire, Web(user_agent="test") as web:
+        assert get(web, wire.url) == b"ab"
+    assert heads[1].startswith(f"GET /%20%20{quote(name)}?{quote(name)} HTTP/1.1\r\n".encode())
 
 
 def test_an_ipv6_address_is_a_host() -> None:
