@@ -11,7 +11,8 @@ The rules, and where they come from:
   a compressed body has no ranges, and inflating it is a bomb's way in.
 * A body is handed on as each receive brings it, so that a connection that is reset loses no byte that had arrived.
 * A connection is used again where an answer says plainly where it ends, was read to that end, and nothing came
-  after it. What could be read as more than one header, or request, is not sent.
+  after it: for the same host by the same way. On one that is made ahead, too, nothing may have come.
+* What could be read as more than one header, request or host is not sent, or not asked.
 * An answer has a limit as a whole: its head, with those of all redirects before it, must be here within the
   silence that is allowed, and small bodies come at a least rate; a thread breaks off what is overdue. Objects'
   bodies are the transfer's to judge.
