@@ -201,6 +201,7 @@ class Coordinator:
             self._context.patience.answered()
             self._health.began(lease.endpoint, now - _sent_at(lease))
             lease.task.unanswered.pop(lease.endpoint, None)
+            lease.task.hurried = 0
             self._state.not_late(lease)
             self._pool.answered(lease, now)
             item = self._state.items.get(lease.task.pointer.oid)
@@ -433,11 +434,12 @@ class Coordinator:
             if not self._scheduler.has_work():
                 dropped += [x for x in leases if x.came is not None and x not in dropped and self._moves_on(x, now)]
             for lease in dropped:
-                lease.task.hurried += is_end and not lease.dropped
+                counts = lease.task.given_up(lease.asked, now)
+                lease.task.hurried += counts and is_end and not lease.dropped
                 if lease.came is not None and lease.first is None and not (lease.dropped or closed_for):
-                    lease.task.unanswered[lease.endpoint] += 1
+                    lease.task.unanswered[lease.endpoint] += counts
                 lease.dropped = True
-                self._take_back(lease, now)
+                self._take_back(lease, now, counts=counts)
             return dropped
 
     def stop(self) -> None:
@@ -556,10 +558,10 @@ class Coordinator:
         lease.moves_on = lease.moves_on or self._selector.brings_sooner(lease, now)
         return lease.moves_on
 
-    def _take_back(self, lease: Lease, now: float) -> None:
+    def _take_back(self, lease: Lease, now: float, *, counts: bool) -> None:
         """Give the range of a connection that has not answered to another; one that has gives it back itself.
 
-        So does a carrier, when it writes no more.
+        So does a carrier, when it writes no more. ``counts`` as a sign that answers take longer than was thought.
         """
         if lease.first is not None or lease.came is not None:
             return
@@ -567,7 +569,7 @@ class Coordinator:
         lease.gone = True
         if self._open:
             if lease.handle is None or lease.handle.is_connected:
-                lease.task.unanswered[lease.endpoint] += 1
+                lease.task.unanswered[lease.endpoint] += counts
             self._policy.blame(lease, errors.Stalled(str(lease.endpoint), now - (lease.asked or lease.began)))
         self._look_after(lease)
 

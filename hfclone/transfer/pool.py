@@ -179,6 +179,8 @@ class Task:
     """How often an answer was given up early, since all waited for it."""
     unanswered: Counter[Endpoint] = field(default_factory=Counter)
     """How often in a row an answer of an endpoint was not waited for any longer."""
+    given_up_at: float = -math.inf
+    """Clock time at which an answer was last given up."""
     error: HfcloneError | None = None
     """What last went wrong with it."""
     checking: bool = False
@@ -187,6 +189,14 @@ class Task:
     """Clock time of its last failure: others go first."""
     ready_at: float = 0.0
     """Clock time before which it is not begun and no lease of it is handed out."""
+
+    def given_up(self, asked: float | None, now: float) -> bool:
+        """An answer that was ``asked`` for then is given up; whether that counts.
+
+        Those that were under way when the last one was given up tell no more than that did.
+        """
+        before, self.given_up_at = self.given_up_at, now
+        return asked is None or asked >= before
 
     @property
     def is_small(self) -> bool:

@@ -47,3 +47,11 @@ def test_silence_at_the_end(rest: int, is_end: bool, hurried: int, silent: float
     task = Task(Pointer(Oid("0" * 64), 10 * MUCH), hurried=hurried)
     lease = Lease(task, ENDPOINT, 0, rest, 0, 0.0, 0.0, asked=0.0, first=0.0 if has_begun else None)
     assert selector(health).lags(lease, [lease], silent, is_end=is_end) is lags
+
+
+def test_answers_that_were_under_way_together_count_once_when_they_are_given_up() -> None:
+    """Each would double how long the next may take: five at once would be waited for sixteen times as long."""
+    task = Task(Pointer(Oid("0" * 64), MUCH))
+    assert [task.given_up(asked, 2.0) for asked in (0.1, 0.2, 0.3)] == [True, False, False]
+    assert not task.given_up(1.9, 3.0), "asked for before the others were given up"
+    assert task.given_up(3.5, 4.0)
