@@ -201,7 +201,6 @@ class Coordinator:
             self._context.patience.answered()
             self._health.began(lease.endpoint, now - _sent_at(lease))
             lease.task.unanswered.pop(lease.endpoint, None)
-            lease.task.hurried = 0
             self._state.not_late(lease)
             self._pool.answered(lease, now)
             item = self._state.items.get(lease.task.pointer.oid)
@@ -510,6 +509,7 @@ class Coordinator:
         """``own`` bytes have come that were not here."""
         self._state.received += own
         self._state.received_from[lease.endpoint] += own
+        lease.task.hurried = 0
         self._context.patience.progress()
         self._health.sent(lease.endpoint, own)
 

@@ -201,7 +201,8 @@ class EndpointSelector:
         shortest = self.health.least_latency(lease.endpoint) or 0.0
         if may_hurry and (latency is not None or self._is_known_elsewhere(lease)):
             limit = max(END_SECONDS, END_TRIPS * shortest)
-            if lease.came is None and latency is not None and lease.due <= LEAST_RANGE_BYTES:
+            is_flow = lease.flowing is not None and lease.came is None
+            if is_flow and latency is not None and lease.due <= LEAST_RANGE_BYTES:
                 limit = max(LITTLE_SECONDS, LITTLE_TRIPS * latency)
             return now - max(lease.asked, lease.heard) > limit * 2.0**lease.task.hurried
         if lease.first is None and lease.handle is not None and not lease.handle.is_connected and latency is not None:

@@ -176,7 +176,7 @@ class Task:
     vain: int = 0
     """How often in a row a carrier brought nothing of it, and nobody could say why."""
     hurried: int = 0
-    """How often an answer was given up early, since all waited for it."""
+    """How often in a row, without a byte, an answer was given up early, since all waited for it."""
     unanswered: Counter[Endpoint] = field(default_factory=Counter)
     """How often in a row an answer of an endpoint was not waited for any longer."""
     given_up_at: float = -math.inf
