@@ -21,7 +21,7 @@ from hfclone.errors import (
     ServerFault,
 )
 from hfclone.events import OnEvent, Warned
-from hfclone.folders import files_below, remove_folder
+from hfclone.files.folders import files_below, remove_folder
 from hfclone.git import MOST_BYTES, GitRepo, remote_of, scratch_repo
 from hfclone.http import Web
 from hfclone.hub import api as hub

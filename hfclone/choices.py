@@ -14,9 +14,9 @@ from glob import escape
 from os import fsdecode
 from pathlib import Path
 
-from hfclone.access import UMASK, Access
 from hfclone.errors import QuantNotFound
-from hfclone.ondisk import write_safely
+from hfclone.files.access import UMASK, Access
+from hfclone.files.ondisk import write_safely
 from hfclone.settings import Settings
 
 __all__ = ["ALL", "Choice", "chosen", "leaving", "read_choice", "remember"]

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from hfclone.access import UMASK, Access
 from hfclone.errors import CheckoutBusy
-from hfclone.ondisk import sync_file
-from hfclone.refusals import refused
+from hfclone.files.access import UMASK, Access
+from hfclone.files.ondisk import sync_file
+from hfclone.files.refusals import refused
 from hfclone.wording import phrase
 
 __all__ = [

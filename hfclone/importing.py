@@ -11,7 +11,7 @@ from hfclone.checkout import Checkout
 from hfclone.errors import BadOption
 from hfclone.events import ByteCount, OnEvent, Planned, Verified, ignore
 from hfclone.existing import find_existing
-from hfclone.hashing import sha256_of
+from hfclone.files.hashing import sha256_of
 from hfclone.names import Taking
 from hfclone.plan import Plan
 from hfclone.planning import plan_of

@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from hfclone.errors import BadPointer
-from hfclone.folders import remove_folder
+from hfclone.files.folders import remove_folder
+from hfclone.files.hashing import blocks, sha256_of
+from hfclone.files.refusals import expect_file
 from hfclone.git import GitRepo, TreeEntry
-from hfclone.hashing import blocks, sha256_of
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, parse_pointer
-from hfclone.refusals import expect_file
 from hfclone.worktree import WorkTree
 
 __all__ = ["as_git_has_it", "blob_id_of", "digest_of", "holds_pointer"]

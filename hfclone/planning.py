@@ -11,9 +11,9 @@ from stat import S_ISREG
 from hfclone.checkout import Checkout, Edits
 from hfclone.errors import Conflicts, DiskFull, HfcloneError
 from hfclone.events import OnEvent, Planned, Warned, ignore
+from hfclone.files.ondisk import free_bytes
 from hfclone.git import Git, GitRepo, Staged, state_dir_of
 from hfclone.names import LfsStore, Pin
-from hfclone.ondisk import free_bytes
 from hfclone.partials import Partials
 from hfclone.plan import SPARE_BYTES, Disk, Plan, Presence, make_plan
 from hfclone.pointer import Pointer

@@ -24,13 +24,13 @@ from hfclone.errors import (
     TransferError,
 )
 from hfclone.events import Faulted, OnEvent, Working
-from hfclone.folders import temporary_folder
+from hfclone.files.folders import temporary_folder
+from hfclone.files.ondisk import write_safely
 from hfclone.git import Fetch, GitRepo, fetch, translate
 from hfclone.http import Web
 from hfclone.hub.endpoint import Endpoint
 from hfclone.listing import digests_of
 from hfclone.locked import LockedFile, LockedRepo, trees_of
-from hfclone.ondisk import write_safely
 from hfclone.patience import Verdict, judge
 from hfclone.revisions import waiting
 from hfclone.tools import Tools

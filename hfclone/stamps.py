@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfclone.access import UMASK, Access
+from hfclone.files.access import UMASK, Access
+from hfclone.files.ondisk import write_safely
+from hfclone.files.refusals import refused
 from hfclone.gitindex import Recorded
-from hfclone.ondisk import write_safely
 from hfclone.pointer import Oid, Pointer
-from hfclone.refusals import refused
 
 __all__ = ["Stamp", "Stamps", "looks_placed"]
 

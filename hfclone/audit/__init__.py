@@ -15,7 +15,7 @@ from hfclone.choices import ALL, Choice
 from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.existing import Existing
-from hfclone.folders import temporary_folder
+from hfclone.files.folders import temporary_folder
 from hfclone.git import Git, GitRepo, Staged, TreeEntry, scratch_repo
 from hfclone.gitindex import Recorded, recorded_files
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hfclone.audit.targets import Target
-from hfclone.hashing import blocks
+from hfclone.files.hashing import blocks
 from hfclone.locked import LINK_MODE, git_id
 from hfclone.looking import holds_pointer
 from hfclone.pointer import MAX_POINTER_BYTES

@@ -20,9 +20,9 @@ from types import TracebackType
 from hfclone.audit.inspection import Looked, look_closely
 from hfclone.audit.targets import Target
 from hfclone.errors import CannotWrite
+from hfclone.files.refusals import expect_file
 from hfclone.limits import has_no_thread
 from hfclone.pointer import Pointer
-from hfclone.refusals import expect_file
 from hfclone.stamps import Stamps
 from hfclone.worktree import Kind, Standing, WorkTree
 

@@ -35,11 +35,11 @@ from hfclone.checkout.placing import Checkout
 from hfclone.checkout.store import Store, open_store
 from hfclone.errors import Conflicts, HfcloneError, LocalError
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
-from hfclone.folders import FixedFolders
+from hfclone.files.folders import FixedFolders
+from hfclone.files.refusals import refused
 from hfclone.git import Git, GitRepo, Staged, git_dir_of, pointers_among, run_lock_of
 from hfclone.gitindex import Fresh
 from hfclone.names import LfsStore
-from hfclone.refusals import refused
 from hfclone.stamps import Stamps
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase

@@ -10,7 +10,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from hfclone.folders import remove_folder
+from hfclone.files.folders import remove_folder
 
 __all__ = ["beside", "clear_beside"]
 

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfclone.access import Access
+from hfclone.files.access import Access
 
 __all__ = ["Books"]
 

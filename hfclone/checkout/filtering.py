@@ -14,11 +14,11 @@ from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from pathlib import Path
 
-from hfclone.access import Access
 from hfclone.checkout.moving import Side
+from hfclone.files.access import Access
+from hfclone.files.ondisk import write_safely
+from hfclone.files.refusals import refused
 from hfclone.git import GitRepo
-from hfclone.ondisk import write_safely
-from hfclone.refusals import refused
 
 __all__ = ["install_filter"]
 

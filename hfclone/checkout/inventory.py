@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hfclone.checkout.ground import Ground
 from hfclone.events import ByteCount, OnEvent
-from hfclone.hashing import sha256_of
+from hfclone.files.hashing import sha256_of
 from hfclone.looking import digest_of
 from hfclone.plan import Presence
 from hfclone.pointer import Pointer

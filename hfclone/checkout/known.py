@@ -11,10 +11,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from hfclone.access import Access
 from hfclone.errors import CannotWrite
+from hfclone.files.access import Access
+from hfclone.files.ondisk import write_safely
 from hfclone.git import TreeEntry
-from hfclone.ondisk import write_safely
 from hfclone.pointer import Oid, Pointer
 
 __all__ = ["read_known", "write_known"]

@@ -17,19 +17,19 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from hfclone.access import UMASK, Access
 from hfclone.checkout.aside import Aside
 from hfclone.checkout.beside import beside, clear_beside
 from hfclone.checkout.replacing import Replacement
 from hfclone.checkout.staging import place_staged, stage
 from hfclone.errors import Conflicts, HfcloneError
+from hfclone.files.access import UMASK, Access
+from hfclone.files.ondisk import write_safely
+from hfclone.files.refusals import refused
 from hfclone.git import GitRepo, IndexFlag, Staged, TreeEntry, pointers_among
 from hfclone.gitindex import Fresh, IndexLock, index_lock
 from hfclone.locked import LINK_MODE, SUBMODULE_MODE
 from hfclone.looking import as_git_has_it, blob_id_of, digest_of, holds_pointer
-from hfclone.ondisk import write_safely
 from hfclone.pointer import Oid, Pointer
-from hfclone.refusals import refused
 from hfclone.stamps import Stamps
 from hfclone.treepaths import show_path
 from hfclone.worktree import FileMode, Kind, Standing, WorkTree

@@ -11,7 +11,6 @@ from pathlib import Path
 from stat import S_IMODE, S_ISREG
 from urllib.parse import urlsplit
 
-from hfclone.access import change_mode, made_mode
 from hfclone.errors import (
     BranchElsewhere,
     CannotWrite,
@@ -22,7 +21,9 @@ from hfclone.errors import (
     OwnCommits,
 )
 from hfclone.events import OnEvent, Warned
-from hfclone.folders import files_below, make_folders
+from hfclone.files.access import change_mode, made_mode
+from hfclone.files.folders import files_below, make_folders
+from hfclone.files.refusals import refused
 from hfclone.git import (
     Git,
     GitRepo,
@@ -41,7 +42,6 @@ from hfclone.gitindex import Wholeness, wholeness_of
 from hfclone.hub.site import DEFAULT_BRANCH
 from hfclone.locked import LINK_MODE
 from hfclone.names import Pin
-from hfclone.refusals import refused
 from hfclone.treepaths import LONGEST_PATH, Folding, Platform, check_link, check_tree, show_beginning
 from hfclone.wording import phrase
 

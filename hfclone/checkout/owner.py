@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
-from hfclone.access import UMASK, Access
 from hfclone.errors import CheckoutBusy, GitFailed
-from hfclone.refusals import refused
+from hfclone.files.access import UMASK, Access
+from hfclone.files.refusals import refused
 from hfclone.wording import phrase
 
 __all__ = ["LastRun", "owned"]

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from stat import S_IMODE
 
-from hfclone.access import change_mode, made_mode
 from hfclone.checkout.aside import Aside
 from hfclone.checkout.beside import beside, clear_beside
 from hfclone.checkout.books import Books
@@ -24,15 +23,16 @@ from hfclone.checkout.staging import place_staged, stage
 from hfclone.checkout.vouchers import Vouchers
 from hfclone.errors import BadPointer, Conflicts
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
+from hfclone.files.access import change_mode, made_mode
+from hfclone.files.hashing import sha256_of
+from hfclone.files.ondisk import clone_file, settle_mtime, sync_file
+from hfclone.files.refusals import refused
 from hfclone.git import Staged
 from hfclone.gitindex import Fresh, Patched, SizeRule, patch_index, recorded_files
-from hfclone.hashing import sha256_of
 from hfclone.names import Pin
-from hfclone.ondisk import clone_file, settle_mtime, sync_file
 from hfclone.partials import Partials
 from hfclone.plan import Presence
 from hfclone.pointer import Oid, Pointer
-from hfclone.refusals import refused
 from hfclone.stamps import looks_placed
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from hfclone.errors import HfcloneError
-from hfclone.folders import remove_folder
-from hfclone.refusals import refused
+from hfclone.files.folders import remove_folder
+from hfclone.files.refusals import refused
 from hfclone.worktree import FileMode, Kind, Standing, WorkTree, kind_of
 
 __all__ = ["Replacement"]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 
 from hfclone.checkout.ground import Ground
 from hfclone.checkout.vouchers import Vouchers
-from hfclone.ondisk import clone_file
+from hfclone.files.ondisk import clone_file
 from hfclone.partials import Partials
 from hfclone.pointer import Pointer
 from hfclone.worktree import Standing

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from hfclone.folders import remove_folder
+from hfclone.files.folders import remove_folder
+from hfclone.files.ondisk import settle_mtime
+from hfclone.files.refusals import refused
 from hfclone.git import GitRepo, TreeEntry
 from hfclone.gitindex import Fresh
 from hfclone.locked import SUBMODULE_MODE
-from hfclone.ondisk import settle_mtime
-from hfclone.refusals import refused
 from hfclone.worktree import Standing
 
 __all__ = ["place_staged", "stage"]

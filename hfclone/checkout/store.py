@@ -12,14 +12,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from hfclone.access import Access
 from hfclone.errors import NoReflink
 from hfclone.events import OnEvent, Warned
+from hfclone.files.access import Access
+from hfclone.files.ondisk import WRITE_BITS, clone_file, share_blocks
+from hfclone.files.refusals import refused
 from hfclone.git import GitRepo
 from hfclone.names import LfsStore
-from hfclone.ondisk import WRITE_BITS, clone_file, share_blocks
 from hfclone.pointer import Oid, Pointer
-from hfclone.refusals import refused
 from hfclone.worktree import WorkTree
 
 __all__ = ["Store", "open_store"]

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from hfclone.access import Access
+from hfclone.files.access import Access
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
 

@@ -128,7 +128,7 @@ def _export(  # what a command line says
     from hfclone import exporting
     from hfclone.cli.reports import exported_lines
     from hfclone.export import formatted
-    from hfclone.ondisk import write_safely
+    from hfclone.files.ondisk import write_safely
 
     found = exporting.list_missing_signed if signed else exporting.list_missing
     made = found(dest, settings, on_event)

@@ -31,8 +31,8 @@ from hfclone.cli.tally import Tally
 from hfclone.cli.together import Together
 from hfclone.errors import CannotWrite, HfcloneError
 from hfclone.events import Event, Failed, OnEvent
+from hfclone.files.refusals import refused_by_machine
 from hfclone.redaction import without_secrets
-from hfclone.refusals import refused_by_machine
 from hfclone.settings import Progress, Settings, Verbosity
 from hfclone.wording import line, phrase
 

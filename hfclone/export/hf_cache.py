@@ -22,15 +22,15 @@ from hfclone.export.halfdone import HalfDone
 from hfclone.export.holdings import Holding, read_holdings, refuse_edits
 from hfclone.export.hub_layout import CACHEDIR_TAG, CacheLayout, tree_text
 from hfclone.export.sharing import Sharer, way_between
-from hfclone.folders import make_folders
+from hfclone.files.folders import make_folders
+from hfclone.files.hashing import sha256_of
+from hfclone.files.ondisk import free_bytes, sync_file
+from hfclone.files.refusals import refused
 from hfclone.git import in_batches, run_lock_of
-from hfclone.hashing import sha256_of
 from hfclone.locked import git_id
 from hfclone.names import CacheLink, Repo, is_revision
-from hfclone.ondisk import free_bytes, sync_file
 from hfclone.overview import State
 from hfclone.plan import SPARE_BYTES, Plan
-from hfclone.refusals import refused
 from hfclone.selection import select
 from hfclone.settings import Settings, has_cache_links, hub_cache
 from hfclone.stamps import Stamps

@@ -17,9 +17,9 @@ from hfclone.events import OnEvent, Shared, Warned, Working, ignore
 from hfclone.existing import Existing, state_directory
 from hfclone.export.holdings import Holding, read_holdings, refuse_edits
 from hfclone.export.hub_layout import CACHEDIR_TAG, LOCAL_STATE, metadata_text, tree_text
+from hfclone.files.refusals import refused
 from hfclone.git import run_lock_of
 from hfclone.overview import State
-from hfclone.refusals import refused
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree

@@ -17,10 +17,10 @@ from pathlib import Path
 from hfclone.errors import BadOption, Conflicts, NotAsCommitted
 from hfclone.events import ByteCount
 from hfclone.export.holdings import Holding
-from hfclone.hashing import blocks, write_at
+from hfclone.files.hashing import blocks, write_at
+from hfclone.files.ondisk import WRITE_BITS, share_blocks
+from hfclone.files.refusals import lacks, refused
 from hfclone.names import CacheLink
-from hfclone.ondisk import WRITE_BITS, share_blocks
-from hfclone.refusals import lacks, refused
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree

@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 from hfclone.errors import GitEnded, GitFailed
+from hfclone.files.ondisk import free_bytes
+from hfclone.files.refusals import refused
 from hfclone.git.plumbing import GitRepo
 from hfclone.git.running import OnProgress
 from hfclone.git.translating import is_of_full_disk
 from hfclone.git.watching import Ending, Limits, Watch
-from hfclone.ondisk import free_bytes
 from hfclone.plan import SPARE_BYTES
-from hfclone.refusals import refused
 
 __all__ = ["MOST_BYTES", "QUIET_SECONDS", "Fetch", "drop_promisor", "fetch", "is_partial_clone", "ls_remote"]
 

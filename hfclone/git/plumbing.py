@@ -11,15 +11,15 @@ from pathlib import Path
 from time import time
 from types import MappingProxyType
 
-from hfclone.access import Access
 from hfclone.errors import GitFailed, NotACheckout
-from hfclone.folders import files_below, make_folders, remove_folder, temporary_folder
+from hfclone.files.access import Access
+from hfclone.files.folders import files_below, make_folders, remove_folder, temporary_folder
+from hfclone.files.refusals import refused
 from hfclone.git.configuring import Config, as_file
 from hfclone.git.places import common_dir_of, git_dir_of
 from hfclone.git.running import Git, OnProgress
 from hfclone.git.watching import Watch, held
 from hfclone.names import is_full_sha
-from hfclone.refusals import refused
 from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import Abilities

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hfclone.aria2control import BLOCK, parse_control
-from hfclone.hashing import blocks
+from hfclone.files.hashing import blocks
 from hfclone.partials.journal import RECORD_BYTES
 from hfclone.pointer import Pointer
 from hfclone.ranges import RangeSet

@@ -10,8 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfclone.access import UMASK, Access
-from hfclone.hashing import write_at
+from hfclone.files.access import UMASK, Access
+from hfclone.files.hashing import write_at
 from hfclone.partials.ondisk import OPEN_FLAGS
 from hfclone.pointer import Pointer
 

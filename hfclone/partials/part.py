@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hfclone.access import UMASK, Access
 from hfclone.errors import CannotRead
-from hfclone.hashing import blocks, range_digest, same_bytes, write_at
+from hfclone.files.access import UMASK, Access
+from hfclone.files.hashing import blocks, range_digest, same_bytes, write_at
+from hfclone.files.refusals import refused
 from hfclone.partials.journal import Record, open_journal
 from hfclone.partials.ondisk import begin_writeback
 from hfclone.pointer import Pointer
 from hfclone.ranges import RangeSet
-from hfclone.refusals import refused
 
 __all__ = ["Partial", "reading"]
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from stat import S_IMODE, S_ISREG
 
 from hfclone.events import ByteCount, OnEvent, Reused, Warned, Working
-from hfclone.hashing import blocks, write_at
+from hfclone.files.hashing import blocks, write_at
+from hfclone.files.ondisk import WRITE_BITS, share_blocks
+from hfclone.files.refusals import refused
 from hfclone.names import Taking
-from hfclone.ondisk import WRITE_BITS, share_blocks
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
-from hfclone.refusals import refused
 from hfclone.reuse.searching import Found, found_by_name, found_by_size
 from hfclone.transfer import Arrived
 from hfclone.wording import phrase

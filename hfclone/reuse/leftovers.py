@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 
 from hfclone.aria2control import parse_control
-from hfclone.hashing import RangeDigest, blocks, same_bytes
+from hfclone.files.hashing import RangeDigest, blocks, same_bytes
 from hfclone.partials import Partial, Partials, Record
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet

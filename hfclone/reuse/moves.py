@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import starmap
 from pathlib import Path
 
-from hfclone.access import Access
-from hfclone.ondisk import write_safely
-from hfclone.refusals import refused
+from hfclone.files.access import Access
+from hfclone.files.ondisk import write_safely
+from hfclone.files.refusals import refused
 from hfclone.reuse.adopting import finish_move
 
 __all__ = ["Moves"]

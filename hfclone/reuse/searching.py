@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
-from hfclone.folders import files_below
+from hfclone.files.folders import files_below
 from hfclone.git import state_dir_of
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import Stamps

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from hfclone.errors import HfcloneError, LocalError, Truncated
-from hfclone.hashing import RangeDigest
+from hfclone.files.hashing import RangeDigest
 from hfclone.http import AbortHandle
 from hfclone.limits import limit_of
 from hfclone.partials import RECORD_BYTES, Partial, Record

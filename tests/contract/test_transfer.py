@@ -11,7 +11,7 @@ import pytest
 
 from hfclone import errors
 from hfclone.events import Event, Position, Started
-from hfclone.hashing import RangeDigest
+from hfclone.files.hashing import RangeDigest
 from hfclone.partials import Record
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet

@@ -20,8 +20,8 @@ def main(url: str, commit: str, directory: str, *options: str) -> None:
                 delattr(os, name)
     from random import Random
 
-    from hfclone import hashing
     from hfclone.events import Failed
+    from hfclone.files import hashing
     from hfclone.health import EndpointHealth
     from hfclone.http import Web
     from hfclone.hub.endpoint import Endpoint, EndpointKind

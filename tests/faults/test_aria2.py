@@ -15,7 +15,7 @@ import pytest
 
 from hfclone.aria2control import BLOCK, parse_control
 from hfclone.events import Event, Faulted, OnEvent, Position, Warned
-from hfclone.hashing import sha256_of
+from hfclone.files.hashing import sha256_of
 from hfclone.http import Authority
 from hfclone.names import Token
 from hfclone.partials import Partials

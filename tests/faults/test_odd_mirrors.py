@@ -16,7 +16,7 @@ import pytest
 from hfclone import partials
 from hfclone.errors import DiskFull, HashMismatch
 from hfclone.events import Failed
-from hfclone.hashing import RangeDigest
+from hfclone.files.hashing import RangeDigest
 from hfclone.partials import Record
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer import Arrived, failure_policy

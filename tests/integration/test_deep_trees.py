@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.folders import files_below, make_folders, remove_folder
+from hfclone.files.folders import files_below, make_folders, remove_folder
 from tests.e2e.command import Command, git, sha256
 from tests.hub import Hub, Lfs, LfsBytes, Symlink
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from hfclone.errors import CannotWrite, DiskFull, LocalError
-from hfclone.ondisk import write_safely
+from hfclone.files.ondisk import write_safely
+from hfclone.files.refusals import refused
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
-from hfclone.refusals import refused
 from hfclone.stamps import Stamps
 from tests.hub import Hub, Lfs, LivingRepo
 from tests.integration.worlds import World, fill, opened, pin_of, status

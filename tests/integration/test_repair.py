@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.hashing import range_digest
+from hfclone.files.hashing import range_digest
 from tests.e2e.command import Command, assert_checkout, git, sha256
 from tests.hub import Hub, Lfs, LivingRepo
 from tests.hub.streams import HoldAt

@@ -9,7 +9,7 @@ from stat import S_IMODE
 
 import pytest
 
-from hfclone.access import Access
+from hfclone.files.access import Access
 from tests.e2e.command import ROOT, Command, git
 from tests.e2e.test_resume import claimed, until
 from tests.hub import Hub, Lfs, LivingRepo, streams

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfclone.hashing import RangeDigest
+from hfclone.files.hashing import RangeDigest
 from hfclone.partials import Partials, Record
 from hfclone.partials import ondisk as module
 from hfclone.pointer import Oid, Pointer

@@ -97,7 +97,7 @@ def test_a_file_that_has_shrunk_gives_what_it_has(tmp_path: Path) -> None:
 
 
 def _digest(data: bytes) -> str:
-    from hfclone.hashing import RangeDigest
+    from hfclone.files.hashing import RangeDigest
 
     digest = RangeDigest()
     digest.update(data)

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from hfclone.files.refusals import refused
 from hfclone.http import Limits, Web
 from hfclone.names import Token
-from hfclone.refusals import refused
 from hfclone.transfer import Wanted
 from hfclone.transfer.aria2.carrier import Aria2Carrier
 from hfclone.transfer.aria2.downloads import Downloads

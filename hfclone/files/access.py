@@ -12,8 +12,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfclone.folders import missing_folders
-from hfclone.refusals import lacks
+from hfclone.files.folders import missing_folders
+from hfclone.files.refusals import lacks
 
 __all__ = ["UMASK", "Access", "change_mode", "made_mode"]
 

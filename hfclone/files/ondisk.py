@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hfclone.access import UMASK, Access
 from hfclone.errors import CannotWrite
-from hfclone.refusals import lacks, refused
+from hfclone.files.access import UMASK, Access
+from hfclone.files.refusals import lacks, refused
 from hfclone.wording import phrase
 
 __all__ = [
