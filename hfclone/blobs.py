@@ -14,7 +14,7 @@ from hfclone.errors import HfcloneError
 from hfclone.http import SLOWEST, Answer, Authority, Web, wall_clock
 from hfclone.hub.api import authority_for, explain
 from hfclone.hub.endpoint import Endpoint
-from hfclone.locked import git_id
+from hfclone.lock.model import git_id
 from hfclone.names import Pin
 from hfclone.ranges import parse_content_range
 from hfclone.wording import phrase

@@ -9,7 +9,7 @@ from dataclasses import replace
 from hfclone.bringing import looked_at
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.git import GitRepo, TreeEntry, in_batches, pointers_among
-from hfclone.locked import SUBMODULE_MODE, LockedFile, LockedRepo
+from hfclone.lock.model import SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.names import History, RepoSpec
 from hfclone.pointer import Oid, Pointer
 from hfclone.selection import select

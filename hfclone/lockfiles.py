@@ -8,8 +8,8 @@ from hfclone.errors import BadLockfile, BadOption
 from hfclone.existing import Existing
 from hfclone.files.ondisk import write_safely
 from hfclone.hub.origins import without_login
-from hfclone.locked import Lock, LockedRepo, directory_names
-from hfclone.lockfile import format_lock, parse_lock
+from hfclone.lock.format import format_lock, parse_lock
+from hfclone.lock.model import Lock, LockedRepo, directory_names
 from hfclone.wording import phrase
 
 __all__ = ["locked_for", "read_lock", "write_lock"]

@@ -14,7 +14,7 @@ from hfclone.existing import Existing, state_directory
 from hfclone.git import Staged, TreeEntry, pointers_among
 from hfclone.gitindex import Recorded, recorded_files
 from hfclone.hub.origins import without_login
-from hfclone.locked import SUBMODULE_MODE, git_id
+from hfclone.lock.model import SUBMODULE_MODE, git_id
 from hfclone.looking import blob_id_of, holds_pointer
 from hfclone.partials import Partials
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, format_pointer

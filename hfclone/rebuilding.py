@@ -30,7 +30,7 @@ from hfclone.git import Fetch, GitRepo, fetch, translate
 from hfclone.http import Web
 from hfclone.hub.endpoint import Endpoint
 from hfclone.listing import digests_of
-from hfclone.locked import LockedFile, LockedRepo, trees_of
+from hfclone.lock.model import LockedFile, LockedRepo, trees_of
 from hfclone.patience import Verdict, judge
 from hfclone.revisions import waiting
 from hfclone.tools import Tools

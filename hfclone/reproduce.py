@@ -13,7 +13,7 @@ from hfclone.errors import BadOption, BadTree
 from hfclone.events import OnEvent, Pinned, Report, ignore
 from hfclone.existing import find_existing
 from hfclone.listing import read_repo
-from hfclone.locked import Lock, LockedRepo, directory_names, flaw_of
+from hfclone.lock.model import Lock, LockedRepo, directory_names, flaw_of
 from hfclone.names import RepoSpec
 from hfclone.rebuilding import Rebuilder
 from hfclone.selection import wanting_all

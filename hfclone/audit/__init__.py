@@ -18,7 +18,7 @@ from hfclone.existing import Existing
 from hfclone.files.folders import temporary_folder
 from hfclone.git import Git, GitRepo, Staged, TreeEntry, scratch_repo
 from hfclone.gitindex import Recorded, recorded_files
-from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedRepo
+from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE, LockedRepo
 from hfclone.looking import as_git_has_it
 from hfclone.pointer import Pointer
 from hfclone.stamps import Stamps, looks_placed

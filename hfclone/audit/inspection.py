@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hfclone.audit.targets import Target
 from hfclone.files.hashing import blocks
-from hfclone.locked import LINK_MODE, git_id
+from hfclone.lock.model import LINK_MODE, git_id
 from hfclone.looking import holds_pointer
 from hfclone.pointer import MAX_POINTER_BYTES
 from hfclone.worktree import Kind, WorkTree

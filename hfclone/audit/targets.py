@@ -13,7 +13,7 @@ from enum import Enum
 from hfclone.errors import GitFailed
 from hfclone.existing import Existing
 from hfclone.git import GitRepo, pointers_among
-from hfclone.locked import LockedRepo, git_id, tree_of_commit
+from hfclone.lock.model import LockedRepo, git_id, tree_of_commit
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer
 from hfclone.wording import phrase
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from hfclone.checkout.ground import Ground
 from hfclone.git import TreeEntry
-from hfclone.locked import SUBMODULE_MODE, git_id
+from hfclone.lock.model import SUBMODULE_MODE, git_id
 from hfclone.looking import as_git_has_it, blob_id_of
 from hfclone.worktree import Kind
 

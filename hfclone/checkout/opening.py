@@ -40,7 +40,7 @@ from hfclone.git import (
 )
 from hfclone.gitindex import Wholeness, wholeness_of
 from hfclone.hub.site import DEFAULT_BRANCH
-from hfclone.locked import LINK_MODE
+from hfclone.lock.model import LINK_MODE
 from hfclone.names import Pin
 from hfclone.treepaths import LONGEST_PATH, Folding, Platform, check_link, check_tree, show_beginning
 from hfclone.wording import phrase

@@ -16,7 +16,7 @@ from hfclone.files.ondisk import settle_mtime
 from hfclone.files.refusals import refused
 from hfclone.git import GitRepo, TreeEntry
 from hfclone.gitindex import Fresh
-from hfclone.locked import SUBMODULE_MODE
+from hfclone.lock.model import SUBMODULE_MODE
 from hfclone.worktree import Standing
 
 __all__ = ["place_staged", "stage"]

@@ -34,7 +34,7 @@ from hfclone.settings import Progress, Settings, Verbosity
 from hfclone.wording import counted, line, phrase
 
 if TYPE_CHECKING:
-    from hfclone.locked import LockedRepo
+    from hfclone.lock.model import LockedRepo
 
 __all__ = ["COMMANDS"]
 
@@ -147,7 +147,7 @@ def lock(repos: tuple[str, ...], output: str, **options: Any) -> Job:
 
 def _lock(specs: list[RepoSpec], output: str, settings: Settings, on_event: OnEvent) -> None:
     from hfclone import reproduce
-    from hfclone.lockfile import format_lock
+    from hfclone.lock.format import format_lock
     from hfclone.lockfiles import write_lock
 
     made = reproduce.lock(specs, settings, on_event)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hfclone.cli.words import columns, show_size, show_text
-from hfclone.locked import LINK_MODE, SUBMODULE_MODE, LockedFile, LockedRepo
+from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.overview import State, Status
 from hfclone.quants import quant_of
 from hfclone.treepaths import show_path

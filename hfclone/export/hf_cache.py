@@ -27,7 +27,7 @@ from hfclone.files.hashing import sha256_of
 from hfclone.files.ondisk import free_bytes, sync_file
 from hfclone.files.refusals import refused
 from hfclone.git import in_batches, run_lock_of
-from hfclone.locked import git_id
+from hfclone.lock.model import git_id
 from hfclone.names import CacheLink, Repo, is_revision
 from hfclone.overview import State
 from hfclone.plan import SPARE_BYTES, Plan

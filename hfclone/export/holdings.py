@@ -16,7 +16,7 @@ from hfclone.events import ByteCount, OnEvent
 from hfclone.existing import Existing, state_directory
 from hfclone.git import Staged, pointers_among
 from hfclone.gitindex import recorded_files
-from hfclone.locked import SUBMODULE_MODE
+from hfclone.lock.model import SUBMODULE_MODE
 from hfclone.looking import digest_of
 from hfclone.overview import Look, State
 from hfclone.pointer import Pointer

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from enum import Enum
 
-from hfclone.locked import LINK_MODE, SUBMODULE_MODE
+from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE
 
 __all__ = ["Abilities", "FileMode", "Kind", "Standing", "kind_of", "with_mode"]
 

@@ -10,7 +10,7 @@ from hfclone.blobs import HttpBlobs
 from hfclone.errors import Truncated
 from hfclone.http import Web
 from hfclone.hub.endpoint import Endpoint
-from hfclone.locked import git_id
+from hfclone.lock.model import git_id
 from hfclone.names import Pin, Repo
 from tests.hub import Hub
 from tests.hub.answers import IgnoreRange

@@ -17,7 +17,7 @@ from hfclone import HfcloneError, clone, fill_cache, note_local_dir, pull
 from hfclone.cli.commands import run as main
 from hfclone.errors import Conflicts, DiskFull, NotAsCommitted
 from hfclone.events import Event, Planned, Shared, Warned, Working
-from hfclone.locked import git_id
+from hfclone.lock.model import git_id
 from tests.e2e.command import Command, git, sha256
 from tests.hub import Hub, Lfs, LivingRepo
 from tests.integration.test_lfs_store import MEBIBYTE, used

@@ -17,7 +17,7 @@ from hfclone.http import Connections, Limits, Route, Web
 from hfclone.hub.api import branches, resolve
 from hfclone.hub.endpoint import Endpoint
 from hfclone.hub.pasted import parse_repo_spec
-from hfclone.locked import git_id
+from hfclone.lock.model import git_id
 from hfclone.names import Pin, Repo
 from hfclone.transfer.batch_errors import of_request
 from tests.e2e.command import Command, placed

@@ -20,7 +20,7 @@ from hfclone.http import Attendant, Limits, Web
 from hfclone.hub.api import branches, resolve
 from hfclone.hub.endpoint import Endpoint
 from hfclone.hub.pasted import parse_repo_spec
-from hfclone.locked import git_id
+from hfclone.lock.model import git_id
 from hfclone.names import Pin, Repo
 from tests.e2e.command import Command, assert_checkout, placed
 from tests.hub import Hub, Lfs, LivingRepo

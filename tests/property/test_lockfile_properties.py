@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfclone.errors import BadLockfile
-from hfclone.locked import Lock, LockedFile, LockedRepo, git_id, trees_of
-from hfclone.lockfile import format_lock, parse_lock
+from hfclone.lock.format import format_lock, parse_lock
+from hfclone.lock.model import Lock, LockedFile, LockedRepo, git_id, trees_of
 from hfclone.names import Pin, Repo, RepoType
 from hfclone.pointer import Oid, Pointer, format_pointer
 

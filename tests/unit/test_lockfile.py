@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from hfclone.errors import BadLockfile
-from hfclone.locked import Lock, LockedFile, LockedRepo, directory_names, flaw_of, git_id, trees_of
-from hfclone.lockfile import format_lock, parse_lock
+from hfclone.lock.format import format_lock, parse_lock
+from hfclone.lock.model import Lock, LockedFile, LockedRepo, directory_names, flaw_of, git_id, trees_of
 from hfclone.names import Pin, Repo, RepoType
 from hfclone.pointer import Oid, Pointer, format_pointer
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from hfclone.errors import BadLockfile, BadRepoSpec, UnsafePath
 from hfclone.hub.pasted import parse_repo_spec
-from hfclone.locked import LINK_MODE, SUBMODULE_MODE, Lock, LockedFile, LockedRepo, flaw_of
+from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE, Lock, LockedFile, LockedRepo, flaw_of
 from hfclone.names import Pin, Repo, RepoType
 from hfclone.pointer import Oid, Pointer, format_pointer
 from hfclone.treepaths import check_tree, show_path

@@ -1,0 +1,1 @@
+"""Repos pinned to commits: what is locked, and the file that says so."""
