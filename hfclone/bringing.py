@@ -29,7 +29,7 @@ from hfclone.hub.endpoint import EndpointKind
 from hfclone.hub.origins import hub_repo_of
 from hfclone.names import Pin, Repo, RepoSpec
 from hfclone.revisions import find_pin, head_branch, waiting
-from hfclone.selection import check_quants
+from hfclone.selection.select import check_quants
 from hfclone.tools import Tools
 from hfclone.treepaths import show_path
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from hfclone.audit import Audit, Reading, Select, Trust, audit_checkout, audit_directory
 from hfclone.audit.targets import Problem
-from hfclone.choices import ALL, Choice, chosen, read_choice
 from hfclone.errors import BadOption, NotACheckout
 from hfclone.events import OnEvent, ignore
 from hfclone.existing import Existing, find_existing, place_of, state_directory
 from hfclone.git import Git
 from hfclone.lockfiles import locked_for, read_lock
-from hfclone.selection import select
+from hfclone.selection.choices import ALL, Choice, chosen, read_choice
+from hfclone.selection.select import select
 from hfclone.settings import Settings
 from hfclone.wording import phrase
 

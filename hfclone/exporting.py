@@ -19,7 +19,7 @@ from hfclone.overview import lacking_objects
 from hfclone.patience import Verdict, judge
 from hfclone.pointer import Oid, Pointer
 from hfclone.revisions import waiting
-from hfclone.selection import select
+from hfclone.selection.select import select
 from hfclone.settings import Settings
 from hfclone.tools import Tools
 from hfclone.transfer.exchange import HttpSource

@@ -20,7 +20,7 @@ from hfclone.reuse.adopting import Adopted, Adopter, Unlike, Unused, finish_move
 from hfclone.reuse.leftovers import Contradiction, find_leftovers, keep_leftover
 from hfclone.reuse.moves import Moves
 from hfclone.reuse.searching import walk
-from hfclone.selection import wanting_all
+from hfclone.selection.select import wanting_all
 from hfclone.settings import Settings
 from hfclone.updating import offline_git, opened_where_it_is
 from hfclone.wording import phrase

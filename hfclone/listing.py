@@ -12,7 +12,7 @@ from hfclone.git import GitRepo, TreeEntry, in_batches, pointers_among
 from hfclone.lock.model import SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.names import History, RepoSpec
 from hfclone.pointer import Oid, Pointer
-from hfclone.selection import select
+from hfclone.selection.select import select
 from hfclone.settings import Settings
 from hfclone.tools import Tools
 from hfclone.wording import phrase

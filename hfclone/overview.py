@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from hfclone.choices import ALL, Choice, read_choice
 from hfclone.existing import Existing, state_directory
 from hfclone.git import Staged, TreeEntry, pointers_among
 from hfclone.gitindex import Recorded, recorded_files
@@ -18,6 +17,7 @@ from hfclone.lock.model import SUBMODULE_MODE, git_id
 from hfclone.looking import blob_id_of, holds_pointer
 from hfclone.partials import Partials
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, format_pointer
+from hfclone.selection.choices import ALL, Choice, read_choice
 from hfclone.stamps import Stamps
 from hfclone.worktree import Abilities, Kind, Standing, WorkTree
 

@@ -17,7 +17,7 @@ from hfclone.names import LfsStore, Pin
 from hfclone.partials import Partials
 from hfclone.plan import SPARE_BYTES, Disk, Plan, Presence, make_plan
 from hfclone.pointer import Pointer
-from hfclone.selection import select
+from hfclone.selection.select import select
 from hfclone.settings import Settings
 from hfclone.tools import Tools
 from hfclone.treepaths import show_path

@@ -8,7 +8,6 @@ from pathlib import Path
 from hfclone import flows
 from hfclone.audit import Audit, Trust, audit_checkout
 from hfclone.bringing import held, hub_checkout
-from hfclone.choices import leaving, remember
 from hfclone.errors import BadOption, BadTree
 from hfclone.events import OnEvent, Pinned, Report, ignore
 from hfclone.existing import find_existing
@@ -16,7 +15,8 @@ from hfclone.listing import read_repo
 from hfclone.lock.model import Lock, LockedRepo, directory_names, flaw_of
 from hfclone.names import RepoSpec
 from hfclone.rebuilding import Rebuilder
-from hfclone.selection import wanting_all
+from hfclone.selection.choices import leaving, remember
+from hfclone.selection.select import wanting_all
 from hfclone.settings import Settings
 from hfclone.tools import Tools
 from hfclone.updating import offline_git

@@ -10,7 +10,6 @@ from pathlib import Path
 from hfclone import flows
 from hfclone.bringing import Bringer, held
 from hfclone.checkout import Checkout, Target
-from hfclone.choices import chosen, remember
 from hfclone.endpoints import parse_endpoint
 from hfclone.errors import BadOption, ForeignOrigin
 from hfclone.events import OnEvent, Report, ignore
@@ -19,6 +18,7 @@ from hfclone.git import Git, address_of
 from hfclone.hub.origins import folder_of, git_host_of, hub_repo_of, without_login
 from hfclone.hub.pasted import parse_repo_spec
 from hfclone.names import History, Pin, Repo, RepoSpec
+from hfclone.selection.choices import chosen, remember
 from hfclone.settings import Settings, endpoints_of
 from hfclone.tools import Tools
 from hfclone.wording import phrase

@@ -11,7 +11,6 @@ from pathlib import Path
 from hfclone.audit.inspection import Looked
 from hfclone.audit.reading import Reading
 from hfclone.audit.targets import Finding, Problem, Target, committed_targets, locked_targets
-from hfclone.choices import ALL, Choice
 from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.existing import Existing
@@ -21,6 +20,7 @@ from hfclone.gitindex import Recorded, recorded_files
 from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE, LockedRepo
 from hfclone.looking import as_git_has_it
 from hfclone.pointer import Pointer
+from hfclone.selection.choices import ALL, Choice
 from hfclone.stamps import Stamps, looks_placed
 from hfclone.treepaths import is_aside
 from hfclone.wording import phrase

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 from hfclone.cli.words import columns, show_size, show_text
 from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.overview import State, Status
-from hfclone.quants import quant_of
+from hfclone.selection.quants import quant_of
 from hfclone.treepaths import show_path
 from hfclone.wording import counted, line
 
 if TYPE_CHECKING:  # none is needed to show a status
     from hfclone.audit import Audit
     from hfclone.audit.targets import Finding
-    from hfclone.choices import Choice
     from hfclone.export import Format
     from hfclone.exporting import Exported
     from hfclone.importing import Imported, Taken
+    from hfclone.selection.choices import Choice
 
 __all__ = [
     "aside_line",

@@ -31,7 +31,7 @@ from hfclone.lock.model import git_id
 from hfclone.names import CacheLink, Repo, is_revision
 from hfclone.overview import State
 from hfclone.plan import SPARE_BYTES, Plan
-from hfclone.selection import select
+from hfclone.selection.select import select
 from hfclone.settings import Settings, has_cache_links, hub_cache
 from hfclone.stamps import Stamps
 from hfclone.wording import phrase

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hfclone.choices import ALL, Choice, leaving, read_choice, remember
+from hfclone.selection.choices import ALL, Choice, leaving, read_choice, remember
 from tests.e2e.command import Command, git
 from tests.hub import Hub, Lfs, LivingRepo
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfclone.quants import choose_quants, missing_quants, quant_of, quants_among
+from hfclone.selection.quants import choose_quants, missing_quants, quant_of, quants_among
 
 QUANTS = ["Q2_K", "Q4_K_M", "Q4_K_S", "Q8_0", "IQ1_S", "IQ3_XXS", "IQ4_NL", "BF16", "F16", "UD-Q4_K_XL", "TQ2_0"]
 quants = st.sampled_from(QUANTS)

@@ -3,8 +3,8 @@
 import pytest
 
 from hfclone.errors import QuantNotFound
-from hfclone.quants import choose_quants, missing_quants, quant_of, quants_among
-from hfclone.selection import select
+from hfclone.selection.quants import choose_quants, missing_quants, quant_of, quants_among
+from hfclone.selection.select import select
 from hfclone.settings import Settings
 
 

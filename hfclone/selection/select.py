@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hfclone.errors import QuantNotFound
 from hfclone.hub.huggingface import select as matching
-from hfclone.quants import choose_quants, missing_quants, quants_among
+from hfclone.selection.quants import choose_quants, missing_quants, quants_among
 from hfclone.settings import Settings
 
 __all__ = ["check_quants", "select", "wanting_all"]

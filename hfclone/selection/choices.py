@@ -46,7 +46,7 @@ class Choice:
 
         Slow for the first time where there are patterns: huggingface_hub is imported.
         """
-        from hfclone.selection import select  # and its imports
+        from hfclone.selection.select import select  # and its imports
 
         try:
             return select(sizes, self.applied(Settings()))
