@@ -13,7 +13,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hfclone.audit import Audit
     from hfclone.errors import (
         HfcloneError,
         Incomplete,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from hfclone.names import Pin, Repo, RepoType
     from hfclone.overview import Status
     from hfclone.plan import Plan
+    from hfclone.verification import Audit
 
 __all__ = [
     "Audit",
@@ -59,7 +59,7 @@ _HOMES = {
     **dict.fromkeys(("clone", "fill_cache", "note_local_dir", "pull", "status", "verify"), "library"),
     **dict.fromkeys(("Event", "Shared", "OnEvent", "Report"), "events"),
     **dict.fromkeys(("Pin", "Repo", "RepoType"), "names"),
-    "Audit": "audit",
+    "Audit": "verification",
     "Plan": "plan",
     "Status": "overview",
 }

@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hfclone.audit import Audit, Reading, Select, Trust, audit_checkout, audit_directory
-from hfclone.audit.targets import Problem
 from hfclone.errors import BadOption, NotACheckout
 from hfclone.events import OnEvent, ignore
 from hfclone.existing import Existing, find_existing, place_of, state_directory
@@ -17,6 +15,8 @@ from hfclone.lockfiles import locked_for, read_lock
 from hfclone.selection.choices import ALL, Choice, chosen, read_choice
 from hfclone.selection.select import select
 from hfclone.settings import Settings
+from hfclone.verification import Audit, Reading, Select, Trust, audit_checkout, audit_directory
+from hfclone.verification.targets import Problem
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:

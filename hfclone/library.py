@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal, overload
 
 from hfclone import flows
-from hfclone.audit import Audit
 from hfclone.errors import BadOption
 from hfclone.events import OnEvent, Report, Shared, ignore
 from hfclone.hub.pasted import parse_repo_spec
@@ -17,6 +16,7 @@ from hfclone.names import RepoType, Token
 from hfclone.overview import Status
 from hfclone.plan import Plan
 from hfclone.settings import Settings, narrowed, read_settings
+from hfclone.verification import Audit
 from hfclone.wording import phrase
 
 __all__ = ["clone", "fill_cache", "note_local_dir", "pull", "status", "verify"]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hfclone import flows
-from hfclone.audit import Audit, Trust, audit_checkout
 from hfclone.bringing import held, hub_checkout
 from hfclone.errors import BadOption, BadTree
 from hfclone.events import OnEvent, Pinned, Report, ignore
@@ -20,6 +19,7 @@ from hfclone.selection.select import wanting_all
 from hfclone.settings import Settings
 from hfclone.tools import Tools
 from hfclone.updating import offline_git
+from hfclone.verification import Audit, Trust, audit_checkout
 from hfclone.wording import phrase
 
 __all__ = ["audit_synced", "lock", "places", "sync", "sync_one"]

@@ -17,12 +17,12 @@ from hfclone.treepaths import show_path
 from hfclone.wording import counted, line
 
 if TYPE_CHECKING:  # none is needed to show a status
-    from hfclone.audit import Audit
-    from hfclone.audit.targets import Finding
     from hfclone.export import Format
     from hfclone.exporting import Exported
     from hfclone.importing import Imported, Taken
     from hfclone.selection.choices import Choice
+    from hfclone.verification import Audit
+    from hfclone.verification.targets import Finding
 
 __all__ = [
     "aside_line",

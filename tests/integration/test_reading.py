@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.audit.reading import Reading
-from hfclone.audit.targets import Target
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import Stamps
+from hfclone.verification.reading import Reading
+from hfclone.verification.targets import Target
 from hfclone.worktree import WorkTree
 
 SIZE = 2 * 1024 * 1024

@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from hfclone.audit.inspection import Looked
-from hfclone.audit.reading import Reading
-from hfclone.audit.targets import Finding, Problem, Target, committed_targets, locked_targets
 from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.existing import Existing
@@ -23,6 +20,9 @@ from hfclone.pointer import Pointer
 from hfclone.selection.choices import ALL, Choice
 from hfclone.stamps import Stamps, looks_placed
 from hfclone.treepaths import is_aside
+from hfclone.verification.inspection import Looked
+from hfclone.verification.reading import Reading
+from hfclone.verification.targets import Finding, Problem, Target, committed_targets, locked_targets
 from hfclone.wording import phrase
 from hfclone.worktree import Abilities, FileMode, Kind, Standing, WorkTree
 
