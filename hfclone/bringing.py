@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from hfclone.blobs import HttpBlobs
 from hfclone.checkout import Checkout, Target, open_checkout
 from hfclone.commits import Conduct, bring_commit
+from hfclone.commits.blobs import HttpBlobs
 from hfclone.errors import (
     AccessDenied,
     DiskFull,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hfclone.existing import Existing, state_directory
 from hfclone.git import Staged, TreeEntry, pointers_among
-from hfclone.gitindex import Recorded, recorded_files
+from hfclone.git.index import Recorded, recorded_files
 from hfclone.hub.origins import without_login
 from hfclone.lock.model import SUBMODULE_MODE, git_id
 from hfclone.looking import blob_id_of, holds_pointer

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from hfclone.blobs import HttpBlobs
+from hfclone.commits.blobs import HttpBlobs
 from hfclone.errors import (
     BadTree,
     GitFailed,

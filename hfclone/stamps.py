@@ -15,7 +15,7 @@ from pathlib import Path
 from hfclone.files.access import UMASK, Access
 from hfclone.files.ondisk import write_safely
 from hfclone.files.refusals import refused
-from hfclone.gitindex import Recorded
+from hfclone.git.index import Recorded
 from hfclone.pointer import Oid, Pointer
 
 __all__ = ["Stamp", "Stamps", "looks_placed"]

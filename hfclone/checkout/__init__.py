@@ -38,7 +38,7 @@ from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
 from hfclone.files.folders import FixedFolders
 from hfclone.files.refusals import refused
 from hfclone.git import Git, GitRepo, Staged, git_dir_of, pointers_among, run_lock_of
-from hfclone.gitindex import Fresh
+from hfclone.git.index import Fresh
 from hfclone.names import LfsStore
 from hfclone.stamps import Stamps
 from hfclone.treepaths import show_path

@@ -10,7 +10,7 @@ from pathlib import Path
 from hfclone.checkout.moving import Side
 from hfclone.checkout.store import Store
 from hfclone.git import GitRepo, Staged, run_lock_of
-from hfclone.gitindex import Fresh
+from hfclone.git.index import Fresh
 from hfclone.looking import holds_pointer
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import Stamps

@@ -26,7 +26,7 @@ from hfclone.files.access import UMASK, Access
 from hfclone.files.ondisk import write_safely
 from hfclone.files.refusals import refused
 from hfclone.git import GitRepo, IndexFlag, Staged, TreeEntry, pointers_among
-from hfclone.gitindex import Fresh, IndexLock, index_lock
+from hfclone.git.index import Fresh, IndexLock, index_lock
 from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE
 from hfclone.looking import as_git_has_it, blob_id_of, digest_of, holds_pointer
 from hfclone.pointer import Oid, Pointer

@@ -38,7 +38,7 @@ from hfclone.git import (
     run_lock_of,
     state_dir_of,
 )
-from hfclone.gitindex import Wholeness, wholeness_of
+from hfclone.git.index import Wholeness, wholeness_of
 from hfclone.hub.site import DEFAULT_BRANCH
 from hfclone.lock.model import LINK_MODE
 from hfclone.names import Pin

@@ -28,7 +28,7 @@ from hfclone.files.hashing import sha256_of
 from hfclone.files.ondisk import clone_file, settle_mtime, sync_file
 from hfclone.files.refusals import refused
 from hfclone.git import Staged
-from hfclone.gitindex import Fresh, Patched, SizeRule, patch_index, recorded_files
+from hfclone.git.index import Fresh, Patched, SizeRule, patch_index, recorded_files
 from hfclone.names import Pin
 from hfclone.partials import Partials
 from hfclone.plan import Presence

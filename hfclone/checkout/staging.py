@@ -15,7 +15,7 @@ from hfclone.files.folders import remove_folder
 from hfclone.files.ondisk import settle_mtime
 from hfclone.files.refusals import refused
 from hfclone.git import GitRepo, TreeEntry
-from hfclone.gitindex import Fresh
+from hfclone.git.index import Fresh
 from hfclone.lock.model import SUBMODULE_MODE
 from hfclone.worktree import Standing
 

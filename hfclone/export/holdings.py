@@ -15,7 +15,7 @@ from hfclone.errors import Conflicts, NotAsCommitted
 from hfclone.events import ByteCount, OnEvent
 from hfclone.existing import Existing, state_directory
 from hfclone.git import Staged, pointers_among
-from hfclone.gitindex import recorded_files
+from hfclone.git.index import recorded_files
 from hfclone.lock.model import SUBMODULE_MODE
 from hfclone.looking import digest_of
 from hfclone.overview import Look, State

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hfclone.errors import GitFailed
+from hfclone.git.index import Wholeness, wholeness_of
 from hfclone.git.plumbing import GitRepo, StagedEntry, TreeEntry
-from hfclone.gitindex import Wholeness, wholeness_of
 
 __all__ = ["Staged"]
 

@@ -13,7 +13,7 @@ from hfclone.events import OnEvent, Working, ignore
 from hfclone.existing import Existing
 from hfclone.files.folders import temporary_folder
 from hfclone.git import Git, GitRepo, Staged, TreeEntry, scratch_repo
-from hfclone.gitindex import Recorded, recorded_files
+from hfclone.git.index import Recorded, recorded_files
 from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE, LockedRepo
 from hfclone.looking import as_git_has_it
 from hfclone.pointer import Pointer

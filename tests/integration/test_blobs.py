@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from hfclone.blobs import HttpBlobs
+from hfclone.commits.blobs import HttpBlobs
 from hfclone.errors import Truncated
 from hfclone.http import Web
 from hfclone.hub.endpoint import Endpoint

@@ -13,7 +13,7 @@ from hfclone.checkout.moving import Move, read_side
 from hfclone.errors import CannotWrite, CheckoutBusy, Conflicts
 from hfclone.events import Event, Working
 from hfclone.git import GitRepo, Staged, TreeEntry
-from hfclone.gitindex import Fresh, Patched, patch_index
+from hfclone.git.index import Fresh, Patched, patch_index
 from hfclone.plan import Presence
 from hfclone.stamps import Stamps
 from hfclone.worktree import Standing, WorkTree

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hfclone.blobs import HttpBlobs
+from hfclone.commits.blobs import HttpBlobs
 from hfclone.errors import LfsRefused, LimitReached, Stalled, Unreachable
 from hfclone.http import Connections, Limits, Route, Web
 from hfclone.hub.api import branches, resolve

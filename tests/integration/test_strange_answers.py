@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hfclone.blobs import HttpBlobs
+from hfclone.commits.blobs import HttpBlobs
 from hfclone.http import Attendant, Limits, Web
 from hfclone.hub.api import branches, resolve
 from hfclone.hub.endpoint import Endpoint

@@ -127,7 +127,7 @@ NOT_SAID = {
     "flows.py": "an assertion",
     "git/translating.py": "words of git's that are looked for",
     "git/relay.py": "HTTP, which git reads",
-    "gitindex.py": "why git does it, and nobody is told",
+    "git/index.py": "why git does it, and nobody is told",
     "hub/huggingface.py": "words of the Hub's that are looked for",
     "transfer/aria2/downloads.py": "a file for aria2c",
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfclone.gitindex import Fresh, Patched, SizeRule, Unpatched, index_entries, patch_index
+from hfclone.git.index import Fresh, Patched, SizeRule, Unpatched, index_entries, patch_index
 
 names = st.binary(min_size=1, max_size=30).filter(lambda n: b"\0" not in n)
 words = st.integers(0, 2**32 - 1)
