@@ -28,10 +28,10 @@ from hfclone.hub import api as hub
 from hfclone.hub.endpoint import EndpointKind
 from hfclone.hub.origins import hub_repo_of
 from hfclone.names import Pin, Repo, RepoSpec
+from hfclone.paths import show_path
 from hfclone.revisions import find_pin, head_branch, waiting
 from hfclone.selection.select import check_quants
 from hfclone.tools import Tools
-from hfclone.treepaths import show_path
 
 __all__ = ["Bringer", "held", "hub_checkout", "looked_at", "opened"]
 

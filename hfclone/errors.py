@@ -22,7 +22,7 @@
     └── Incomplete        patience ran out; carries every failure     exit 4
 
 Why so: an error is a value with fields, made where it happens. Policy (who is asked next, how long we
-wait) is decided from the class in ``patience.py``, never from a text.
+wait) is decided from the class in ``retry.py``, never from a text.
 """
 
 from __future__ import annotations

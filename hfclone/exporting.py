@@ -16,8 +16,8 @@ from hfclone.http import Web, wall_clock
 from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin, Repo
 from hfclone.overview import lacking_objects
-from hfclone.patience import Verdict, judge
 from hfclone.pointer import Oid, Pointer
+from hfclone.retry import Verdict, judge
 from hfclone.revisions import waiting
 from hfclone.selection.select import select
 from hfclone.settings import Settings

@@ -15,12 +15,12 @@ from hfclone.files.ondisk import free_bytes
 from hfclone.git import Git, GitRepo, Staged, state_dir_of
 from hfclone.names import LfsStore, Pin
 from hfclone.partials import Partials
+from hfclone.paths import show_path
 from hfclone.plan import SPARE_BYTES, Disk, Plan, Presence, make_plan
 from hfclone.pointer import Pointer
 from hfclone.selection.select import select
 from hfclone.settings import Settings
 from hfclone.tools import Tools
-from hfclone.treepaths import show_path
 
 __all__ = ["check_space", "plan_by_looks", "plan_of", "wanted_but_bad"]
 

@@ -31,10 +31,10 @@ from hfclone.http import Web
 from hfclone.hub.endpoint import Endpoint
 from hfclone.listing import digests_of
 from hfclone.lock.model import LockedFile, LockedRepo, trees_of
-from hfclone.patience import Verdict, judge
+from hfclone.paths import show_path
+from hfclone.retry import Verdict, judge
 from hfclone.revisions import waiting
 from hfclone.tools import Tools
-from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 
 __all__ = ["Rebuilder"]

@@ -14,16 +14,16 @@ from hfclone.checkout import Edits
 from hfclone.errors import LimitReached, ToolMissing, Unforeseen
 from hfclone.events import OnEvent, Waiting, Warned
 from hfclone.git import Git, GitCredential, load_git
-from hfclone.health import EndpointHealth
 from hfclone.http import Attendant, Authority, Connections, Limits, Route, Web
 from hfclone.hub.endpoint import Endpoint, EndpointKind, TokenRule
 from hfclone.hub.huggingface import find_token
 from hfclone.limits import start_thread
 from hfclone.names import RepoSpec, Token
-from hfclone.patience import Clock, Patience
+from hfclone.retry import Clock, Patience
 from hfclone.settings import Fetcher, Settings, endpoints_of, hub_of
 from hfclone.transfer import NoTransfer, Transfer
 from hfclone.transfer.carrier import StartsCarrier
+from hfclone.transfer.health import EndpointHealth
 from hfclone.wording import phrase
 
 __all__ = ["Tools"]

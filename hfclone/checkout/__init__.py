@@ -40,8 +40,8 @@ from hfclone.files.refusals import refused
 from hfclone.git import Git, GitRepo, Staged, git_dir_of, pointers_among, run_lock_of
 from hfclone.git.index import Fresh
 from hfclone.names import LfsStore
+from hfclone.paths import show_path
 from hfclone.stamps import Stamps
-from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
 

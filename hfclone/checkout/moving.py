@@ -29,9 +29,9 @@ from hfclone.git import GitRepo, IndexFlag, Staged, TreeEntry, pointers_among
 from hfclone.git.index import Fresh, IndexLock, index_lock
 from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE
 from hfclone.looking import as_git_has_it, blob_id_of, digest_of, holds_pointer
+from hfclone.paths import show_path
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import Stamps
-from hfclone.treepaths import show_path
 from hfclone.worktree import FileMode, Kind, Standing, WorkTree
 
 __all__ = ["Journal", "Move", "Side", "Unfinished", "held_objects", "read_side"]

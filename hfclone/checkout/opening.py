@@ -42,7 +42,7 @@ from hfclone.git.index import Wholeness, wholeness_of
 from hfclone.hub.site import DEFAULT_BRANCH
 from hfclone.lock.model import LINK_MODE
 from hfclone.names import Pin
-from hfclone.treepaths import LONGEST_PATH, Folding, Platform, check_link, check_tree, show_beginning
+from hfclone.paths import LONGEST_PATH, Folding, Platform, check_link, check_tree, show_beginning
 from hfclone.wording import phrase
 
 __all__ = [

@@ -31,10 +31,10 @@ from hfclone.git import Staged
 from hfclone.git.index import Fresh, Patched, SizeRule, patch_index, recorded_files
 from hfclone.names import Pin
 from hfclone.partials import Partials
+from hfclone.paths import show_path
 from hfclone.plan import Presence
 from hfclone.pointer import Oid, Pointer
 from hfclone.stamps import looks_placed
-from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import FileMode, Kind, Standing, with_mode
 

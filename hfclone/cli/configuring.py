@@ -19,10 +19,10 @@ from hfclone.cli.options import (
     selecting_options,
     view_options,
 )
+from hfclone.cli.projectfile import find_project_file, readable_project_file
 from hfclone.cli.session import Session, write_line
 from hfclone.cli.words import show_text
 from hfclone.events import OnEvent
-from hfclone.projectfile import find_project_file, readable_project_file
 from hfclone.settings import (
     SECRETS,
     Origin,

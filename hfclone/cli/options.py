@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar  # Any: click hands over options 
 
 import click
 
+from hfclone.cli.projectfile import readable_project_file
 from hfclone.cli.version import version
 from hfclone.errors import BadOption
 from hfclone.names import LfsStore, RepoType, Taking
-from hfclone.projectfile import readable_project_file
 from hfclone.settings import VARIABLES, Fetcher, Progress, Settings, Verbosity, read_settings
 from hfclone.wording import phrase
 

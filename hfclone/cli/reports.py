@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from hfclone.cli.words import columns, show_size, show_text
 from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.overview import State, Status
+from hfclone.paths import show_path
 from hfclone.selection.quants import quant_of
-from hfclone.treepaths import show_path
 from hfclone.wording import counted, line
 
 if TYPE_CHECKING:  # none is needed to show a status

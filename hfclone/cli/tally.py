@@ -6,9 +6,9 @@ from collections import deque
 
 from hfclone.cli.words import show_duration, show_rate, show_size
 from hfclone.events import Event, Failed, Planned, Position, Started, Verified
+from hfclone.paths import show_path
 from hfclone.plan import Plan
 from hfclone.pointer import Oid
-from hfclone.treepaths import show_path
 from hfclone.wording import line
 
 __all__ = ["Tally"]

@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Iterator
 
 from hfclone.events import EndpointTally, Pinned, Report, Reused, Shared, Waiting, Working
+from hfclone.paths import show_path
 from hfclone.plan import Plan
-from hfclone.treepaths import show_path
 from hfclone.wording import counted, line, measured
 
 __all__ = [

@@ -19,7 +19,7 @@ from hfclone.events import Faulted, OnEvent
 from hfclone.git import GitRepo
 from hfclone.hub.endpoint import Endpoint
 from hfclone.names import History, Pin
-from hfclone.patience import Verdict, judge
+from hfclone.retry import Verdict, judge
 
 __all__ = ["BlobSource", "Conduct", "bring_commit"]
 

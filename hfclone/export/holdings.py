@@ -19,9 +19,9 @@ from hfclone.git.index import recorded_files
 from hfclone.lock.model import SUBMODULE_MODE
 from hfclone.looking import digest_of
 from hfclone.overview import Look, State
+from hfclone.paths import show_path
 from hfclone.pointer import Pointer
 from hfclone.stamps import Stamps
-from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
 

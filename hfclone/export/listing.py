@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hfclone.errors import UnsafePath
+from hfclone.paths import Platform, check_tree
 from hfclone.pointer import Oid, Pointer
-from hfclone.treepaths import Platform, check_tree
 
 __all__ = ["MOST_UNRANGED", "Item", "Listing", "safe_name"]
 

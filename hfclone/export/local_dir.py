@@ -20,7 +20,7 @@ from hfclone.export.hub_layout import CACHEDIR_TAG, LOCAL_STATE, metadata_text, 
 from hfclone.files.refusals import refused
 from hfclone.git import run_lock_of
 from hfclone.overview import State
-from hfclone.treepaths import show_path
+from hfclone.paths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
 

@@ -21,7 +21,7 @@ from hfclone.files.hashing import blocks, write_at
 from hfclone.files.ondisk import WRITE_BITS, share_blocks
 from hfclone.files.refusals import lacks, refused
 from hfclone.names import CacheLink
-from hfclone.treepaths import show_path
+from hfclone.paths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from hfclone.errors import GitFailed, GitUnconnected
 from hfclone.git.translating import is_stall, is_unconnected
-from hfclone.reach import is_plain_host
+from hfclone.http.reach import is_plain_host
 
 __all__ = ["addressed"]
 

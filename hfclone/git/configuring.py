@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from hfclone.errors import GitFailed
-from hfclone.treepaths import show_path
+from hfclone.paths import show_path
 
 __all__ = ["Config", "as_file"]
 

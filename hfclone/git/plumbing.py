@@ -20,7 +20,7 @@ from hfclone.git.places import common_dir_of, git_dir_of
 from hfclone.git.running import Git, OnProgress
 from hfclone.git.watching import Watch, held
 from hfclone.names import is_full_sha
-from hfclone.treepaths import show_path
+from hfclone.paths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import Abilities
 

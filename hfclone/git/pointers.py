@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 from hfclone.errors import BadPointer
 from hfclone.git.plumbing import GitRepo, TreeEntry
+from hfclone.paths import show_path
 from hfclone.pointer import MAX_POINTER_BYTES, Oid, Pointer, parse_pointer
-from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 
 __all__ = ["pointers_among"]

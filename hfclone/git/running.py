@@ -25,8 +25,8 @@ from hfclone.errors import GitEnded, GitFailed, ToolMissing
 from hfclone.git.watching import Ending, Watch
 from hfclone.limits import limit_of
 from hfclone.names import Token
+from hfclone.paths import show_path
 from hfclone.settings import inherited_names, secret_names, untraced
-from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from hfclone.http.failures import reason_of
 from hfclone.http.kept import Connection, Kept
 from hfclone.http.odd import OddResponse
 from hfclone.http.plain import PlainResponse, receive_head
+from hfclone.http.reach import Reach
 from hfclone.http.request import head_of, target_of
 from hfclone.http.route import Route
 from hfclone.http.ways import PROXY_WANTS_PASSWORD, OnPeer, Way, Ways
-from hfclone.reach import Reach
 from hfclone.wording import phrase
 
 __all__ = ["CONNECT_SECONDS", "Connections", "Limits", "Response"]

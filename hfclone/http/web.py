@@ -20,11 +20,11 @@ from hfclone.http.attending import Attendant
 from hfclone.http.calls import prepare
 from hfclone.http.connections import Connections, Limits
 from hfclone.http.failures import unforeseen
+from hfclone.http.reach import LONGEST_URL, Reach, is_plain_host, reach_of, reach_of_name
 from hfclone.http.route import Route
 from hfclone.http.ways import OnPeer
 from hfclone.limits import start_thread
 from hfclone.names import Token
-from hfclone.reach import LONGEST_URL, Reach, is_plain_host, reach_of, reach_of_name
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from hfclone.hub.endpoint import Endpoint, EndpointKind, hub_first
 from hfclone.hub.pasted import parse_repo_spec
 from hfclone.hub.site import Asked, Files
 from hfclone.names import Pin, Repo, RepoSpec, is_full_sha
-from hfclone.patience import wait_asked
+from hfclone.retry import wait_asked
 from hfclone.wording import phrase
 
 __all__ = ["authority_for", "branches", "explain", "resolve", "why"]

@@ -17,8 +17,8 @@ from hfclone.errors import BadLockfile, BadRepoSpec, UnsafePath
 from hfclone.hub.pasted import parse_repo_spec
 from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE, Lock, LockedFile, LockedRepo, flaw_of
 from hfclone.names import Pin, Repo, RepoType
+from hfclone.paths import check_tree, show_path
 from hfclone.pointer import Oid, Pointer, format_pointer
-from hfclone.treepaths import check_tree, show_path
 from hfclone.wording import phrase
 
 __all__ = ["format_lock", "parse_lock"]

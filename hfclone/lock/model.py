@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from hfclone.errors import BadPointer
 from hfclone.names import Pin, Repo
+from hfclone.paths import show_path
 from hfclone.pointer import Oid, Pointer, parse_pointer
-from hfclone.treepaths import show_path
 from hfclone.wording import phrase
 
 __all__ = [

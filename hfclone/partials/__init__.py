@@ -19,11 +19,11 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hfclone.aria2control import format_control
 from hfclone.files.access import UMASK, Access
 from hfclone.files.hashing import blocks, range_digest, sha256_of, write_at
 from hfclone.files.refusals import refused
 from hfclone.partials.account import claimed, filled, read_control
+from hfclone.partials.aria2control import format_control
 from hfclone.partials.journal import RECORD_BYTES, Record, read_journal
 from hfclone.partials.ondisk import OPEN_FLAGS, await_lock, leave_to_others, reserve
 from hfclone.partials.part import Partial, reading

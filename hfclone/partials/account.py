@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from hfclone.aria2control import BLOCK, parse_control
 from hfclone.files.hashing import blocks
+from hfclone.partials.aria2control import BLOCK, parse_control
 from hfclone.partials.journal import RECORD_BYTES
 from hfclone.pointer import Pointer
 from hfclone.ranges import RangeSet

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 
-from hfclone.aria2control import parse_control
 from hfclone.files.hashing import RangeDigest, blocks, same_bytes
 from hfclone.partials import Partial, Partials, Record
+from hfclone.partials.aria2control import parse_control
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
 from hfclone.reuse.searching import walk

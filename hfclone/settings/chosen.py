@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hfclone.hub.endpoint import HUB_URL
 from hfclone.hub.known import KNOWN_HUBS, KnownHub
-from hfclone.measures import Window
 from hfclone.names import CacheLink, History, LfsStore, Taking, Token
+from hfclone.settings.measures import Window
 
 __all__ = ["FIRST_ANSWER_SECONDS", "Fetcher", "Progress", "Proxies", "Settings", "Verbosity"]
 

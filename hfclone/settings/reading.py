@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from hfclone.endpoints import parse_endpoint
-from hfclone.measures import parse_duration, parse_size, parse_window
 from hfclone.names import CacheLink, History, LfsStore, Token
 from hfclone.settings.chosen import FIRST_ANSWER_SECONDS, Fetcher, Progress, Settings, Verbosity
 from hfclone.settings.files import file_layer, user_file
 from hfclone.settings.layers import Layer, Origin, Said, environment_layer, first_said
+from hfclone.settings.measures import parse_duration, parse_size, parse_window
 from hfclone.settings.places import cache_at
 from hfclone.settings.proxies import proxies_of, with_certificates, with_proxies
 from hfclone.settings.reuse import reused_places

@@ -8,9 +8,9 @@ from enum import Enum
 from typing import TypeVar
 
 from hfclone.errors import BadOption
-from hfclone.measures import parse_duration
 from hfclone.names import Taking
 from hfclone.settings.layers import Said
+from hfclone.settings.measures import parse_duration
 from hfclone.settings.table import MAX_CONNECTIONS
 from hfclone.wording import phrase
 

@@ -18,8 +18,8 @@ from hfclone.errors import (
 )
 from hfclone.http import Answer, wall_clock
 from hfclone.hub.endpoint import Endpoint
-from hfclone.patience import is_final
 from hfclone.pointer import Pointer
+from hfclone.retry import is_final
 from hfclone.wording import phrase
 
 __all__ = ["is_lfs", "of_object", "of_request"]

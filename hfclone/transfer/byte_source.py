@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Protocol
 
-from hfclone.health import RangeSupport
 from hfclone.http import AbortHandle
 from hfclone.hub.endpoint import Endpoint
 from hfclone.pointer import Pointer
+from hfclone.transfer.health import RangeSupport
 
 __all__ = ["ByteSource", "RangeStream"]
 

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from hfclone import errors
-from hfclone.aria2control import BLOCK, piece_length_for
 from hfclone.endpoints import origin_of
 from hfclone.errors import HfcloneError, RangeRefused, TransferError
-from hfclone.health import RangeSupport
 from hfclone.http import AbortHandle
 from hfclone.hub.endpoint import Endpoint
 from hfclone.partials import RECORD_BYTES, Partial
-from hfclone.patience import Clock
+from hfclone.partials.aria2control import BLOCK, piece_length_for
 from hfclone.ranges import RangeSet, format_range
+from hfclone.retry import Clock
 from hfclone.transfer.carrier import Carrier, Load, Lost, Moved, Unfit
 from hfclone.transfer.coordinator import Coordinator
 from hfclone.transfer.exchange import HttpSource, request_range
+from hfclone.transfer.health import RangeSupport
 from hfclone.transfer.pool import Lease
 from hfclone.transfer.sources import Source
 from hfclone.transfer.state import Item

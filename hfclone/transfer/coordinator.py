@@ -16,17 +16,17 @@ from itertools import islice
 from hfclone import errors
 from hfclone.errors import HfcloneError, LocalError
 from hfclone.events import Event, Failed, Started
-from hfclone.health import EndpointHealth, RangeSupport
 from hfclone.http import AbortHandle
 from hfclone.hub.endpoint import Endpoint
 from hfclone.partials import SMALL_BYTES, Partial, Partials
-from hfclone.patience import Clock, Patience
 from hfclone.pointer import Pointer
+from hfclone.retry import Clock, Patience
 from hfclone.transfer import Arrived
 from hfclone.transfer.carrier import Carrier, Moved
 from hfclone.transfer.concurrency import FIRST, ConcurrencyLimiter
 from hfclone.transfer.endpoint_selection import EndpointSelector
 from hfclone.transfer.failure_policy import FailurePolicy
+from hfclone.transfer.health import EndpointHealth, RangeSupport
 from hfclone.transfer.pool import Lease, Pool
 from hfclone.transfer.rate_limiter import RateLimiter, Schedule
 from hfclone.transfer.scheduler import Rates, Scheduler

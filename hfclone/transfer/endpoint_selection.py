@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from hfclone.health import FILES, EndpointHealth, RangeSupport
 from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.pointer import Oid, Pointer
+from hfclone.transfer.health import FILES, EndpointHealth, RangeSupport
 from hfclone.transfer.pool import FIRST_RANGE_BYTES, LEAST_RANGE_BYTES, LEAST_TRIPS, Lease, Task
 from hfclone.transfer.provenance import Provenance
 

@@ -12,14 +12,14 @@ from types import TracebackType
 
 from hfclone import errors
 from hfclone.errors import HfcloneError
-from hfclone.health import RangeSupport
 from hfclone.http import AbortHandle, Answer, Web, wall_clock
 from hfclone.hub.api import explain
 from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin
-from hfclone.patience import Clock
 from hfclone.pointer import Pointer
 from hfclone.ranges import format_range, parse_content_range
+from hfclone.retry import Clock
+from hfclone.transfer.health import RangeSupport
 from hfclone.transfer.sources import Source, Sources
 from hfclone.wording import phrase
 

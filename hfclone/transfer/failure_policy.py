@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from hfclone import errors
 from hfclone.errors import HfcloneError, LocalError
 from hfclone.events import Demoted, Failed, Faulted, Waiting, Warned
-from hfclone.health import FILES, EndpointHealth
 from hfclone.hub.endpoint import Endpoint
 from hfclone.partials import Partials
-from hfclone.patience import MOST_UNFORESEEN, SAY_SECONDS, Clock, Patience, Verdict, judge, wait_asked
 from hfclone.pointer import Oid
 from hfclone.ranges import RangeSet
+from hfclone.retry import MOST_UNFORESEEN, SAY_SECONDS, Clock, Patience, Verdict, judge, wait_asked
 from hfclone.transfer import Arrived
 from hfclone.transfer.endpoint_selection import EndpointSelector
+from hfclone.transfer.health import FILES, EndpointHealth
 from hfclone.transfer.pool import Lease, Task
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.state import Item, TransferState, Trial

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from hfclone.measures import Window
+from hfclone.settings.measures import Window
 from hfclone.wording import phrase
 
 __all__ = ["RateLimiter", "Schedule"]

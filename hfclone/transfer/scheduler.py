@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hfclone.health import EndpointHealth, RangeSupport
 from hfclone.hub.endpoint import Endpoint
 from hfclone.partials import SMALL_BYTES, Partials
-from hfclone.patience import Clock
 from hfclone.ranges import RangeSet
+from hfclone.retry import Clock
 from hfclone.transfer.carrier import LEAST_SPLIT_BYTES
 from hfclone.transfer.endpoint_selection import EndpointSelector
+from hfclone.transfer.health import EndpointHealth, RangeSupport
 from hfclone.transfer.pool import SPREAD, Lease, Pool, Task, range_bytes
 from hfclone.transfer.state import Item, TransferState
 

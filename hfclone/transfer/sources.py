@@ -21,15 +21,15 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 from hfclone import errors
 from hfclone.errors import HfcloneError
-from hfclone.health import EndpointHealth
 from hfclone.http import AbortHandle, Answer, Authority, Web, wall_clock
+from hfclone.http.reach import LONGEST_URL, is_plain_host
 from hfclone.hub.api import explain
 from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.names import Pin
 from hfclone.pointer import Oid, Pointer
-from hfclone.reach import LONGEST_URL, is_plain_host
 from hfclone.transfer.action_headers import action_headers
 from hfclone.transfer.batch_errors import is_lfs, of_object, of_request
+from hfclone.transfer.health import EndpointHealth
 from hfclone.wording import phrase
 
 __all__ = ["Source", "Sources"]

@@ -16,16 +16,16 @@ from functools import partial
 
 from hfclone.errors import LimitReached
 from hfclone.events import Failed, OnEvent, Warned
-from hfclone.health import EndpointHealth
 from hfclone.http import READ_BYTES, Authority, Web
 from hfclone.limits import start_thread
-from hfclone.measures import Window
-from hfclone.patience import Clock, Patience
+from hfclone.retry import Clock, Patience
+from hfclone.settings.measures import Window
 from hfclone.transfer import Arrived, Wanted
 from hfclone.transfer.carrier import CannotRun, Carrier, StartsCarrier
 from hfclone.transfer.carrying import Carrying
 from hfclone.transfer.coordinator import Context, Coordinator
 from hfclone.transfer.exchange import HttpSource
+from hfclone.transfer.health import EndpointHealth
 from hfclone.transfer.pool import SMALL_BESIDE
 from hfclone.transfer.rate_limiter import RateLimiter, Schedule
 from hfclone.transfer.sources import Sources

@@ -12,7 +12,7 @@ from hfclone.files.hashing import RangeDigest
 from hfclone.http import AbortHandle
 from hfclone.limits import limit_of
 from hfclone.partials import RECORD_BYTES, Partial, Record
-from hfclone.patience import Clock
+from hfclone.retry import Clock
 from hfclone.transfer.byte_source import ByteSource, RangeStream
 from hfclone.transfer.coordinator import Coordinator
 from hfclone.transfer.pool import Lease

@@ -11,7 +11,7 @@ from pathlib import Path
 from hfclone.errors import CannotWrite, DiskFull, HfcloneError
 from hfclone.files.ondisk import free_bytes, replace_across, sync_directory, take_across
 from hfclone.files.refusals import refused
-from hfclone.treepaths import aside_of, show_path
+from hfclone.paths import aside_of, show_path
 from hfclone.wording import phrase
 from hfclone.worktree.standing import FileMode, Kind, Standing, kind_of, with_mode
 from hfclone.worktree.walking import Walk

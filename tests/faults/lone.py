@@ -22,15 +22,15 @@ def main(url: str, commit: str, directory: str, *options: str) -> None:
 
     from hfclone.events import Failed
     from hfclone.files import hashing
-    from hfclone.health import EndpointHealth
     from hfclone.http import Web
     from hfclone.hub.endpoint import Endpoint, EndpointKind
     from hfclone.names import Pin, Repo
     from hfclone.partials import Partials
-    from hfclone.patience import Clock, Patience
     from hfclone.pointer import Oid, Pointer
+    from hfclone.retry import Clock, Patience
     from hfclone.transfer import Transfer, Wanted
     from hfclone.transfer.aria2 import Aria2
+    from hfclone.transfer.health import EndpointHealth
     from hfclone.transfer.threads import ThreadTransfer
 
     assert "--bare" not in options or hashing._pwrite is None

@@ -11,16 +11,16 @@ from pathlib import Path
 from random import Random
 
 from hfclone.events import Event, Failed, Faulted, Waiting
-from hfclone.health import EndpointHealth
 from hfclone.http import Authority, Limits, Web
 from hfclone.hub.endpoint import Endpoint, EndpointKind, TokenRule
-from hfclone.measures import Window
 from hfclone.names import Pin, Repo
 from hfclone.partials import Partials
-from hfclone.patience import Clock, Patience
 from hfclone.pointer import Oid, Pointer, parse_pointer
+from hfclone.retry import Clock, Patience
+from hfclone.settings.measures import Window
 from hfclone.transfer import Arrived, Transfer, Wanted
 from hfclone.transfer.aria2 import Aria2, Aria2Daemon
+from hfclone.transfer.health import EndpointHealth
 from hfclone.transfer.threads import ThreadTransfer
 from tests.hub import Front, Hub, Lfs, LivingRepo
 

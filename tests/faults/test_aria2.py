@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from hfclone.aria2control import BLOCK, parse_control
 from hfclone.events import Event, Faulted, OnEvent, Position, Warned
 from hfclone.files.hashing import sha256_of
 from hfclone.http import Authority
 from hfclone.names import Token
 from hfclone.partials import Partials
+from hfclone.partials.aria2control import BLOCK, parse_control
 from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
 from hfclone.transfer.aria2 import Aria2Daemon

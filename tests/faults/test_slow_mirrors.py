@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from hfclone import health
-from hfclone.aria2control import BLOCK
 from hfclone.events import Demoted
+from hfclone.partials.aria2control import BLOCK
+from hfclone.transfer import health
 from tests.faults.rig import Rig
 from tests.faults.test_odd_mirrors import Drip
 from tests.hub import Hub

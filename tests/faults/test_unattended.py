@@ -14,8 +14,8 @@ import pytest
 from hfclone import errors
 from hfclone.events import Demoted, Event, Position, Waiting
 from hfclone.http import Authority
-from hfclone.measures import Window
 from hfclone.names import Token
+from hfclone.settings.measures import Window
 from tests.faults.rig import MB, REPO, Rig
 from tests.hub import Hub, Lfs, Manners, Outage
 from tests.hub.answers import (

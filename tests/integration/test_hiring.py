@@ -15,14 +15,14 @@ from random import Random
 import pytest
 
 from hfclone.events import ignore
-from hfclone.health import EndpointHealth
 from hfclone.http import Limits, Web
 from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.names import Pin, Repo
 from hfclone.partials import Partials
-from hfclone.patience import Clock, Patience
 from hfclone.pointer import Oid, Pointer
+from hfclone.retry import Clock, Patience
 from hfclone.transfer import Arrived, Wanted
+from hfclone.transfer.health import EndpointHealth
 from hfclone.transfer.threads import ThreadTransfer
 
 BODIES = {f"f{number}": b"%d" % number * 500 for number in range(60)}

@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hfclone.errors import HfcloneError, Unforeseen
-from hfclone.health import EndpointHealth
 from hfclone.http import Web
 from hfclone.http.answer import LONGEST_ASKED, Answer, quota_of
 from hfclone.hub import api as hub
@@ -24,6 +23,7 @@ from hfclone.hub.pasted import parse_repo_spec
 from hfclone.names import Pin, Repo, is_full_sha
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import parse_content_range
+from hfclone.transfer.health import EndpointHealth
 from hfclone.transfer.sources import Source, Sources
 from tests.wires import Wire
 

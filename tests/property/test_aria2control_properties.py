@@ -7,7 +7,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfclone.aria2control import parse_control
+from hfclone.partials.aria2control import parse_control
 from hfclone.ranges import RangeSet
 
 BLOCK = 16 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfclone.aria2control import BLOCK, bitfield_ranges, format_control, parse_control, piece_length_for
+from hfclone.partials.aria2control import BLOCK, bitfield_ranges, format_control, parse_control, piece_length_for
 from hfclone.ranges import RangeSet
 
 MIB = 1024 * 1024

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfclone.errors import UnsafePath
-from hfclone.treepaths import Folding, Platform, check_tree, show_path
+from hfclone.paths import Folding, Platform, check_tree, show_path
 
 parts = st.sampled_from([b"a", b"A", b"..", b".", b"", b".git", b".GiT", b"git~1", b"b", b"\xff", b"a\0"]) | st.binary(
     max_size=4

@@ -21,14 +21,14 @@ from typing import Any, cast
 from hfclone import errors
 from hfclone.errors import HfcloneError
 from hfclone.events import Event, Failed, Faulted
-from hfclone.health import EndpointHealth
 from hfclone.http import AbortHandle, Limits, Web
 from hfclone.names import Pin, Repo
 from hfclone.partials import Partials
-from hfclone.patience import Clock, Patience
 from hfclone.ranges import RangeSet
+from hfclone.retry import Clock, Patience
 from hfclone.transfer import Arrived
 from hfclone.transfer.coordinator import Context, Coordinator
+from hfclone.transfer.health import EndpointHealth
 from hfclone.transfer.pool import Lease
 from hfclone.transfer.rate_limiter import RateLimiter, Schedule
 from hfclone.transfer.sources import BATCH, Sources

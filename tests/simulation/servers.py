@@ -8,10 +8,10 @@ from enum import Enum
 
 from hfclone import errors
 from hfclone.errors import HfcloneError
-from hfclone.health import RangeSupport
 from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.pointer import Pointer
 from hfclone.ranges import RangeSet
+from hfclone.transfer.health import RangeSupport
 from hfclone.transfer.pool import Lease
 from tests.simulation.lines import Line
 

@@ -13,17 +13,17 @@ from typing import cast
 import pytest
 
 from hfclone.errors import DiskFull
-from hfclone.health import EndpointHealth, RangeSupport
 from hfclone.http import AbortHandle, Web
 from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.names import Pin, Repo
 from hfclone.partials import RECORD_BYTES, Partial, Partials
-from hfclone.patience import Clock, Patience
 from hfclone.pointer import Oid, Pointer
+from hfclone.retry import Clock, Patience
 from hfclone.transfer import Arrived, coordinator
 from hfclone.transfer.byte_source import RangeStream
 from hfclone.transfer.coordinator import Context, Coordinator
 from hfclone.transfer.exchange import HttpSource
+from hfclone.transfer.health import EndpointHealth, RangeSupport
 from hfclone.transfer.pool import Lease
 from hfclone.transfer.rate_limiter import RateLimiter, Schedule
 from hfclone.transfer.sources import Sources

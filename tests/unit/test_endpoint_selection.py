@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from hfclone.health import EndpointHealth
 from hfclone.hub.endpoint import Endpoint
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer.endpoint_selection import EndpointSelector
+from hfclone.transfer.health import EndpointHealth
 from hfclone.transfer.pool import LEAST_RANGE_BYTES, Lease, Task
 
 ENDPOINT = Endpoint("http://127.0.0.1:9")

@@ -11,12 +11,12 @@ import pytest
 
 from hfclone import errors
 from hfclone.errors import HfcloneError
-from hfclone.health import RangeSupport
 from hfclone.http import Answer, Limits, Web
 from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin, Repo
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer.exchange import request_range
+from hfclone.transfer.health import RangeSupport
 from hfclone.transfer.sources import Source
 from tests.wires import Wire
 

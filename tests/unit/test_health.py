@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from hfclone import errors
-from hfclone.health import CRAWL_SECONDS, FILES, PROBE_AGAIN, SLOW_SECONDS, EndpointHealth, RangeSupport
 from hfclone.hub.endpoint import Endpoint, EndpointKind
+from hfclone.transfer.health import CRAWL_SECONDS, FILES, PROBE_AGAIN, SLOW_SECONDS, EndpointHealth, RangeSupport
 
 MIRROR = Endpoint("https://mirror.example")
 HUB = Endpoint("https://hub.example", EndpointKind.HUB)

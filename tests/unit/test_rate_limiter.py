@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from hfclone.measures import Window
+from hfclone.settings.measures import Window
 from hfclone.transfer.rate_limiter import RateLimiter, Schedule
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hfclone.errors import BadRedirect, HfcloneError
 from hfclone.http import Web
-from hfclone.reach import Reach, is_plain_host, reach_of, reach_of_name
+from hfclone.http.reach import Reach, is_plain_host, reach_of, reach_of_name
 
 
 @pytest.mark.parametrize(

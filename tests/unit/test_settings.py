@@ -9,7 +9,6 @@ import pytest
 
 from hfclone.errors import BadOption
 from hfclone.hub.endpoint import HUB_URL, EndpointKind, TokenRule
-from hfclone.measures import Window, parse_duration, parse_size, parse_window
 from hfclone.names import History, Repo, RepoSpec, Token
 from hfclone.settings import (
     VARIABLES,
@@ -22,6 +21,7 @@ from hfclone.settings import (
     narrowed,
     read_settings,
 )
+from hfclone.settings.measures import Window, parse_duration, parse_size, parse_window
 
 MIRROR = "https://hf-mirror.com"
 

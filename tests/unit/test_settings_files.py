@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from hfclone.errors import BadOption, BadSettings
-from hfclone.measures import Window
 from hfclone.names import History
 from hfclone.settings import (
     VARIABLES,
@@ -22,6 +21,7 @@ from hfclone.settings import (
     without_password,
 )
 from hfclone.settings.files import file_layer
+from hfclone.settings.measures import Window
 
 
 def write(path: Path, text: str) -> Path:

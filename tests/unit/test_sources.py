@@ -15,13 +15,13 @@ import pytest
 
 from hfclone import errors
 from hfclone.errors import HfcloneError
-from hfclone.health import EndpointHealth
 from hfclone.http import Web
 from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.hub.githost import GitHostSite
 from hfclone.names import Pin, Repo
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer import sources
+from hfclone.transfer.health import EndpointHealth
 from hfclone.transfer.sources import BATCH, MOST_STALLS, PAGES, Source, Sources
 
 POINTER = Pointer(Oid("ab" * 32), 1000)

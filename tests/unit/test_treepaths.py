@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hfclone.errors import UnsafePath
-from hfclone.treepaths import Folding, Platform, check_tree, show_path
+from hfclone.paths import Folding, Platform, check_tree, show_path
 
 
 @pytest.mark.parametrize("path", [

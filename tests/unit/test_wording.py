@@ -120,7 +120,7 @@ def test_what_is_in_the_catalogue_is_said(function: str) -> None:
 
 NOT_SAID = {
     "__init__.py": "Python's own error",
-    "aria2control.py": "of a file that is not believed then, and nobody is told",
+    "partials/aria2control.py": "of a file that is not believed then, and nobody is told",
     "cli/helping.py": "what --help prints",
     "export/listing.py": "the title within a file",
     "export/metalink.py": "a file for aria2c",

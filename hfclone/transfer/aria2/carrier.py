@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfclone.aria2control import BLOCK
 from hfclone.limits import start_thread
+from hfclone.partials.aria2control import BLOCK
 from hfclone.transfer.aria2.downloads import PER_SERVER, Downloads, Look, State
 from hfclone.transfer.aria2.failures import failure_of
 from hfclone.transfer.aria2.rpc import Refused

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any  # JSON values
 from xml.sax.saxutils import escape
 
-from hfclone.aria2control import bitfield_ranges, piece_length_for
+from hfclone.partials.aria2control import bitfield_ranges, piece_length_for
 from hfclone.ranges import RangeSet
 from hfclone.transfer.aria2.rpc import Call, Refused, Rpc
 from hfclone.transfer.carrier import LEAST_SPLIT_BYTES, Load, Lost

@@ -20,7 +20,7 @@ from hfclone import errors
 from hfclone.errors import HfcloneError
 from hfclone.events import Demoted, EndpointTally, Warned
 from hfclone.hub.endpoint import Endpoint, EndpointKind
-from hfclone.patience import Backoff, wait_asked
+from hfclone.retry import Backoff, wait_asked
 from hfclone.wording import phrase
 
 __all__ = ["FILES", "EndpointHealth", "RangeSupport"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfclone import errors
-from hfclone.patience import FIRST_WAIT, LONGEST_WAIT, Backoff, Clock, Patience, Verdict, is_final, judge
+from hfclone.retry import FIRST_WAIT, LONGEST_WAIT, Backoff, Clock, Patience, Verdict, is_final, judge
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.HfcloneError)]
 
