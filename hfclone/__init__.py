@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hfclone.checkout.overview import Status
     from hfclone.errors import (
         HfcloneError,
         Incomplete,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from hfclone.events import Event, OnEvent, Report, Shared
     from hfclone.library import clone, fill_cache, note_local_dir, pull, status, verify
     from hfclone.names import Pin, Repo, RepoType
-    from hfclone.overview import Status
     from hfclone.plan import Plan
     from hfclone.verification import Audit
 
@@ -61,7 +61,7 @@ _HOMES = {
     **dict.fromkeys(("Pin", "Repo", "RepoType"), "names"),
     "Audit": "verification",
     "Plan": "plan",
-    "Status": "overview",
+    "Status": "checkout.overview",
 }
 
 

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hfclone.checkout.existing import Existing, find_existing, place_of, state_directory
 from hfclone.errors import BadOption, NotACheckout
 from hfclone.events import OnEvent, ignore
-from hfclone.existing import Existing, find_existing, place_of, state_directory
 from hfclone.git import Git
 from hfclone.lockfiles import locked_for, read_lock
 from hfclone.selection.choices import ALL, Choice, chosen, read_choice

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from hfclone.checkout.existing import Existing, find_existing
+from hfclone.checkout.overview import lacking_objects
 from hfclone.errors import BadOption, HfcloneError, RateLimited, TransferError
 from hfclone.events import OnEvent, Working, ignore
-from hfclone.existing import Existing, find_existing
 from hfclone.export import Item, Listing
 from hfclone.http import Web, wall_clock
 from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin, Repo
-from hfclone.overview import lacking_objects
 from hfclone.pointer import Oid, Pointer
 from hfclone.retry import Verdict, judge
 from hfclone.revisions import waiting

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from hfclone.checkout import Checkout
+from hfclone.checkout.existing import find_existing
 from hfclone.errors import BadOption
 from hfclone.events import ByteCount, OnEvent, Planned, Verified, ignore
-from hfclone.existing import find_existing
 from hfclone.files.hashing import sha256_of
 from hfclone.names import Taking
 from hfclone.plan import Plan

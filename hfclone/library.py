@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal, overload
 
 from hfclone import flows
+from hfclone.checkout.overview import Status
 from hfclone.errors import BadOption
 from hfclone.events import OnEvent, Report, Shared, ignore
 from hfclone.hub.pasted import parse_repo_spec
 from hfclone.names import RepoType, Token
-from hfclone.overview import Status
 from hfclone.plan import Plan
 from hfclone.settings import Settings, narrowed, read_settings
 from hfclone.verification import Audit
@@ -167,9 +167,9 @@ def status(local_dir: AnyPath) -> Status:
     Raises:
         HfcloneError: ``local_dir`` is no checkout.
     """
-    from hfclone.existing import find_existing
+    from hfclone.checkout.existing import find_existing
+    from hfclone.checkout.overview import status_of
     from hfclone.git import Git
-    from hfclone.overview import status_of
 
     return status_of(find_existing(Path(local_dir), Git(read_settings({}).environment)))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hfclone.checkout.existing import Existing
 from hfclone.errors import BadLockfile, BadOption
-from hfclone.existing import Existing
 from hfclone.files.ondisk import write_safely
 from hfclone.hub.origins import without_login
 from hfclone.lock.format import format_lock, parse_lock

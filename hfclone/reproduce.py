@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hfclone import flows
 from hfclone.bringing import held, hub_checkout
+from hfclone.checkout.existing import find_existing
 from hfclone.errors import BadOption, BadTree
 from hfclone.events import OnEvent, Pinned, Report, ignore
-from hfclone.existing import find_existing
 from hfclone.listing import read_repo
 from hfclone.lock.model import Lock, LockedRepo, directory_names, flaw_of
 from hfclone.names import RepoSpec

@@ -10,10 +10,10 @@ from pathlib import Path
 from hfclone import flows
 from hfclone.bringing import Bringer, held
 from hfclone.checkout import Checkout, Target
+from hfclone.checkout.existing import Existing, find_existing
 from hfclone.endpoints import parse_endpoint
 from hfclone.errors import BadOption, ForeignOrigin
 from hfclone.events import OnEvent, Report, ignore
-from hfclone.existing import Existing, find_existing
 from hfclone.git import Git, address_of
 from hfclone.hub.origins import folder_of, git_host_of, hub_repo_of, without_login
 from hfclone.hub.pasted import parse_repo_spec

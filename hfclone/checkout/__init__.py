@@ -32,6 +32,7 @@ from hfclone.checkout.opening import (
 )
 from hfclone.checkout.owner import LastRun, owned
 from hfclone.checkout.placing import Checkout
+from hfclone.checkout.stamps import Stamps
 from hfclone.checkout.store import Store, open_store
 from hfclone.errors import Conflicts, HfcloneError, LocalError
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
@@ -41,7 +42,6 @@ from hfclone.git import Git, GitRepo, Staged, git_dir_of, pointers_among, run_lo
 from hfclone.git.index import Fresh
 from hfclone.names import LfsStore
 from hfclone.paths import show_path
-from hfclone.stamps import Stamps
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hfclone.checkout.looking import blob_id_of
 from hfclone.git import GitRepo, Staged, TreeEntry
-from hfclone.looking import blob_id_of
 from hfclone.worktree import Kind, WorkTree
 
 __all__ = ["Aside"]

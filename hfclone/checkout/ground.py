@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hfclone.checkout.looking import holds_pointer
 from hfclone.checkout.moving import Side
+from hfclone.checkout.stamps import Stamps
 from hfclone.checkout.store import Store
 from hfclone.git import GitRepo, Staged, run_lock_of
 from hfclone.git.index import Fresh
-from hfclone.looking import holds_pointer
 from hfclone.pointer import Oid, Pointer
-from hfclone.stamps import Stamps
 from hfclone.worktree import Standing, WorkTree
 
 __all__ = ["Ground"]

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hfclone.checkout.ground import Ground
+from hfclone.checkout.looking import digest_of
+from hfclone.checkout.stamps import Stamp
 from hfclone.events import ByteCount, OnEvent
 from hfclone.files.hashing import sha256_of
-from hfclone.looking import digest_of
 from hfclone.plan import Presence
 from hfclone.pointer import Pointer
-from hfclone.stamps import Stamp
 from hfclone.wording import phrase
 from hfclone.worktree import Kind, Standing
 

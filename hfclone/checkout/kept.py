@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hfclone.checkout.ground import Ground
+from hfclone.checkout.looking import as_git_has_it, blob_id_of
 from hfclone.git import TreeEntry
 from hfclone.lock.model import SUBMODULE_MODE, git_id
-from hfclone.looking import as_git_has_it, blob_id_of
 from hfclone.worktree import Kind
 
 __all__ = ["kept_files"]

@@ -19,8 +19,10 @@ from pathlib import Path
 
 from hfclone.checkout.aside import Aside
 from hfclone.checkout.beside import beside, clear_beside
+from hfclone.checkout.looking import as_git_has_it, blob_id_of, digest_of, holds_pointer
 from hfclone.checkout.replacing import Replacement
 from hfclone.checkout.staging import place_staged, stage
+from hfclone.checkout.stamps import Stamps
 from hfclone.errors import Conflicts, HfcloneError
 from hfclone.files.access import UMASK, Access
 from hfclone.files.ondisk import write_safely
@@ -28,10 +30,8 @@ from hfclone.files.refusals import refused
 from hfclone.git import GitRepo, IndexFlag, Staged, TreeEntry, pointers_among
 from hfclone.git.index import Fresh, IndexLock, index_lock
 from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE
-from hfclone.looking import as_git_has_it, blob_id_of, digest_of, holds_pointer
 from hfclone.paths import show_path
 from hfclone.pointer import Oid, Pointer
-from hfclone.stamps import Stamps
 from hfclone.worktree import FileMode, Kind, Standing, WorkTree
 
 __all__ = ["Journal", "Move", "Side", "Unfinished", "held_objects", "read_side"]

@@ -20,6 +20,7 @@ from hfclone.checkout.kept import kept_files
 from hfclone.checkout.moving import held_objects
 from hfclone.checkout.salvage import salvage
 from hfclone.checkout.staging import place_staged, stage
+from hfclone.checkout.stamps import looks_placed
 from hfclone.checkout.vouchers import Vouchers
 from hfclone.errors import BadPointer, Conflicts
 from hfclone.events import ByteCount, OnEvent, Warned, Working, ignore
@@ -34,7 +35,6 @@ from hfclone.partials import Partials
 from hfclone.paths import show_path
 from hfclone.plan import Presence
 from hfclone.pointer import Oid, Pointer
-from hfclone.stamps import looks_placed
 from hfclone.wording import phrase
 from hfclone.worktree import FileMode, Kind, Standing, with_mode
 

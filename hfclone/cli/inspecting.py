@@ -135,10 +135,10 @@ def status(directory: str | None, as_json: bool, **options: Any) -> Job:  # noqa
 
 
 def _status(dest: Path | None, settings: Settings, *, as_json: bool) -> None:
+    from hfclone.checkout.existing import find_existing
+    from hfclone.checkout.overview import status_of
     from hfclone.cli.reports import status_data, status_lines, to_json
-    from hfclone.existing import find_existing
     from hfclone.git import Git
-    from hfclone.overview import status_of
 
     found = status_of(find_existing(dest, Git(settings.environment)))  # no flow: their imports take longer than this
     as_json = as_json or settings.progress is Progress.JSON

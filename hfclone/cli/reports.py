@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from hfclone.checkout.overview import State, Status
 from hfclone.cli.words import columns, show_size, show_text
 from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE, LockedFile, LockedRepo
-from hfclone.overview import State, Status
 from hfclone.paths import show_path
 from hfclone.selection.quants import quant_of
 from hfclone.wording import counted, line

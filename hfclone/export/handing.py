@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from hfclone import flows
+from hfclone.checkout.existing import find_existing
 from hfclone.events import Event, OnEvent, Planned, Report, Shared, Warned, ignore
-from hfclone.existing import find_existing
 from hfclone.export.hf_cache import fill_cache, foretell
 from hfclone.export.local_dir import note_local_dir
 from hfclone.git import state_dir_of

@@ -14,10 +14,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from hfclone.checkout.existing import Existing, state_directory
+from hfclone.checkout.overview import State
 from hfclone.checkout.owner import owned
+from hfclone.checkout.stamps import Stamps
 from hfclone.errors import BadOption, CannotWrite, DiskFull
 from hfclone.events import ByteCount, OnEvent, Shared, Warned, Working, ignore
-from hfclone.existing import Existing, state_directory
 from hfclone.export.halfdone import HalfDone
 from hfclone.export.holdings import Holding, read_holdings, refuse_edits
 from hfclone.export.hub_layout import CACHEDIR_TAG, CacheLayout, tree_text
@@ -29,11 +31,9 @@ from hfclone.files.refusals import refused
 from hfclone.git import in_batches, run_lock_of
 from hfclone.lock.model import git_id
 from hfclone.names import CacheLink, Repo, is_revision
-from hfclone.overview import State
 from hfclone.plan import SPARE_BYTES, Plan
 from hfclone.selection.select import select
 from hfclone.settings import Settings, has_cache_links, hub_cache
-from hfclone.stamps import Stamps
 from hfclone.wording import phrase
 from hfclone.worktree import Kind, WorkTree
 

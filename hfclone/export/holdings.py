@@ -10,18 +10,18 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from hfclone.checkout.existing import Existing, state_directory
+from hfclone.checkout.looking import digest_of
 from hfclone.checkout.opening import check_paths
+from hfclone.checkout.overview import Look, State
+from hfclone.checkout.stamps import Stamps
 from hfclone.errors import Conflicts, NotAsCommitted
 from hfclone.events import ByteCount, OnEvent
-from hfclone.existing import Existing, state_directory
 from hfclone.git import Staged, pointers_among
 from hfclone.git.index import recorded_files
 from hfclone.lock.model import SUBMODULE_MODE
-from hfclone.looking import digest_of
-from hfclone.overview import Look, State
 from hfclone.paths import show_path
 from hfclone.pointer import Pointer
-from hfclone.stamps import Stamps
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree
 

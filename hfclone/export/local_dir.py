@@ -12,14 +12,14 @@ from contextlib import closing
 from pathlib import Path
 from stat import S_ISLNK
 
+from hfclone.checkout.existing import Existing, state_directory
+from hfclone.checkout.overview import State
 from hfclone.checkout.owner import owned
 from hfclone.events import OnEvent, Shared, Warned, Working, ignore
-from hfclone.existing import Existing, state_directory
 from hfclone.export.holdings import Holding, read_holdings, refuse_edits
 from hfclone.export.hub_layout import CACHEDIR_TAG, LOCAL_STATE, metadata_text, tree_text
 from hfclone.files.refusals import refused
 from hfclone.git import run_lock_of
-from hfclone.overview import State
 from hfclone.paths import show_path
 from hfclone.wording import phrase
 from hfclone.worktree import WorkTree

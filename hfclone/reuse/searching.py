@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
+from hfclone.checkout.stamps import Stamps
 from hfclone.files.folders import files_below
 from hfclone.git import state_dir_of
 from hfclone.pointer import Oid, Pointer
-from hfclone.stamps import Stamps
 
 __all__ = ["Found", "found_by_name", "found_by_size", "walk"]
 

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from hfclone.checkout.existing import Existing
+from hfclone.checkout.looking import as_git_has_it
+from hfclone.checkout.stamps import Stamps, looks_placed
 from hfclone.errors import CannotWrite
 from hfclone.events import OnEvent, Working, ignore
-from hfclone.existing import Existing
 from hfclone.files.folders import temporary_folder
 from hfclone.git import Git, GitRepo, Staged, TreeEntry, scratch_repo
 from hfclone.git.index import Recorded, recorded_files
 from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE, LockedRepo
-from hfclone.looking import as_git_has_it
 from hfclone.paths import is_aside
 from hfclone.pointer import Pointer
 from hfclone.selection.choices import ALL, Choice
-from hfclone.stamps import Stamps, looks_placed
 from hfclone.verification.inspection import Looked
 from hfclone.verification.reading import Reading
 from hfclone.verification.targets import Finding, Problem, Target, committed_targets, locked_targets

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hfclone.checkout.looking import holds_pointer
 from hfclone.files.hashing import blocks
 from hfclone.lock.model import LINK_MODE, git_id
-from hfclone.looking import holds_pointer
 from hfclone.pointer import MAX_POINTER_BYTES
 from hfclone.verification.targets import Target
 from hfclone.worktree import Kind, WorkTree

@@ -17,11 +17,11 @@ from heapq import nlargest
 from pathlib import Path
 from types import TracebackType
 
+from hfclone.checkout.stamps import Stamps
 from hfclone.errors import CannotWrite
 from hfclone.files.refusals import expect_file
 from hfclone.limits import has_no_thread
 from hfclone.pointer import Pointer
-from hfclone.stamps import Stamps
 from hfclone.verification.inspection import Looked, look_closely
 from hfclone.verification.targets import Target
 from hfclone.worktree import Kind, Standing, WorkTree

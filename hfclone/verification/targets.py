@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from hfclone.checkout.existing import Existing
 from hfclone.errors import GitFailed
-from hfclone.existing import Existing
 from hfclone.git import GitRepo, pointers_among
 from hfclone.lock.model import LockedRepo, git_id, tree_of_commit
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hfclone.checkout import Target, open_checkout
+from hfclone.checkout.stamps import Stamps
 from hfclone.errors import (
     CheckoutBusy,
     Conflicts,
@@ -26,7 +27,6 @@ from hfclone.errors import (
 from hfclone.git import Git, GitRepo
 from hfclone.names import Pin, Repo
 from hfclone.plan import Presence
-from hfclone.stamps import Stamps
 from tests.hub import Executable, Hub, Lfs, LivingRepo, Symlink
 from tests.integration.worlds import ORIGIN, WORLDS, World, fill, opened, pin_of, spoil_unseen, status
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from hfclone.checkout.stamps import Stamps
 from hfclone.errors import CannotWrite, DiskFull, LocalError
 from hfclone.files.ondisk import write_safely
 from hfclone.files.refusals import refused
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
-from hfclone.stamps import Stamps
 from tests.hub import Hub, Lfs, LivingRepo
 from tests.integration.worlds import World, fill, opened, pin_of, status
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from hfclone.checkout.moving import Move, read_side
+from hfclone.checkout.stamps import Stamps
 from hfclone.errors import CannotWrite, CheckoutBusy, Conflicts
 from hfclone.events import Event, Working
 from hfclone.git import GitRepo, Staged, TreeEntry
 from hfclone.git.index import Fresh, Patched, patch_index
 from hfclone.plan import Presence
-from hfclone.stamps import Stamps
 from hfclone.worktree import Standing, WorkTree
 from tests.hub import Hub, Lfs, LivingRepo
 from tests.integration.worlds import World, bring_from, fill, opened, pin_of, status

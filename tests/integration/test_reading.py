@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hfclone.checkout.stamps import Stamps
 from hfclone.pointer import Oid, Pointer
-from hfclone.stamps import Stamps
 from hfclone.verification.reading import Reading
 from hfclone.verification.targets import Target
 from hfclone.worktree import WorkTree

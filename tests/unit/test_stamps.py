@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hfclone.checkout.stamps import Stamps
 from hfclone.errors import CannotWrite
 from hfclone.pointer import Oid, Pointer
-from hfclone.stamps import Stamps
 
 POINTER = Pointer(Oid("a" * 64), 3)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hfclone import errors, wording
+from hfclone.checkout.overview import State
 from hfclone.errors import HfcloneError
-from hfclone.overview import State
 from hfclone.wording.errors import ERRORS
 from hfclone.wording.lines import COUNTS, LINES, UNITS, WARNINGS
 from hfclone.wording.phrases import PHRASES
@@ -154,8 +154,8 @@ def test_no_sentence_stands_elsewhere(path: Path) -> None:
 
 
 def test_every_state_has_its_word() -> None:
+    from hfclone.checkout.overview import Status
     from hfclone.cli.reports import status_lines
-    from hfclone.overview import Status
 
     said = "\n".join(status_lines(Status(Path("x"), "c", None, None, dict.fromkeys(State, 2), {}, 0, unfinished=False)))
     assert all(f"2 {state.value}" in said for state in State)

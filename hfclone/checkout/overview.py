@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from hfclone.existing import Existing, state_directory
+from hfclone.checkout.existing import Existing, state_directory
+from hfclone.checkout.looking import blob_id_of, holds_pointer
+from hfclone.checkout.stamps import Stamps
 from hfclone.git import Staged, TreeEntry, pointers_among
 from hfclone.git.index import Recorded, recorded_files
 from hfclone.hub.origins import without_login
 from hfclone.lock.model import SUBMODULE_MODE, git_id
-from hfclone.looking import blob_id_of, holds_pointer
 from hfclone.partials import Partials
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer, format_pointer
 from hfclone.selection.choices import ALL, Choice, read_choice
-from hfclone.stamps import Stamps
 from hfclone.worktree import Abilities, Kind, Standing, WorkTree
 
 __all__ = ["Look", "State", "Status", "lacking_objects", "status_of"]
