@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, overload
 
-from hfclone import flows
 from hfclone.checkout.overview import Status
 from hfclone.errors import BadOption
 from hfclone.events import OnEvent, Report, Shared, ignore
+from hfclone.flows import clone as clone_flow
 from hfclone.hub.pasted import parse_repo_spec
 from hfclone.names import RepoType, Token
 from hfclone.plan import Plan
@@ -110,10 +110,10 @@ def clone(  # noqa: PLR0913  # the names of huggingface_hub.snapshot_download
     settings = narrowed(settings, spec)
     dest = Path(spec.repo.name if local_dir is None else local_dir)
     if dry_run:
-        return flows.plan(spec, dest, settings, on_event)
+        return clone_flow.plan(spec, dest, settings, on_event)
     if cache_dir is None:
-        return flows.clone(spec, dest, settings, on_event)
-    from hfclone.export.handing import clone_and_fill
+        return clone_flow.clone(spec, dest, settings, on_event)
+    from hfclone.flows.handing import clone_and_fill
 
     return clone_and_fill(spec, dest, settings, on_event)[0]
 
@@ -135,7 +135,7 @@ def pull(  # noqa: PLR0913  # as clone
 
     Arguments and errors as those of ``clone``.
     """
-    from hfclone import updating
+    from hfclone.flows import pull as pull_flow
 
     settings = _settings(
         mirrors=mirrors,
@@ -146,7 +146,7 @@ def pull(  # noqa: PLR0913  # as clone
         ignore_patterns=ignore_patterns,
         proxies=proxies,
     )
-    return updating.pull(Path(local_dir), revision, settings, on_event)
+    return pull_flow.pull(Path(local_dir), revision, settings, on_event)
 
 
 def verify(local_dir: AnyPath, *, lockfile: AnyPath | None = None, on_event: OnEvent = ignore) -> Audit:
@@ -155,10 +155,10 @@ def verify(local_dir: AnyPath, *, lockfile: AnyPath | None = None, on_event: OnE
     Raises:
         HfcloneError: ``local_dir`` or ``lockfile`` is not what it has to be. What is wrong in the files is no error.
     """
-    from hfclone import checking
+    from hfclone.flows import verify as verify_flow
 
     lock = None if lockfile is None else Path(lockfile)
-    return checking.verify(Path(local_dir), lock, read_settings({}), on_event)
+    return verify_flow.verify(Path(local_dir), lock, read_settings({}), on_event)
 
 
 def status(local_dir: AnyPath) -> Status:
@@ -191,7 +191,7 @@ def fill_cache(
     Raises:
         HfcloneError: a large file was edited, or this machine cannot.
     """
-    from hfclone.export.handing import export_to_cache
+    from hfclone.flows.handing import export_to_cache
 
     settings = _settings(endpoint=endpoint, cache_dir=cache_dir)
     return export_to_cache(Path(local_dir), revision, settings, on_event)
@@ -203,7 +203,7 @@ def note_local_dir(local_dir: AnyPath, *, on_event: OnEvent = ignore) -> Shared:
     Raises:
         HfcloneError: a file was edited (they would write over it), or this machine cannot.
     """
-    from hfclone.export.handing import export_local_dir
+    from hfclone.flows.handing import export_local_dir
 
     return export_local_dir(Path(local_dir), read_settings({}), on_event)
 

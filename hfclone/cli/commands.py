@@ -200,21 +200,21 @@ def _clone_job(repo: str, directory: str | None, options: dict[str, Any]) -> Job
 
 
 def _clone_work(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent) -> None:
-    from hfclone import flows
+    from hfclone.flows import clone as clone_flow
 
-    flows.clone(spec, dest, settings, on_event)
+    clone_flow.clone(spec, dest, settings, on_event)
 
 
 def _cache_work(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent) -> None:
-    from hfclone.export.handing import clone_and_fill
+    from hfclone.flows.handing import clone_and_fill
 
     clone_and_fill(spec, dest, settings, on_event)
 
 
 def _plan_work(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent) -> None:
-    from hfclone import flows
+    from hfclone.flows import clone as clone_flow
 
-    flows.plan(spec, dest, settings, on_event)
+    clone_flow.plan(spec, dest, settings, on_event)
 
 
 for _command in (*keeping.COMMANDS, *handoff.COMMANDS, *inspecting.COMMANDS, *configuring.COMMANDS):

@@ -36,8 +36,8 @@ from hfclone.settings import Progress, Settings, Verbosity
 from hfclone.wording import line, phrase
 
 if TYPE_CHECKING:
-    from hfclone.exporting import Exported
-    from hfclone.importing import Imported
+    from hfclone.flows.export import Exported
+    from hfclone.flows.import_ import Imported
 
 __all__ = ["COMMANDS"]
 
@@ -112,7 +112,7 @@ def _refuse_idle(made_for: str, output: str, revision: str | None, *, signed: bo
 
 
 def _share(dest: Path | None, made_for: str, revision: str | None, settings: Settings, on_event: OnEvent) -> None:
-    from hfclone.export import handing
+    from hfclone.flows import handing
 
     if made_for == LOCAL_DIR:
         made = handing.export_local_dir(dest, settings, on_event)
@@ -125,12 +125,12 @@ def _share(dest: Path | None, made_for: str, revision: str | None, settings: Set
 def _export(  # what a command line says
     dest: Path | None, made_for: Format, output: str, settings: Settings, on_event: OnEvent, *, signed: bool
 ) -> None:
-    from hfclone import exporting
     from hfclone.cli.reports import exported_lines
     from hfclone.export import formatted
     from hfclone.files.ondisk import write_safely
+    from hfclone.flows import export as export_flow
 
-    found = exporting.list_missing_signed if signed else exporting.list_missing
+    found = export_flow.list_missing_signed if signed else export_flow.list_missing
     made = found(dest, settings, on_event)
     data = formatted(made.listing, made_for)
     if output == STDOUT:
@@ -217,10 +217,10 @@ def import_(paths: tuple[str, ...], into: str | None, move: bool, as_json: bool,
 def _import(  # what a command line says
     places: list[Path], dest: Path | None, taking: Taking, settings: Settings, on_event: OnEvent, *, as_json: bool
 ) -> None:
-    from hfclone import importing
     from hfclone.cli.reports import imported_data, imported_lines, lacking_line, to_json
+    from hfclone.flows import import_ as import_flow
 
-    made: Imported = importing.import_files(places, dest, taking, settings, on_event)
+    made: Imported = import_flow.import_files(places, dest, taking, settings, on_event)
     as_json = as_json or settings.progress is Progress.JSON
     for text in [to_json(imported_data(made))] if as_json else imported_lines(made):
         write_line(text)

@@ -89,14 +89,14 @@ def verify(directory: str | None, lockfile: str | None, repair: bool, as_json: b
 def _verify(
     dest: Path | None, lockfile: Path | None, settings: Settings, on_event: OnEvent, *, repair: bool, as_json: bool
 ) -> None:
-    from hfclone import checking
+    from hfclone.flows import verify as verify_flow
 
-    audit = checking.verify(dest, lockfile, settings, on_event)
+    audit = verify_flow.verify(dest, lockfile, settings, on_event)
     # Late: verifying has begun by then.
     from hfclone.cli.reports import aside_line, audit_data, audit_lines, choice_line, right_line, to_json
 
     if repair and audit.findings:
-        audit = checking.repair(audit, settings, on_event)
+        audit = verify_flow.repair(audit, settings, on_event)
     as_json = as_json or settings.progress is Progress.JSON
     for line in [to_json(audit_data(audit))] if as_json else audit_lines(audit):
         write_line(line)
@@ -171,7 +171,7 @@ def ls(repo: str, revision: str | None, repo_type: str | None, as_json: bool, **
 
         def work(on_event: OnEvent) -> None:
             from hfclone.cli.reports import listing_data, listing_lines, to_json
-            from hfclone.listing import read_repo, select_files
+            from hfclone.flows.ls import read_repo, select_files
 
             found = read_repo(spec, settings, on_event)
             files = select_files(found.files, settings)

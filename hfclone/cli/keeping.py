@@ -68,9 +68,9 @@ def pull(directory: str | None, revision: str | None, **options: Any) -> Job:
         settings, dest = chosen_settings(options), path_of(directory)
 
         def work(on_event: OnEvent) -> None:
-            from hfclone import updating
+            from hfclone.flows import pull as pull_flow
 
-            updating.pull(dest, revision, settings, on_event)
+            pull_flow.pull(dest, revision, settings, on_event)
 
         return lambda: Session(settings).run(work)
 
@@ -100,9 +100,9 @@ def fetch(directory: str | None, **options: Any) -> Job:
         settings, dest = chosen_settings(options), path_of(directory)
 
         def work(on_event: OnEvent) -> None:
-            from hfclone import updating
+            from hfclone.flows import pull as pull_flow
 
-            updating.fetch(dest, settings, on_event)
+            pull_flow.fetch(dest, settings, on_event)
 
         return lambda: Session(settings).run(work)
 
@@ -146,11 +146,11 @@ def lock(repos: tuple[str, ...], output: str, **options: Any) -> Job:
 
 
 def _lock(specs: list[RepoSpec], output: str, settings: Settings, on_event: OnEvent) -> None:
-    from hfclone import reproduce
+    from hfclone.flows import sync as sync_flow
+    from hfclone.flows.lock import write_lock
     from hfclone.lock.format import format_lock
-    from hfclone.lockfiles import write_lock
 
-    made = reproduce.lock(specs, settings, on_event)
+    made = sync_flow.lock(specs, settings, on_event)
     if output == STDOUT:
         write_line(format_lock(made).rstrip("\n"))
         return
@@ -184,8 +184,8 @@ def sync(directory: str, lockfile: str, locked: bool, **options: Any) -> Job:  #
     """
 
     def make() -> Job:
-        from hfclone.lockfiles import read_lock
-        from hfclone.reproduce import places
+        from hfclone.flows.lock import read_lock
+        from hfclone.flows.sync import places
 
         settings = chosen_settings(options)
         todo = places(read_lock(Path(lockfile)), Path(directory))
@@ -206,17 +206,17 @@ def _sync_all(todo: Sequence[tuple[LockedRepo, Path]], settings: Settings, work:
 
 
 def _sync(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEvent) -> None:
-    from hfclone import reproduce
+    from hfclone.flows import sync as sync_flow
 
-    reproduce.sync_one(locked, dest, settings, on_event)
+    sync_flow.sync_one(locked, dest, settings, on_event)
 
 
 def _sync_strictly(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEvent) -> None:
-    from hfclone import reproduce
     from hfclone.cli.reports import audit_data, audit_lines, to_json
+    from hfclone.flows import sync as sync_flow
 
-    reproduce.sync_one(locked, dest, settings, on_event)
-    audit = reproduce.audit_synced(locked, dest, settings, on_event)
+    sync_flow.sync_one(locked, dest, settings, on_event)
+    audit = sync_flow.audit_synced(locked, dest, settings, on_event)
     as_json = settings.progress is Progress.JSON
     for text in [to_json(audit_data(audit))] if as_json else audit_lines(audit):
         write_line(text)

@@ -18,8 +18,8 @@ from hfclone.wording import counted, line
 
 if TYPE_CHECKING:  # none is needed to show a status
     from hfclone.export import Format
-    from hfclone.exporting import Exported
-    from hfclone.importing import Imported, Taken
+    from hfclone.flows.export import Exported
+    from hfclone.flows.import_ import Imported, Taken
     from hfclone.selection.choices import Choice
     from hfclone.verification import Audit
     from hfclone.verification.targets import Finding

@@ -3,7 +3,7 @@
 Here: what is missing, as a list for other programs to fetch, one pure module for each format. It gets a
 ``Listing`` and makes the text of a file; where programs differ in how they name what they have fetched, or
 cannot be told, ``hfclone import`` finds it by its sha256. And what is here, for huggingface_hub: ``hf_cache``
-fills its cache, ``local_dir`` writes its notes, ``handing`` says for which repo.
+fills its cache, ``local_dir`` writes its notes.
 """
 
 from __future__ import annotations

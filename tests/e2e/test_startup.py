@@ -41,8 +41,8 @@ def test_help(args: tuple[str, ...]) -> None:
     names, _out = imported(*args)
     assert not names & (HEAVY | {"ssl", "asyncio", "http.client"})
     assert not names & {
-        "hfclone.flows",
-        "hfclone.tools",
+        "hfclone.flows.clone",
+        "hfclone.flows.tools",
         "hfclone.http",
         "hfclone.hub.api",
         "hfclone.git",
@@ -71,7 +71,7 @@ def test_what_is_needed_later_is_imported_while_the_hub_is_waited_for() -> None:
         "import sys, threading\n"
         "from hfclone.hub.pasted import parse_repo_spec\n"
         "from hfclone.settings import Settings\n"
-        "from hfclone.tools import Tools\n"
+        "from hfclone.flows.tools import Tools\n"
         "later = {'git.cmd', 'hfclone.transfer.threads'}\n"
         "assert not later & set(sys.modules)\n"
         "Tools.of(Settings(), parse_repo_spec('gpt2')).warm_up()\n"

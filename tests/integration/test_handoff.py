@@ -14,7 +14,7 @@ import pytest
 
 from hfclone.cli.reports import exported_lines
 from hfclone.export import Format, formatted, listing
-from hfclone.exporting import list_missing
+from hfclone.flows.export import list_missing
 from hfclone.settings import read_settings
 from tests.e2e.command import Command, assert_checkout, git, placed, sha256, tree_of
 from tests.hub import Hub, Lfs, LivingRepo, answers, mirror, streams

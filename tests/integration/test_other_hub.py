@@ -15,8 +15,10 @@ from urllib.parse import quote, quote_from_bytes
 
 import pytest
 
-from hfclone import errors, flows, updating
+from hfclone import errors
 from hfclone.errors import HfcloneError, RepoNotFound, RevisionNotFound
+from hfclone.flows import clone as clone_flow
+from hfclone.flows import pull as pull_flow
 from hfclone.hub.known import KNOWN_HUBS, KnownHub
 from hfclone.hub.pasted import parse_repo_spec
 from hfclone.hub.site import Asked
@@ -178,7 +180,7 @@ def test_the_whole_job(hub: Hub, forge: Front, repo: LivingRepo, tmp_path: Path)
     base, dest = f"{forge.url}/hub", tmp_path / "x"
     chosen = settings(hub, forge, tmp_path, endpoint=base)
     spec = parse_repo_spec(f"{base}/see/acme/tiny", hubs=chosen.hubs)
-    report = flows.clone(spec, dest, chosen)
+    report = clone_flow.clone(spec, dest, chosen)
     assert report.pin.commit == repo.commit_of("refs/heads/master")
     assert report.fetched_bytes == 370_000
     assert_checkout(dest, report.pin.commit, f"{base}/scm/acme/tiny.git")
@@ -186,7 +188,7 @@ def test_the_whole_job(hub: Hub, forge: Front, repo: LivingRepo, tmp_path: Path)
     assert placed(dest) == {"model.safetensors", "sub/w #1?.bin"}
 
     commit = repo.add_commit({"more.bin": Lfs(50_000, seed=3)}, branch="master", message="more")
-    assert updating.pull(dest, None, chosen).fetched_bytes == 50_000
+    assert pull_flow.pull(dest, None, chosen).fetched_bytes == 50_000
     assert_checkout(dest, commit, f"{base}/scm/acme/tiny.git")
     assert {entry.listener for entry in hub.log.entries} == {"forge", "cdn"}
     assert all(entry.path.startswith("/hub/") for entry in hub.log.entries if entry.listener == "forge")
@@ -200,14 +202,16 @@ def test_its_own_words_for_no(
     hub: Hub, forge: Front, repo: LivingRepo, tmp_path: Path, name: str, error: type[Any], page: str
 ) -> None:
     with pytest.raises(error) as raised:
-        flows.clone(parse_repo_spec(name), tmp_path / "x", settings(hub, forge, tmp_path, endpoint=f"{forge.url}/hub"))
+        clone_flow.clone(
+            parse_repo_spec(name), tmp_path / "x", settings(hub, forge, tmp_path, endpoint=f"{forge.url}/hub")
+        )
     assert raised.value.page == f"{forge.url}/hub/see/{page}"
 
 
 def test_a_mirror_may_be_of_another_kind(hub: Hub, forge: Front, tiny_repo: LivingRepo, tmp_path: Path) -> None:
     """The hub decides which commit it is; the bytes come from whoever has them, however that one is asked."""
     chosen = settings(hub, forge, tmp_path, endpoint=hub.url, mirror=f"{forge.url}/hub", spare_hub="true")
-    report = flows.clone(parse_repo_spec("acme/tiny"), tmp_path / "x", chosen)
+    report = clone_flow.clone(parse_repo_spec("acme/tiny"), tmp_path / "x", chosen)
     assert_checkout(tmp_path / "x", tiny_repo.commit, f"{hub.url}/acme/tiny")
     assert {tally.endpoint: tally.sent for tally in report.endpoints if tally.sent} == {
         f"{forge.url}/hub".removeprefix("http://"): 370_000

@@ -124,7 +124,7 @@ NOT_SAID = {
     "cli/helping.py": "what --help prints",
     "export/listing.py": "the title within a file",
     "export/metalink.py": "a file for aria2c",
-    "flows.py": "an assertion",
+    "flows/clone.py": "an assertion",
     "git/translating.py": "words of git's that are looked for",
     "git/relay.py": "HTTP, which git reads",
     "git/index.py": "why git does it, and nobody is told",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hfclone import flows
 from hfclone.checkout.existing import find_existing
 from hfclone.events import Event, OnEvent, Planned, Report, Shared, Warned, ignore
 from hfclone.export.hf_cache import fill_cache, foretell
 from hfclone.export.local_dir import note_local_dir
+from hfclone.flows.clone import clone
+from hfclone.flows.pull import expect_hub_repo, offline_git, upstream
 from hfclone.git import state_dir_of
 from hfclone.hub.huggingface import HUGGING_FACE
 from hfclone.names import RepoSpec
 from hfclone.settings import Settings
-from hfclone.updating import expect_hub_repo, offline_git, upstream
 
 _COSTS = ("cache-hardlink", "cache-copies")
 """What is told before the download need not be told again after it."""
@@ -22,12 +22,12 @@ __all__ = ["clone_and_fill", "export_local_dir", "export_to_cache"]
 
 
 def clone_and_fill(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnEvent = ignore) -> tuple[Report, Shared]:
-    """``flows.clone``; then the Hub cache has it, too, under the name and the revision that ``spec`` says.
+    """``clone``; then the Hub cache has it, too, under the name and the revision that ``spec`` says.
 
     Why the name: a renamed repo's users go on to load it by the old one.
 
     Raises:
-        HfcloneError: as ``flows.clone`` and ``fill_cache``.
+        HfcloneError: as ``clone`` and ``fill_cache``.
     """
     once = _Once(on_event)
 
@@ -36,7 +36,7 @@ def clone_and_fill(spec: RepoSpec, dest: Path, settings: Settings, on_event: OnE
         if isinstance(event, Planned):
             foretell(event.plan, state_dir_of(dest), spec.repo, settings, once)
 
-    report = flows.clone(spec, dest, settings, hear)
+    report = clone(spec, dest, settings, hear)
     here = find_existing(report.path, offline_git(settings))
     return report, fill_cache(here, spec.repo, spec.revision or HUGGING_FACE.default_branch, settings, once)
 

@@ -11,19 +11,19 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from hfclone.bringing import looked_at, opened
 from hfclone.checkout import Checkout
 from hfclone.errors import HashMismatch, Incomplete
 from hfclone.events import Failed, Finished, OnEvent, Planned, Report, Verified, ignore
+from hfclone.flows.bringing import looked_at, opened
+from hfclone.flows.planning import check_space, plan_by_looks, plan_of, wanted_but_bad
+from hfclone.flows.tools import Tools
 from hfclone.git import pointers_among
 from hfclone.names import RepoSpec
 from hfclone.partials import Partials
 from hfclone.plan import Plan
-from hfclone.planning import check_space, plan_by_looks, plan_of, wanted_but_bad
 from hfclone.reuse.adopting import reuse
 from hfclone.selection.choices import chosen, remember
 from hfclone.settings import Settings
-from hfclone.tools import Tools
 from hfclone.transfer import Arrived, Wanted
 
 __all__ = ["clone", "complete", "plan"]

@@ -12,9 +12,10 @@ from hfclone.checkout.existing import find_existing
 from hfclone.errors import BadOption
 from hfclone.events import ByteCount, OnEvent, Planned, Verified, ignore
 from hfclone.files.hashing import sha256_of
+from hfclone.flows.planning import plan_of
+from hfclone.flows.pull import offline_git, opened_where_it_is
 from hfclone.names import Taking
 from hfclone.plan import Plan
-from hfclone.planning import plan_of
 from hfclone.pointer import Oid, Pointer
 from hfclone.reuse.adopting import Adopted, Adopter, Unlike, Unused, finish_move
 from hfclone.reuse.leftovers import Contradiction, find_leftovers, keep_leftover
@@ -22,7 +23,6 @@ from hfclone.reuse.moves import Moves
 from hfclone.reuse.searching import walk
 from hfclone.selection.select import wanting_all
 from hfclone.settings import Settings
-from hfclone.updating import offline_git, opened_where_it_is
 from hfclone.wording import phrase
 
 __all__ = ["Imported", "Taken", "import_files"]

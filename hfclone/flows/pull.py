@@ -7,20 +7,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from hfclone import flows
-from hfclone.bringing import Bringer, held
 from hfclone.checkout import Checkout, Target
 from hfclone.checkout.existing import Existing, find_existing
 from hfclone.endpoints import parse_endpoint
 from hfclone.errors import BadOption, ForeignOrigin
 from hfclone.events import OnEvent, Report, ignore
+from hfclone.flows.bringing import Bringer, held
+from hfclone.flows.clone import clone, complete
+from hfclone.flows.tools import Tools
 from hfclone.git import Git, address_of
 from hfclone.hub.origins import folder_of, git_host_of, hub_repo_of, without_login
 from hfclone.hub.pasted import parse_repo_spec
 from hfclone.names import History, Pin, Repo, RepoSpec
 from hfclone.selection.choices import chosen, remember
 from hfclone.settings import Settings, endpoints_of
-from hfclone.tools import Tools
 from hfclone.wording import phrase
 
 __all__ = [
@@ -41,7 +41,7 @@ def pull(directory: Path | None, revision: str | None, settings: Settings, on_ev
     Raises:
         BadOption: it is on no branch, and no revision is given.
         ForeignOrigin: its origin is no repo of the hub.
-        HfcloneError: as ``flows.clone``.
+        HfcloneError: as ``clone``.
     """
     here = find_existing(directory, offline_git(settings))
     repo = expect_hub_repo(here, settings)
@@ -50,7 +50,7 @@ def pull(directory: Path | None, revision: str | None, settings: Settings, on_ev
         reason = phrase("on-no-branch", commit=here.commit)
         raise BadOption("--revision", "", reason)
     spec = parse_repo_spec(repo.path, revision=wanted)
-    return flows.clone(spec, here.path, _keeping_history(here, settings), on_event)
+    return clone(spec, here.path, _keeping_history(here, settings), on_event)
 
 
 def fetch(directory: Path | None, settings: Settings, on_event: OnEvent = ignore) -> Report:
@@ -59,11 +59,11 @@ def fetch(directory: Path | None, settings: Settings, on_event: OnEvent = ignore
     Raises:
         ForeignOrigin: its origin is nothing that has objects over http(s).
         BadOption: ``lfs.url`` is no URL.
-        HfcloneError: as ``flows.complete``.
+        HfcloneError: as ``complete``.
     """
     with opened_where_it_is(find_existing(directory, offline_git(settings)), settings, on_event) as (checkout, tools):
         remember(checkout.state, chosen(settings), checkout.access)
-        return flows.complete(checkout, tools, on_event)
+        return complete(checkout, tools, on_event)
 
 
 @contextmanager

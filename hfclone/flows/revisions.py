@@ -14,12 +14,12 @@ from hfclone.errors import (
     TransferError,
 )
 from hfclone.events import OnEvent, Pinned, Renamed, Waiting
+from hfclone.flows.tools import Tools
 from hfclone.git import Fetch, fetch, scratch_repo, translate
 from hfclone.http import Web
 from hfclone.hub import api as hub
 from hfclone.hub.endpoint import Endpoint, hub_first
 from hfclone.names import Pin, Repo, RepoSpec, is_full_sha, is_short_sha
-from hfclone.tools import Tools
 
 __all__ = ["find_pin", "head_branch", "waiting"]
 

@@ -13,18 +13,18 @@ from hfclone.checkout.overview import lacking_objects
 from hfclone.errors import BadOption, HfcloneError, RateLimited, TransferError
 from hfclone.events import OnEvent, Working, ignore
 from hfclone.export import Item, Listing
+from hfclone.flows.pull import asked_of, no_address, offline_git
+from hfclone.flows.revisions import waiting
+from hfclone.flows.tools import Tools
 from hfclone.http import Web, wall_clock
 from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin, Repo
 from hfclone.pointer import Oid, Pointer
 from hfclone.retry import Verdict, judge
-from hfclone.revisions import waiting
 from hfclone.selection.select import select
 from hfclone.settings import Settings
-from hfclone.tools import Tools
 from hfclone.transfer.exchange import HttpSource
 from hfclone.transfer.sources import Source, Sources
-from hfclone.updating import asked_of, no_address, offline_git
 from hfclone.wording import phrase
 
 __all__ = ["Exported", "list_missing", "list_missing_signed"]

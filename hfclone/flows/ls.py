@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from hfclone.bringing import looked_at
 from hfclone.events import OnEvent, Working, ignore
+from hfclone.flows.bringing import looked_at
+from hfclone.flows.tools import Tools
 from hfclone.git import GitRepo, TreeEntry, in_batches, pointers_among
 from hfclone.lock.model import SUBMODULE_MODE, LockedFile, LockedRepo
 from hfclone.names import History, RepoSpec
 from hfclone.pointer import Oid, Pointer
 from hfclone.selection.select import select
 from hfclone.settings import Settings
-from hfclone.tools import Tools
 from hfclone.wording import phrase
 
 __all__ = ["digests_of", "read_repo", "select_files"]
@@ -26,7 +26,7 @@ def read_repo(spec: RepoSpec, settings: Settings, on_event: OnEvent = ignore) ->
     Objects that the settings' patterns leave out are not ``selected``.
 
     Raises:
-        HfcloneError: as ``flows.clone`` until the first large byte.
+        HfcloneError: as ``clone`` until the first large byte.
     """
     tools = Tools.of(replace(settings, history=History.SHALLOW), spec)
     with looked_at(spec, tools, on_event) as (pin, repo):

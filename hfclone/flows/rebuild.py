@@ -26,15 +26,15 @@ from hfclone.errors import (
 from hfclone.events import Faulted, OnEvent, Working
 from hfclone.files.folders import temporary_folder
 from hfclone.files.ondisk import write_safely
+from hfclone.flows.ls import digests_of
+from hfclone.flows.revisions import waiting
+from hfclone.flows.tools import Tools
 from hfclone.git import Fetch, GitRepo, fetch, translate
 from hfclone.http import Web
 from hfclone.hub.endpoint import Endpoint
-from hfclone.listing import digests_of
 from hfclone.lock.model import LockedFile, LockedRepo, trees_of
 from hfclone.paths import show_path
 from hfclone.retry import Verdict, judge
-from hfclone.revisions import waiting
-from hfclone.tools import Tools
 from hfclone.wording import phrase
 
 __all__ = ["Rebuilder"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from hfclone.checkout.existing import Existing, find_existing, place_of, state_directory
 from hfclone.errors import BadOption, NotACheckout
 from hfclone.events import OnEvent, ignore
+from hfclone.flows.lock import locked_for, read_lock
 from hfclone.git import Git
-from hfclone.lockfiles import locked_for, read_lock
 from hfclone.selection.choices import ALL, Choice, chosen, read_choice
 from hfclone.selection.select import select
 from hfclone.settings import Settings
@@ -71,10 +71,10 @@ def repair(found: Audit, settings: Settings, on_event: OnEvent = ignore) -> Audi
     Of a large file only those ranges are fetched that its journal cannot prove, if that was kept.
 
     Raises:
-        HfcloneError: as ``updating.fetch``.
+        HfcloneError: as ``pull.fetch``.
     """
-    from hfclone import flows  # verifying needs none of it, and is a third quicker begun
-    from hfclone.updating import opened_where_it_is
+    from hfclone.flows.clone import complete  # verifying needs none of it, and is a third quicker begun
+    from hfclone.flows.pull import opened_where_it_is
 
     here = find_existing(found.path, Git(settings.environment))
     settings = found.choice.applied(settings) if found.choice else settings
@@ -85,7 +85,7 @@ def repair(found: Audit, settings: Settings, on_event: OnEvent = ignore) -> Audi
         with opened_where_it_is(here, settings, on_event) as (checkout, tools):
             _mend(found, checkout, settings)
             edited = {finding.path for finding in found.findings if finding.problem in _USERS - mended}
-            flows.complete(checkout, tools, on_event, leave=edited)
+            complete(checkout, tools, on_event, leave=edited)
     return _audited(here, found.choice, settings, on_event, trust=Trust.STAMPS)
 
 

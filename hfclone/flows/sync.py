@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hfclone import flows
-from hfclone.bringing import held, hub_checkout
 from hfclone.checkout.existing import find_existing
 from hfclone.errors import BadOption, BadTree
 from hfclone.events import OnEvent, Pinned, Report, ignore
-from hfclone.listing import read_repo
+from hfclone.flows.bringing import held, hub_checkout
+from hfclone.flows.clone import complete
+from hfclone.flows.ls import read_repo
+from hfclone.flows.pull import offline_git
+from hfclone.flows.rebuild import Rebuilder
+from hfclone.flows.tools import Tools
 from hfclone.lock.model import Lock, LockedRepo, directory_names, flaw_of
 from hfclone.names import RepoSpec
-from hfclone.rebuilding import Rebuilder
 from hfclone.selection.choices import leaving, remember
 from hfclone.selection.select import wanting_all
 from hfclone.settings import Settings
-from hfclone.tools import Tools
-from hfclone.updating import offline_git
 from hfclone.verification import Audit, Trust, audit_checkout
 from hfclone.wording import phrase
 
@@ -30,7 +30,7 @@ def lock(specs: Sequence[RepoSpec], settings: Settings, on_event: OnEvent = igno
 
     Raises:
         BadOption: a repo is named twice.
-        HfcloneError: as ``flows.clone`` until the first large byte.
+        HfcloneError: as ``clone`` until the first large byte.
     """
     if len({spec.repo for spec in specs}) < len(specs):
         raise BadOption("REPO", "", phrase("named-twice"))
@@ -66,7 +66,7 @@ def sync_one(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEve
 
     Raises:
         NotAsLocked: nobody serves what the lock says; names the path.
-        HfcloneError: as ``flows.clone``.
+        HfcloneError: as ``clone``.
     """
     pin = locked.pin
     tools = Tools.of(wanting_all(settings), RepoSpec(pin.repo, pin.commit))  # the lock has chosen
@@ -76,4 +76,4 @@ def sync_one(locked: LockedRepo, dest: Path, settings: Settings, on_event: OnEve
         bring = Rebuilder(locked, tools, web, on_event)
         with held(hub_checkout(pin, dest, None, tools), tools, bring, on_event) as checkout:
             remember(checkout.state, leaving(unselected), checkout.access)
-            return flows.complete(checkout, tools, on_event, leave=unselected)
+            return complete(checkout, tools, on_event, leave=unselected)

@@ -22,6 +22,8 @@ from hfclone.errors import (
 )
 from hfclone.events import OnEvent, Warned
 from hfclone.files.folders import files_below, remove_folder
+from hfclone.flows.revisions import find_pin, head_branch, waiting
+from hfclone.flows.tools import Tools
 from hfclone.git import MOST_BYTES, GitRepo, remote_of, scratch_repo
 from hfclone.http import Web
 from hfclone.hub import api as hub
@@ -29,9 +31,7 @@ from hfclone.hub.endpoint import EndpointKind
 from hfclone.hub.origins import hub_repo_of
 from hfclone.names import Pin, Repo, RepoSpec
 from hfclone.paths import show_path
-from hfclone.revisions import find_pin, head_branch, waiting
 from hfclone.selection.select import check_quants
-from hfclone.tools import Tools
 
 __all__ = ["Bringer", "held", "hub_checkout", "looked_at", "opened"]
 

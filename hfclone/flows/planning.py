@@ -12,6 +12,7 @@ from hfclone.checkout import Checkout, Edits
 from hfclone.errors import Conflicts, DiskFull, HfcloneError
 from hfclone.events import OnEvent, Planned, Warned, ignore
 from hfclone.files.ondisk import free_bytes
+from hfclone.flows.tools import Tools
 from hfclone.git import Git, GitRepo, Staged, state_dir_of
 from hfclone.names import LfsStore, Pin
 from hfclone.partials import Partials
@@ -20,7 +21,6 @@ from hfclone.plan import SPARE_BYTES, Disk, Plan, Presence, make_plan
 from hfclone.pointer import Pointer
 from hfclone.selection.select import select
 from hfclone.settings import Settings
-from hfclone.tools import Tools
 
 __all__ = ["check_space", "plan_by_looks", "plan_of", "wanted_but_bad"]
 

@@ -1,0 +1,1 @@
+"""What each command does, from what the user asked for to the report; ``clone`` is the mission."""
