@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hfclone.api import clone, fill_cache, note_local_dir, pull, status, verify
     from hfclone.checkout.overview import Status
     from hfclone.errors import (
         HfcloneError,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         UsageError,
     )
     from hfclone.events import Event, OnEvent, Report, Shared
-    from hfclone.library import clone, fill_cache, note_local_dir, pull, status, verify
     from hfclone.names import Pin, Repo, RepoType
     from hfclone.plan import Plan
     from hfclone.verification import Audit
@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(("clone", "fill_cache", "note_local_dir", "pull", "status", "verify"), "library"),
+    **dict.fromkeys(("clone", "fill_cache", "note_local_dir", "pull", "status", "verify"), "api"),
     **dict.fromkeys(("Event", "Shared", "OnEvent", "Report"), "events"),
     **dict.fromkeys(("Pin", "Repo", "RepoType"), "names"),
     "Audit": "verification",
