@@ -17,7 +17,6 @@ from enum import Enum
 
 from hfclone.checkout.filtering import install_filter
 from hfclone.checkout.ground import Ground
-from hfclone.checkout.known import read_known, write_known
 from hfclone.checkout.moving import Journal, Move, Side, Unfinished, read_side
 from hfclone.checkout.opening import (
     Target,
@@ -32,6 +31,7 @@ from hfclone.checkout.opening import (
 )
 from hfclone.checkout.owner import LastRun, owned
 from hfclone.checkout.placing import Checkout
+from hfclone.checkout.pointer_cache import read_known, write_known
 from hfclone.checkout.stamps import Stamps
 from hfclone.checkout.store import Store, open_store
 from hfclone.errors import Conflicts, HfcloneError, LocalError

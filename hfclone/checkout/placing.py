@@ -16,7 +16,7 @@ from hfclone.checkout.beside import beside, clear_beside
 from hfclone.checkout.books import Books
 from hfclone.checkout.ground import Ground
 from hfclone.checkout.inventory import take_inventory
-from hfclone.checkout.kept import kept_files
+from hfclone.checkout.local_edits import kept_files
 from hfclone.checkout.moving import held_objects
 from hfclone.checkout.salvage import salvage
 from hfclone.checkout.staging import place_staged, stage

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from hfclone.commits.filling import BlobSource, Filling
 from hfclone.commits.reaching import Reaching
-from hfclone.commits.remote import Conduct, Remote, is_theirs
+from hfclone.commits.remote import Conduct, GitEndpoint, is_theirs
 from hfclone.errors import HfcloneError, NotServed
 from hfclone.events import Faulted, OnEvent
 from hfclone.git import GitRepo
@@ -52,7 +52,7 @@ def bring_commit(  # noqa: PLR0913  # what the run knows, and what it was asked 
     conduct = conduct or Conduct()
     for endpoint in [one for one in sources if one not in conduct.spoilers] or sources:
         try:
-            _bring(Remote(repo, pin, endpoint, probe, on_event, conduct), history, branch, blob_source)
+            _bring(GitEndpoint(repo, pin, endpoint, probe, on_event, conduct), history, branch, blob_source)
         except HfcloneError as error:
             if not is_theirs(error):
                 raise
@@ -65,7 +65,7 @@ def bring_commit(  # noqa: PLR0913  # what the run knows, and what it was asked 
     raise failure
 
 
-def _bring(remote: Remote, history: History, branch: str | None, blobs: BlobSource) -> None:
+def _bring(remote: GitEndpoint, history: History, branch: str | None, blobs: BlobSource) -> None:
     """All of the commit from one endpoint."""
     repo, commit = remote.repo, remote.pin.commit
     reaching = Reaching(remote, branch)

@@ -12,7 +12,7 @@ from functools import partial
 from hfclone import errors
 from hfclone.errors import HfcloneError
 from hfclone.http import SLOWEST, Answer, Authority, Web, wall_clock
-from hfclone.hub.api import authority_for, explain
+from hfclone.hub.client import authority_for, explain
 from hfclone.hub.endpoint import Endpoint
 from hfclone.lock.model import git_id
 from hfclone.names import Pin

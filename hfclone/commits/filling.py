@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from hfclone.commits.remote import NO_BLOBS, Remote, is_theirs
+from hfclone.commits.remote import NO_BLOBS, GitEndpoint, is_theirs
 from hfclone.errors import BadTree, HfcloneError, ObjectMissing, RateLimited, RevisionNotFound, TransferError
 from hfclone.events import Working
 from hfclone.git import Fetch
@@ -33,7 +33,7 @@ class BlobSource(Protocol):
 class Filling:
     """From ``remote`` in batches, and one by one from ``blobs``."""
 
-    remote: Remote
+    remote: GitEndpoint
     blobs: BlobSource
 
     def fill(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hfclone.commits.remote import ALL_BUT_LARGE, NO_BLOBS, Remote
+from hfclone.commits.remote import ALL_BUT_LARGE, NO_BLOBS, GitEndpoint
 from hfclone.errors import GitUnconnected, RateLimited, RevisionNotFound, TransferError
 from hfclone.events import Faulted
 from hfclone.git import Fetch
@@ -17,7 +17,7 @@ _VIA = "refs/hfclone/via"
 class Reaching:
     """From ``remote``, to whom the commit may be known by ``branch`` alone (a branch, tag or ``refs/...``)."""
 
-    def __init__(self, remote: Remote, branch: str | None) -> None:
+    def __init__(self, remote: GitEndpoint, branch: str | None) -> None:
         self._remote = remote
         self._repo = remote.repo
         self._commit = remote.pin.commit

@@ -14,7 +14,7 @@ from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin
 from hfclone.wording import phrase
 
-__all__ = ["ALL_BUT_LARGE", "NO_BLOBS", "Conduct", "Remote", "is_theirs"]
+__all__ = ["ALL_BUT_LARGE", "NO_BLOBS", "Conduct", "GitEndpoint", "is_theirs"]
 
 ALL_BUT_LARGE = "blob:limit=1m"
 """Filter of a fetch. Blobs above this come by ranged HTTP: a cut costs a range of theirs, not all."""
@@ -45,7 +45,7 @@ class Conduct:
 
 
 @dataclass
-class Remote:
+class GitEndpoint:
     """Fetches ``pin``'s commit, or parts of it, into ``repo``. Git's failures become ours."""
 
     repo: GitRepo

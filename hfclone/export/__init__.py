@@ -12,9 +12,9 @@ from collections.abc import Callable
 from enum import Enum
 
 from hfclone.export import aria2_input, curl_config, idm, metalink, urls
-from hfclone.export.listing import MOST_UNRANGED, Item, Listing
+from hfclone.export.listing import MOST_UNRANGED, ListedObject, Listing
 
-__all__ = ["MOST_UNRANGED", "Format", "Item", "Listing", "formatted"]
+__all__ = ["MOST_UNRANGED", "Format", "ListedObject", "Listing", "formatted"]
 
 
 class Format(Enum):

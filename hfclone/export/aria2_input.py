@@ -1,11 +1,11 @@
 """A list for ``aria2c --input-file``: each object with all of its URLs, its name and its sha256.
 
-The form has no quotes: a name ends with its line, so only names that are harmless (``Item.name``) get in.
+The form has no quotes: a name ends with its line, so only names that are harmless (``ListedObject.name``) get in.
 """
 
 from __future__ import annotations
 
-from hfclone.export.listing import Item, Listing
+from hfclone.export.listing import ListedObject, Listing
 
 __all__ = ["write"]
 
@@ -15,7 +15,7 @@ def write(listing: Listing) -> str:
     return f"# {listing.title}\n" + "".join(map(_entry, listing.items))
 
 
-def _entry(item: Item) -> str:
+def _entry(item: ListedObject) -> str:
     """Without ``auto-file-renaming`` a file that is there stays, and is no second copy of it fetched."""
     options = {
         "out": item.name,

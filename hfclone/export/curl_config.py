@@ -2,13 +2,13 @@
 
 ``globoff``, since a ``#1`` in a name would stand for a part of the URL. ``continue-at``, so that the same
 command again goes on where the last one was cut; it needs a directory in which no other files lie. Of nothing that is
-here it asks without a range; what needs one (``Item.needs_range``) has it instead, and begins anew when it is cut: curl
-takes but one of the two (from 8.11.1 on).
+here it asks without a range; what needs one (``ListedObject.needs_range``) has it instead, and begins anew when it is
+cut: curl takes but one of the two (from 8.11.1 on).
 """
 
 from __future__ import annotations
 
-from hfclone.export.listing import Item, Listing
+from hfclone.export.listing import ListedObject, Listing
 
 __all__ = ["write"]
 
@@ -37,7 +37,7 @@ def write(listing: Listing) -> str:
     return f"# {listing.title}\n" + "next\n".join([*groups, _RANGED + ranged] if ranged else groups)
 
 
-def _entry(item: Item) -> str:
+def _entry(item: ListedObject) -> str:
     return f"url = {_quoted(item.urls[0])}\noutput = {_quoted(item.name)}\n"
 
 

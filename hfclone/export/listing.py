@@ -8,7 +8,7 @@ from hfclone.errors import UnsafePath
 from hfclone.paths import Platform, check_tree
 from hfclone.pointer import Oid, Pointer
 
-__all__ = ["MOST_UNRANGED", "Item", "Listing", "safe_name"]
+__all__ = ["MOST_UNRANGED", "ListedObject", "Listing", "safe_name"]
 
 
 MOST_UNRANGED = 165 * 10**9
@@ -16,7 +16,7 @@ MOST_UNRANGED = 165 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ListedObject:
     """An object, the path it belongs to, and where it can be had, best first.
 
     The URLs are printable ASCII without blanks, and hold no token.
@@ -43,7 +43,7 @@ class Listing:
 
     repo: str
     commit: str
-    items: tuple[Item, ...]
+    items: tuple[ListedObject, ...]
     expires: str = ""
     """Until when the URLs are good, as ISO 8601; empty where they last."""
 

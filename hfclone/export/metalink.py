@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from hfclone.export.listing import Item, Listing
+from hfclone.export.listing import ListedObject, Listing
 
 __all__ = ["write"]
 
@@ -18,7 +18,7 @@ def write(listing: Listing) -> str:
     return f"{head}{''.join(_file(item, listing) for item in listing.items)}</metalink>\n"
 
 
-def _file(item: Item, listing: Listing) -> str:
+def _file(item: ListedObject, listing: Listing) -> str:
     urls = (
         f'    <url priority="{min(number, _LEAST)}">{escape(url)}</url>\n'
         for number, url in enumerate(item.urls, start=1)

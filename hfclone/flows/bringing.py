@@ -26,7 +26,7 @@ from hfclone.flows.revisions import find_pin, head_branch, waiting
 from hfclone.flows.tools import Tools
 from hfclone.git import MOST_BYTES, GitRepo, remote_of, scratch_repo
 from hfclone.http import Web
-from hfclone.hub import api as hub
+from hfclone.hub import client as hub
 from hfclone.hub.endpoint import EndpointKind
 from hfclone.hub.origins import hub_repo_of
 from hfclone.names import Pin, Repo, RepoSpec

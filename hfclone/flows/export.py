@@ -12,7 +12,7 @@ from hfclone.checkout.existing import Existing, find_existing
 from hfclone.checkout.overview import lacking_objects
 from hfclone.errors import BadOption, HfcloneError, RateLimited, TransferError
 from hfclone.events import OnEvent, Working, ignore
-from hfclone.export import Item, Listing
+from hfclone.export import ListedObject, Listing
 from hfclone.flows.pull import asked_of, no_address, offline_git
 from hfclone.flows.revisions import waiting
 from hfclone.flows.tools import Tools
@@ -56,7 +56,7 @@ def list_missing(directory: Path | None, settings: Settings, _on_event: OnEvent 
         raise BadOption("--signed", "", phrase("no-lasting-addresses", endpoint=tools.endpoints[0]))
     pin = Pin(repo, here.commit)
     items = tuple(
-        Item(path, pointer, tuple(files.url(base, pin, path) for base, files in having))
+        ListedObject(path, pointer, tuple(files.url(base, pin, path) for base, files in having))
         for pointer, path in _missing(here, settings).items()
     )
     return Exported(here.path, Listing(repo.path, here.commit, items))
@@ -79,7 +79,7 @@ def list_missing_signed(directory: Path | None, settings: Settings, on_event: On
                 rng=tools.rng,
                 on_wait=waiting(tools, on_event),
             )
-            items.append(Item(path, pointer, tuple(source.url for source in found)))
+            items.append(ListedObject(path, pointer, tuple(source.url for source in found)))
             ends += [source.dies_at for source in found if source.dies_at is not None]
             on_event(Working(phrase("signed-addresses"), count, len(missing)))
         life = min(ends) - tools.clock.now() if ends else None

@@ -17,7 +17,7 @@ from hfclone.events import OnEvent, Pinned, Renamed, Waiting
 from hfclone.flows.tools import Tools
 from hfclone.git import Fetch, fetch, scratch_repo, translate
 from hfclone.http import Web
-from hfclone.hub import api as hub
+from hfclone.hub import client as hub
 from hfclone.hub.endpoint import Endpoint, hub_first
 from hfclone.names import Pin, Repo, RepoSpec, is_full_sha, is_short_sha
 

@@ -13,7 +13,7 @@ from hfclone.files.refusals import refused
 from hfclone.git.plumbing import GitRepo
 from hfclone.git.running import OnProgress
 from hfclone.git.translating import is_of_full_disk
-from hfclone.git.watching import Ending, Limits, Watch
+from hfclone.git.watching import Ending, FetchLimits, Watch
 from hfclone.plan import SPARE_BYTES
 
 __all__ = ["MOST_BYTES", "QUIET_SECONDS", "Fetch", "drop_promisor", "fetch", "is_partial_clone", "ls_remote"]
@@ -108,7 +108,7 @@ def _bounded(repo: GitRepo, what: Fetch, quiet: float) -> Iterator[Watch]:
     except OSError as error:
         raise refused(error, objects) from error
     free = sys.maxsize if said is None else said
-    watch = Watch(Limits(_most_bytes(what, free), quiet), objects)
+    watch = Watch(FetchLimits(_most_bytes(what, free), quiet), objects)
     try:
         yield watch
     except GitFailed as error:

@@ -15,7 +15,7 @@ from hfclone.errors import GitFailed, NotACheckout
 from hfclone.files.access import Access
 from hfclone.files.folders import files_below, make_folders, remove_folder, temporary_folder
 from hfclone.files.refusals import refused
-from hfclone.git.configuring import Config, as_file
+from hfclone.git.config import Config, as_file
 from hfclone.git.places import common_dir_of, git_dir_of
 from hfclone.git.running import Git, OnProgress
 from hfclone.git.watching import Watch, held

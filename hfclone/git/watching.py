@@ -22,7 +22,7 @@ from hfclone.errors import LimitReached
 from hfclone.limits import start_thread
 from hfclone.wording import phrase
 
-__all__ = ["Ending", "Judge", "Limits", "Signs", "Watch", "held", "is_at_work", "temporary_files"]
+__all__ = ["Ending", "FetchLimits", "Judge", "Signs", "Watch", "held", "is_at_work", "temporary_files"]
 
 LOOK_SECONDS = 0.25
 LONGEST_LOOK = 5.0
@@ -43,7 +43,7 @@ _RECEIVING = (b"Receiving objects:", b"Unpacking objects:")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class FetchLimits:
     """What a fetch may take. Times in seconds, sizes in bytes."""
 
     most_bytes: int
@@ -88,7 +88,7 @@ class Judge:
     Time in which nobody looked does not count: we were stopped then, or the whole machine was.
     """
 
-    def __init__(self, limits: Limits, began: float) -> None:
+    def __init__(self, limits: FetchLimits, began: float) -> None:
         self._limits = limits
         self._since = self._worked = self._looked = began
         self._last = Signs(0, None, b"")
@@ -123,7 +123,7 @@ class Judge:
 class Watch:
     """Over one git process, which leads a session of its own. ``hear`` is for the thread that reads its stderr."""
 
-    def __init__(self, limits: Limits, objects: Path, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: FetchLimits, objects: Path, now: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
         self._objects = objects
         self._before = set(temporary_files(objects))

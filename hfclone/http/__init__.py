@@ -36,7 +36,7 @@ from hfclone.http.attending import Attendant
 from hfclone.http.connecting import SHARED
 from hfclone.http.connections import CONNECT_SECONDS, Connections, Limits
 from hfclone.http.failures import reason_of
-from hfclone.http.kept import READ_BYTES
+from hfclone.http.pool import READ_BYTES
 from hfclone.http.route import Route
 from hfclone.http.tls import tls_context
 from hfclone.http.ways import PROXY_WANTS_PASSWORD

@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 
-from hfclone.http.kept import is_readable
+from hfclone.http.pool import is_readable
 
 __all__ = ["AbortHandle"]
 

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 
 from hfclone.http.abort import AbortHandle
-from hfclone.http.kept import Connection, Key
+from hfclone.http.pool import Connection, Key
 from hfclone.limits import start_thread
 
 __all__ = ["Ahead"]

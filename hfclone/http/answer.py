@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hfclone.errors import NotTheObject, TooSlow, Truncated
 from hfclone.http.abort import AbortHandle
 from hfclone.http.failures import body_error
-from hfclone.http.kept import READ_BYTES
+from hfclone.http.pool import READ_BYTES
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:

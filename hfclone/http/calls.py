@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from hfclone.errors import Unreachable
 from hfclone.http.failures import reason_of
 
-__all__ = ["Call", "prepare"]
+__all__ = ["ApiCall", "prepare"]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """A request as it is to be sent; the body's length and the host are named when it is."""
 
     url: str
     headers: Mapping[str, str]
 
 
-def prepare(method: str, url: str, headers: Mapping[str, str], body: bytes | None, label: str) -> Call:
+def prepare(method: str, url: str, headers: Mapping[str, str], body: bytes | None, label: str) -> ApiCall:
     """Raises Unreachable where no request can be made of it; ``label`` is who was to be asked."""
     import requests
 
@@ -32,4 +32,4 @@ def prepare(method: str, url: str, headers: Mapping[str, str], body: bytes | Non
         raise Unreachable(label, reason_of(error)) from error
     named = {name.lower(): value for name, value in prepared.headers.items()}
     named.pop("content-length", None)
-    return Call(prepared.url or url, named)
+    return ApiCall(prepared.url or url, named)

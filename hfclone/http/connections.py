@@ -12,9 +12,9 @@ from hfclone.http.abort import AbortHandle
 from hfclone.http.ahead import Ahead
 from hfclone.http.connecting import SHARED, Connector
 from hfclone.http.failures import reason_of
-from hfclone.http.kept import Connection, Kept
 from hfclone.http.odd import OddResponse
 from hfclone.http.plain import PlainResponse, receive_head
+from hfclone.http.pool import Connection, ConnectionPool
 from hfclone.http.reach import Reach
 from hfclone.http.request import head_of, target_of
 from hfclone.http.route import Route
@@ -64,7 +64,7 @@ class Connections:
         self._route = route
         self.limits = limits
         self._ways = Ways(route, connector, limits.connect)
-        self._kept = Kept()
+        self._kept = ConnectionPool()
         self._ahead = Ahead()
         self.reaches: dict[str, Reach] = {}
         """Of hosts that the user named, by what they were connected to."""

@@ -10,8 +10,8 @@ from http.client import HTTPException, HTTPResponse
 from typing import Any, cast
 
 from hfclone.http.abort import AbortHandle
-from hfclone.http.kept import Connection
 from hfclone.http.plain import Headers, Keep
+from hfclone.http.pool import Connection
 
 __all__ = ["OddResponse"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfclone.http.abort import AbortHandle
-from hfclone.http.kept import LONGEST_HEAD, Connection
+from hfclone.http.pool import LONGEST_HEAD, Connection
 from hfclone.wording import phrase
 
 __all__ = ["Head", "Headers", "Keep", "PlainResponse", "receive_head"]

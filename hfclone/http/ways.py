@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 
 from hfclone.http.abort import AbortHandle
 from hfclone.http.connecting import Connector, Options
-from hfclone.http.kept import Connection, Key
+from hfclone.http.pool import Connection, Key
 from hfclone.http.request import Place, head_of, is_odd, place_of
 from hfclone.http.route import Route
 from hfclone.http.tls import secured

@@ -23,9 +23,9 @@ from hfclone.files.access import UMASK, Access
 from hfclone.files.hashing import blocks, range_digest, sha256_of, write_at
 from hfclone.files.refusals import refused
 from hfclone.partials.account import claimed, filled, read_control
+from hfclone.partials.allocation import OPEN_FLAGS, await_lock, leave_to_others, reserve
 from hfclone.partials.aria2control import format_control
 from hfclone.partials.journal import RECORD_BYTES, Record, read_journal
-from hfclone.partials.ondisk import OPEN_FLAGS, await_lock, leave_to_others, reserve
 from hfclone.partials.part import Partial, reading
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet

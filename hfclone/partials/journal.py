@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hfclone.files.access import UMASK, Access
 from hfclone.files.hashing import write_at
-from hfclone.partials.ondisk import OPEN_FLAGS
+from hfclone.partials.allocation import OPEN_FLAGS
 from hfclone.pointer import Pointer
 
 __all__ = ["RECORD_BYTES", "Record", "open_journal", "read_journal"]

@@ -12,8 +12,8 @@ from hfclone.errors import CannotRead
 from hfclone.files.access import UMASK, Access
 from hfclone.files.hashing import blocks, range_digest, same_bytes, write_at
 from hfclone.files.refusals import refused
+from hfclone.partials.allocation import begin_writeback
 from hfclone.partials.journal import Record, open_journal
-from hfclone.partials.ondisk import begin_writeback
 from hfclone.pointer import Pointer
 from hfclone.ranges import RangeSet
 

@@ -7,9 +7,9 @@ where huggingface_hub keeps its things.
 
 from hfclone.settings.chosen import Fetcher, Progress, Proxies, Settings, Verbosity
 from hfclone.settings.files import PROJECT_FILE, user_file
+from hfclone.settings.hf_paths import has_cache_links, hub_cache
 from hfclone.settings.layers import Layer, Origin, Said
 from hfclone.settings.narrowing import narrowed
-from hfclone.settings.places import has_cache_links, hub_cache
 from hfclone.settings.proxies import without_password
 from hfclone.settings.reading import inherited_names, read_settings, secret_names, untraced, what_was_said
 from hfclone.settings.table import SECRETS, VARIABLES, Variable, Where

@@ -14,9 +14,9 @@ from hfclone.endpoints import parse_endpoint
 from hfclone.names import CacheLink, History, LfsStore, Token
 from hfclone.settings.chosen import FIRST_ANSWER_SECONDS, Fetcher, Progress, Settings, Verbosity
 from hfclone.settings.files import file_layer, user_file
+from hfclone.settings.hf_paths import cache_at
 from hfclone.settings.layers import Layer, Origin, Said, environment_layer, first_said
 from hfclone.settings.measures import parse_duration, parse_size, parse_window
-from hfclone.settings.places import cache_at
 from hfclone.settings.proxies import proxies_of, with_certificates, with_proxies
 from hfclone.settings.reuse import reused_places
 from hfclone.settings.table import SECRETS, VARIABLES, Variable, variable

@@ -24,7 +24,7 @@ from hfclone.transfer.carrier import Carrier, Load, Lost, Moved, Unfit
 from hfclone.transfer.coordinator import Coordinator
 from hfclone.transfer.exchange import HttpSource, request_range
 from hfclone.transfer.health import RangeSupport
-from hfclone.transfer.pool import Lease
+from hfclone.transfer.leases import Lease
 from hfclone.transfer.sources import Source
 from hfclone.transfer.state import Item
 from hfclone.wording import phrase

@@ -27,7 +27,7 @@ from hfclone.transfer.concurrency import FIRST, ConcurrencyLimiter
 from hfclone.transfer.endpoint_selection import EndpointSelector
 from hfclone.transfer.failure_policy import FailurePolicy
 from hfclone.transfer.health import EndpointHealth, RangeSupport
-from hfclone.transfer.pool import Lease, Pool
+from hfclone.transfer.leases import Lease, LeaseQueue
 from hfclone.transfer.rate_limiter import RateLimiter, Schedule
 from hfclone.transfer.scheduler import Rates, Scheduler
 from hfclone.transfer.sources import Sources
@@ -76,7 +76,7 @@ class Coordinator:
         self._context = context
         self._health = context.health
         self._clock = context.clock
-        self._state = TransferState(Pool(objects), carrier=context.carrier)
+        self._state = TransferState(LeaseQueue(objects), carrier=context.carrier)
         self._pool = self._state.pool
         state, sources = self._state, context.sources
         self._unasked = self._new_limiter()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer.health import FILES, EndpointHealth, RangeSupport
-from hfclone.transfer.pool import FIRST_RANGE_BYTES, LEAST_RANGE_BYTES, LEAST_TRIPS, Lease, Task
+from hfclone.transfer.leases import FIRST_RANGE_BYTES, LEAST_RANGE_BYTES, LEAST_TRIPS, Lease, Task
 from hfclone.transfer.provenance import Provenance
 
 __all__ = ["EndpointSelector"]

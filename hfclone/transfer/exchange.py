@@ -13,7 +13,7 @@ from types import TracebackType
 from hfclone import errors
 from hfclone.errors import HfcloneError
 from hfclone.http import AbortHandle, Answer, Web, wall_clock
-from hfclone.hub.api import explain
+from hfclone.hub.client import explain
 from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin
 from hfclone.pointer import Pointer

@@ -21,7 +21,7 @@ from hfclone.retry import MOST_UNFORESEEN, SAY_SECONDS, Clock, Patience, Verdict
 from hfclone.transfer import Arrived
 from hfclone.transfer.endpoint_selection import EndpointSelector
 from hfclone.transfer.health import FILES, EndpointHealth
-from hfclone.transfer.pool import Lease, Task
+from hfclone.transfer.leases import Lease, Task
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.state import Item, TransferState, Trial
 from hfclone.wording import phrase

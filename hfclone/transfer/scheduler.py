@@ -15,7 +15,7 @@ from hfclone.retry import Clock
 from hfclone.transfer.carrier import LEAST_SPLIT_BYTES
 from hfclone.transfer.endpoint_selection import EndpointSelector
 from hfclone.transfer.health import EndpointHealth, RangeSupport
-from hfclone.transfer.pool import SPREAD, Lease, Pool, Task, range_bytes
+from hfclone.transfer.leases import SPREAD, Lease, LeaseQueue, Task, range_bytes
 from hfclone.transfer.state import Item, TransferState
 
 __all__ = ["Rates", "Scheduler"]
@@ -52,7 +52,7 @@ class Scheduler:
     """At the most, to all endpoints together."""
 
     @property
-    def pool(self) -> Pool:
+    def pool(self) -> LeaseQueue:
         """All objects."""
         return self.state.pool
 

@@ -23,7 +23,7 @@ from hfclone import errors
 from hfclone.errors import HfcloneError
 from hfclone.http import AbortHandle, Answer, Authority, Web, wall_clock
 from hfclone.http.reach import LONGEST_URL, is_plain_host
-from hfclone.hub.api import explain
+from hfclone.hub.client import explain
 from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.names import Pin
 from hfclone.pointer import Oid, Pointer

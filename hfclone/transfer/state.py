@@ -15,7 +15,7 @@ from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
 from hfclone.transfer import Arrived
 from hfclone.transfer.carrier import Carrier
-from hfclone.transfer.pool import SMALL_BESIDE, Lease, Pool, Task
+from hfclone.transfer.leases import SMALL_BESIDE, Lease, LeaseQueue, Task
 from hfclone.transfer.provenance import Provenance
 from hfclone.wording import phrase
 
@@ -88,7 +88,7 @@ class Item:
 class TransferState:
     """The objects, and what is to be told to the caller's thread."""
 
-    pool: Pool
+    pool: LeaseQueue
     items: dict[Oid, Item] = field(default_factory=dict)
     provenances: dict[Oid, Provenance] = field(default_factory=dict)
     in_flight: Counter[Endpoint] = field(default_factory=Counter)

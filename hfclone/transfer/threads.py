@@ -26,7 +26,7 @@ from hfclone.transfer.carrying import Carrying
 from hfclone.transfer.coordinator import Context, Coordinator
 from hfclone.transfer.exchange import HttpSource
 from hfclone.transfer.health import EndpointHealth
-from hfclone.transfer.pool import SMALL_BESIDE
+from hfclone.transfer.leases import SMALL_BESIDE
 from hfclone.transfer.rate_limiter import RateLimiter, Schedule
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.worker import Worker

@@ -15,7 +15,7 @@ from hfclone.partials import RECORD_BYTES, Partial, Record
 from hfclone.retry import Clock
 from hfclone.transfer.byte_source import ByteSource, RangeStream
 from hfclone.transfer.coordinator import Coordinator
-from hfclone.transfer.pool import Lease
+from hfclone.transfer.leases import Lease
 from hfclone.transfer.state import Item
 
 __all__ = ["Worker"]

@@ -44,7 +44,7 @@ def test_help(args: tuple[str, ...]) -> None:
         "hfclone.flows.clone",
         "hfclone.flows.tools",
         "hfclone.http",
-        "hfclone.hub.api",
+        "hfclone.hub.client",
         "hfclone.git",
         "hfclone.transfer",
     }

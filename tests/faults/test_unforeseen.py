@@ -14,7 +14,7 @@ import hfclone
 from hfclone.cli.messages import exit_code
 from hfclone.errors import Incomplete, Unforeseen
 from hfclone.events import Event, Failed, Waiting, Warned
-from hfclone.hub import api as hub_module
+from hfclone.hub import client as hub_module
 from hfclone.transfer import exchange, sources
 from hfclone.transfer.coordinator import Coordinator
 from tests.e2e.command import placed

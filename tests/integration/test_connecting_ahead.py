@@ -13,7 +13,7 @@ import pytest
 from hfclone.errors import BadRedirect, Unreachable
 from hfclone.http import AbortHandle, Connections, Limits, Route, Web
 from hfclone.http.ahead import Ahead
-from hfclone.http.kept import Connection
+from hfclone.http.pool import Connection
 from tests.wires import Wire
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"

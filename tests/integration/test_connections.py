@@ -20,7 +20,7 @@ import pytest
 
 from hfclone.errors import HfcloneError, Stalled, Truncated, Unreachable
 from hfclone.http import AbortHandle, Limits, Web
-from hfclone.http.kept import KEPT_HOSTS
+from hfclone.http.pool import KEPT_HOSTS
 from hfclone.http.route import Route
 from tests.proxies import KeepAliveProxy
 from tests.wires import Wire

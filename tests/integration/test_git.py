@@ -14,7 +14,7 @@ import pytest
 
 from hfclone.errors import CannotWrite, GitFailed, ToolMissing
 from hfclone.git import Fetch, Git, GitCredential, GitRepo, drop_promisor, fetch
-from hfclone.git.configuring import Config
+from hfclone.git.config import Config
 from hfclone.names import Token
 from tests.hub import Hub, LivingRepo
 from tests.hub.answers import Latency

@@ -14,7 +14,7 @@ from subprocess import PIPE
 
 import pytest
 
-from hfclone.git.watching import Ending, Judge, Limits, Signs, is_at_work
+from hfclone.git.watching import Ending, FetchLimits, Judge, Signs, is_at_work
 from tests.e2e.command import Command, assert_checkout, git
 from tests.hub import Hub, LivingRepo, Manners
 from tests.hub.messages import Response
@@ -145,7 +145,7 @@ def test_a_user_s_own_git_that_works_meanwhile_goes_on(hub: Hub, tiny_repo: Livi
     assert (theirs[0].returncode, said) == (0, b"")
 
 
-LIMITS = Limits(most_bytes=1_000, quiet=60.0, least_rate=500.0)
+LIMITS = FetchLimits(most_bytes=1_000, quiet=60.0, least_rate=500.0)
 RECEIVING, WHOLE = b"Receiving objects: %d%% (1/2)", b"Receiving objects: 100% (2/2), done."
 
 

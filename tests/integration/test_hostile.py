@@ -30,7 +30,7 @@ from hfclone.errors import (
 )
 from hfclone.events import Event, Warned
 from hfclone.git import Fetch, Git, GitRepo, fetch, running
-from hfclone.git.configuring import Config
+from hfclone.git.config import Config
 from hfclone.names import Pin, Repo
 from hfclone.plan import Presence
 from hfclone.worktree import WorkTree, walking

@@ -14,7 +14,7 @@ import pytest
 from hfclone.commits.blobs import HttpBlobs
 from hfclone.errors import LfsRefused, LimitReached, Stalled, Unreachable
 from hfclone.http import Connections, Limits, Route, Web
-from hfclone.hub.api import branches, resolve
+from hfclone.hub.client import branches, resolve
 from hfclone.hub.endpoint import Endpoint
 from hfclone.hub.pasted import parse_repo_spec
 from hfclone.lock.model import git_id

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hfclone.errors import HfcloneError, Unforeseen
 from hfclone.http import Web
 from hfclone.http.answer import LONGEST_ASKED, Answer, quota_of
-from hfclone.hub import api as hub
+from hfclone.hub import client as hub
 from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.hub.pasted import parse_repo_spec
 from hfclone.names import Pin, Repo, is_full_sha

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfclone.export import Format, Item, Listing, formatted
+from hfclone.export import Format, ListedObject, Listing, formatted
 from hfclone.hub.endpoint import Endpoint
 from hfclone.names import Pin, Repo
 from hfclone.pointer import Oid, Pointer
@@ -28,7 +28,7 @@ nasty = st.one_of(
 
 def listing_of(paths: list[bytes]) -> Listing:
     items = [
-        Item(
+        ListedObject(
             path,
             Pointer(Oid(f"{number:064x}"), number + 1),
             tuple(each.site.files.url(each.url, PIN, path) for each in ENDPOINTS if each.site.files),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hfclone.files.hashing import RangeDigest
 from hfclone.partials import Partials, Record
-from hfclone.partials import ondisk as module
+from hfclone.partials import allocation as module
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
 

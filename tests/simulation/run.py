@@ -29,7 +29,7 @@ from hfclone.retry import Clock, Patience
 from hfclone.transfer import Arrived
 from hfclone.transfer.coordinator import Context, Coordinator
 from hfclone.transfer.health import EndpointHealth
-from hfclone.transfer.pool import Lease
+from hfclone.transfer.leases import Lease
 from hfclone.transfer.rate_limiter import RateLimiter, Schedule
 from hfclone.transfer.sources import BATCH, Sources
 from hfclone.transfer.state import Item

@@ -12,7 +12,7 @@ from hfclone.hub.endpoint import Endpoint, EndpointKind
 from hfclone.pointer import Pointer
 from hfclone.ranges import RangeSet
 from hfclone.transfer.health import RangeSupport
-from hfclone.transfer.pool import Lease
+from hfclone.transfer.leases import Lease
 from tests.simulation.lines import Line
 
 __all__ = ["Answer", "Reach", "Server"]

@@ -12,8 +12,8 @@ import pytest
 from hfclone import errors
 from hfclone.http import Web
 from hfclone.pointer import Oid, Pointer
-from hfclone.transfer.aria2.downloads import Downloads, Look, State
-from hfclone.transfer.aria2.failures import failure_of
+from hfclone.transfer.aria2.downloads import Downloads, DownloadState, DownloadStatus
+from hfclone.transfer.aria2.error_codes import failure_of
 from hfclone.transfer.aria2.rpc import Rpc
 from hfclone.transfer.carrier import Load, Lost, Unfit
 from tests.wires import Wire
@@ -36,7 +36,7 @@ def looked(status: Any, raw: bytes | None = None) -> Any:
 
 def test_what_aria2_says() -> None:
     look = looked(STATUS)
-    assert (look.state, look.received, look.speed) == (State.ACTIVE, 5, 7)
+    assert (look.state, look.received, look.speed) == (DownloadState.ACTIVE, 5, 7)
 
 
 ODD: list[Any] = ["", "x", "-1", "1e5", "9" * 5000, None, True, 1.5, [], {}, [[]], {"servers": 5}, "\ud800"]
@@ -65,7 +65,7 @@ def test_what_is_no_answer_to_calls(raw: bytes) -> None:
         look = looked(None, raw)
     except Lost:
         return
-    assert look.state is State.ENDED
+    assert look.state is DownloadState.ENDED
 
 
 LOAD = Load(Pointer(Oid("ab" * 32), 10), Path("/parts/x"), "http://a/", "a", 4, 6.0)
@@ -85,6 +85,6 @@ LOAD = Load(Pointer(Oid("ab" * 32), 10), Path("/parts/x"), "http://a/", "a", 4, 
     ],
 )
 def test_what_aria2s_failures_mean(code: int, text: str, kind: type[Exception]) -> None:
-    failure = failure_of(Look(State.ENDED, 3, code=code, text=text), LOAD)
+    failure = failure_of(DownloadStatus(DownloadState.ENDED, 3, code=code, text=text), LOAD)
     assert type(failure) is kind
     assert str(failure)

@@ -24,7 +24,7 @@ from hfclone.transfer.byte_source import RangeStream
 from hfclone.transfer.coordinator import Context, Coordinator
 from hfclone.transfer.exchange import HttpSource
 from hfclone.transfer.health import EndpointHealth, RangeSupport
-from hfclone.transfer.pool import Lease
+from hfclone.transfer.leases import Lease
 from hfclone.transfer.rate_limiter import RateLimiter, Schedule
 from hfclone.transfer.sources import Sources
 from hfclone.transfer.state import Item

@@ -11,7 +11,7 @@ from hfclone.hub.endpoint import Endpoint
 from hfclone.pointer import Oid, Pointer
 from hfclone.transfer.endpoint_selection import EndpointSelector
 from hfclone.transfer.health import EndpointHealth
-from hfclone.transfer.pool import LEAST_RANGE_BYTES, Lease, Task
+from hfclone.transfer.leases import LEAST_RANGE_BYTES, Lease, Task
 
 ENDPOINT = Endpoint("http://127.0.0.1:9")
 TRIP = 0.2

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from hfclone.export import Format, Item, Listing, formatted
+from hfclone.export import Format, ListedObject, Listing, formatted
 from hfclone.export.listing import safe_name
 from hfclone.pointer import Oid, Pointer
 
@@ -15,8 +15,8 @@ URLS = ("https://mirror.example/a/b/resolve/c/m.bin", "https://hub.example/a/b/r
 METALINK = "{urn:ietf:params:xml:ns:metalink}"
 
 
-def item(path: bytes, size: int = 7) -> Item:
-    return Item(path, Pointer(Oid(hashlib.sha256(path).hexdigest()), size), URLS)
+def item(path: bytes, size: int = 7) -> ListedObject:
+    return ListedObject(path, Pointer(Oid(hashlib.sha256(path).hexdigest()), size), URLS)
 
 
 def listing(*paths: bytes, expires: str = "") -> Listing:
@@ -65,7 +65,7 @@ def test_curl() -> None:
 
 def test_curl_asks_for_what_is_very_large_by_a_range() -> None:
     """Beside ``continue-at`` it takes none."""
-    large = Item(b"large.bin", Pointer(Oid("1" * 64), 411 * 10**9), URLS)
+    large = ListedObject(b"large.bin", Pointer(Oid("1" * 64), 411 * 10**9), URLS)
     usual = [f'url = "{URLS[0]}"', 'output = "m.bin"']
     ranged = ['range = "0-"', f'url = "{URLS[0]}"', 'output = "large.bin"']
     both = formatted(Listing("a/b", "c" * 40, (large, item(b"m.bin"))), Format.CURL).decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hfclone.transfer.pool import FIRST_RANGE_BYTES, LEAST_RANGE_BYTES, MOST_RANGE_BYTES, range_bytes
+from hfclone.transfer.leases import FIRST_RANGE_BYTES, LEAST_RANGE_BYTES, MOST_RANGE_BYTES, range_bytes
 
 MB = 1_000_000
 MUCH = 1000.0 * MB

@@ -7,14 +7,14 @@ from pathlib import Path
 from hfclone.events import Position, Working
 from hfclone.partials import Partials
 from hfclone.pointer import Oid, Pointer
-from hfclone.transfer.pool import Pool
+from hfclone.transfer.leases import LeaseQueue
 from hfclone.transfer.state import TELL_BYTES, TransferState
 
 OBJECT = Pointer(Oid("ab" * 32), 10)
 
 
 def test_reading_is_told_where_nothing_arrives() -> None:
-    state = TransferState(Pool([]))
+    state = TransferState(LeaseQueue([]))
     assert list(state.progress()) == []
     state.read = TELL_BYTES - 1
     assert list(state.progress()) == []
@@ -25,7 +25,7 @@ def test_reading_is_told_where_nothing_arrives() -> None:
 
 def test_what_arrives_says_enough(tmp_path: Path) -> None:
     """Else the bar of the whole would give way to it again and again."""
-    state = TransferState(Pool([OBJECT]))
+    state = TransferState(LeaseQueue([OBJECT]))
     task = state.pool.begin(0.0)
     assert task is not None
     item = state.begin(task)

@@ -18,8 +18,8 @@ from hfclone.files.refusals import refused
 from hfclone.http import Limits, Web
 from hfclone.names import Token
 from hfclone.transfer import Wanted
-from hfclone.transfer.aria2.carrier import Aria2Carrier
 from hfclone.transfer.aria2.downloads import Downloads
+from hfclone.transfer.aria2.loads import Aria2Carrier
 from hfclone.transfer.aria2.process import Process, limit_writes
 from hfclone.transfer.aria2.rpc import Rpc
 from hfclone.transfer.carrier import CannotRun, Lost

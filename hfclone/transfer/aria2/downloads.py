@@ -23,7 +23,7 @@ from hfclone.transfer.aria2.rpc import Call, Refused, Rpc
 from hfclone.transfer.carrier import LEAST_SPLIT_BYTES, Load, Lost
 from hfclone.wording import phrase
 
-__all__ = ["PER_SERVER", "Downloads", "Look", "State"]
+__all__ = ["PER_SERVER", "DownloadState", "DownloadStatus", "Downloads"]
 
 PER_SERVER = 16
 """Connections that aria2 opens to one server for one object at most."""
@@ -41,7 +41,7 @@ _KEYS = (
 _STATUS = re.compile(r"status=([0-9]{3})")
 
 
-class State(Enum):
+class DownloadState(Enum):
     """What became of a download."""
 
     WAITING = "waiting"
@@ -52,14 +52,19 @@ class State(Enum):
     """It failed, was removed, or aria2 does not know it (any more)."""
 
 
-_STATES = {"active": State.ACTIVE, "waiting": State.WAITING, "paused": State.WAITING, "complete": State.COMPLETE}
+_STATES = {
+    "active": DownloadState.ACTIVE,
+    "waiting": DownloadState.WAITING,
+    "paused": DownloadState.WAITING,
+    "complete": DownloadState.COMPLETE,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class DownloadStatus:
     """How far a download is."""
 
-    state: State
+    state: DownloadState
     received: int = 0
     whole: RangeSet | None = None
     """Pieces that have arrived and been written."""
@@ -96,7 +101,7 @@ class Downloads:
         results = self._many([Call("addMetalink", (_metalink(load), self._options_of(load))) for load in loads])
         return [str(result[0]) if isinstance(result, list) and result else _refusal(result) for result in results]
 
-    def look(self, sizes: Mapping[str, int]) -> dict[str, Look]:
+    def look(self, sizes: Mapping[str, int]) -> dict[str, DownloadStatus]:
         """How far the downloads are whose sizes are given by gid."""
         rows = self._many([Call("tellStatus", (gid, _KEYS)) for gid in sizes])
         return {gid: _look(row, sizes[gid]) for gid, row in zip(sizes, rows, strict=True)}
@@ -116,7 +121,7 @@ class Downloads:
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline:
             looks = self.look(dict.fromkeys(named, 0))
-            if all(look.state not in (State.ACTIVE, State.WAITING) for look in looks.values()):
+            if all(look.state not in (DownloadState.ACTIVE, DownloadState.WAITING) for look in looks.values()):
                 return
 
     def add_url(self, gid: str, url: str) -> None:
@@ -164,16 +169,16 @@ def _metalink(load: Load) -> str:
     return base64.b64encode(text.encode("ascii")).decode("ascii")
 
 
-def _look(row: Any, size: int) -> Look:
+def _look(row: Any, size: int) -> DownloadStatus:
     """What a status says; it may say anything."""
     if not isinstance(row, dict):
-        return Look(State.ENDED, text=row.reason if isinstance(row, Refused) else "")
+        return DownloadStatus(DownloadState.ENDED, text=row.reason if isinstance(row, Refused) else "")
     try:
-        state = _STATES.get(str(row["status"]), State.ENDED)
+        state = _STATES.get(str(row["status"]), DownloadState.ENDED)
         whole = bitfield_ranges(bytes.fromhex(row.get("bitfield", "")), int(row.get("pieceLength", 1)), size)
         received = max(0, min(size, int(row.get("completedLength", 0))))
         connections, speed = int(row.get("connections", 0)), int(row.get("downloadSpeed", 0))
         code, text = int(row.get("errorCode", 0)), str(row.get("errorMessage", ""))[:200]
-        return Look(state, received, whole, connections, speed, code, text)
+        return DownloadStatus(state, received, whole, connections, speed, code, text)
     except (KeyError, ValueError, TypeError) as error:
         raise Lost(phrase("not-as-aria2")) from error

@@ -24,7 +24,7 @@ from hfclone.partials import SMALL_BYTES
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
 
-__all__ = ["SMALL_BESIDE", "Lease", "Pool", "Task", "range_bytes"]
+__all__ = ["SMALL_BESIDE", "Lease", "LeaseQueue", "Task", "range_bytes"]
 
 MOST_RANGE_BYTES = 16 * 1024 * 1024
 """One request's range at the most: requests do not count then on any line."""
@@ -223,7 +223,7 @@ class Task:
         return not self.todo and not self.leases
 
 
-class Pool:
+class LeaseQueue:
     """All objects of a transfer, from waiting over active to settled."""
 
     def __init__(self, objects: Iterable[Pointer]) -> None:

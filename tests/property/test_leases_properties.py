@@ -12,8 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from hfclone.hub.endpoint import Endpoint
 from hfclone.pointer import Oid, Pointer
 from hfclone.ranges import RangeSet
-from hfclone.transfer import pool as pool_module
-from hfclone.transfer.pool import Lease, Pool, Task
+from hfclone.transfer.leases import MOST_RANGE_BYTES, Lease, LeaseQueue, Task
 
 ENDPOINT = Endpoint("https://mirror.example")
 MIB = 1024 * 1024
@@ -33,7 +32,7 @@ class PoolMachine(RuleBasedStateMachine):
     def start(self, sizes: list[int]) -> None:
         self.now = 0.0
         self.objects = [pointer(number, size) for number, size in enumerate(sizes)]
-        self.pool = Pool(self.objects)
+        self.pool = LeaseQueue(self.objects)
         self.here: dict[Oid, RangeSet] = {p.oid: RangeSet() for p in self.objects}
         self.settled: list[Oid] = []
 
@@ -131,12 +130,12 @@ PoolMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=4
 TestPool = PoolMachine.TestCase
 
 
-def drained(pool: Pool) -> Iterator[Task]:
+def drained(pool: LeaseQueue) -> Iterator[Task]:
     yield from pool.drain()
 
 
 def test_draining_returns_everything() -> None:
-    pool = Pool([pointer(n, 10) for n in range(5)])
+    pool = LeaseQueue([pointer(n, 10) for n in range(5)])
     task = pool.begin(0.0)
     assert task is not None
     pool.shelve(task, 50.0)
@@ -146,7 +145,7 @@ def test_draining_returns_everything() -> None:
 
 
 def test_a_shelved_object_does_not_hold_up_the_others() -> None:
-    pool = Pool([pointer(n, 10) for n in range(2)])
+    pool = LeaseQueue([pointer(n, 10) for n in range(2)])
     first = pool.begin(0.0)
     assert first is not None
     pool.shelve(first, 100.0)
@@ -158,7 +157,7 @@ def test_a_shelved_object_does_not_hold_up_the_others() -> None:
 
 
 def test_what_is_compared_goes_in_small_steps() -> None:
-    pool = Pool([pointer(1, 1000 * MIB)])
+    pool = LeaseQueue([pointer(1, 1000 * MIB)])
     task = pool.begin(0.0)
     assert task is not None
     pool.opened(task, RangeSet([(0, 1000 * MIB)]))
@@ -168,4 +167,4 @@ def test_what_is_compared_goes_in_small_steps() -> None:
         leases.append(lease)
     assert all(lease.checking for lease in leases)
     assert sum(lease.stop - lease.start for lease in leases) <= 1000 * MIB / 30
-    assert leases[0].stop - leases[0].start < pool_module.MOST_RANGE_BYTES
+    assert leases[0].stop - leases[0].start < MOST_RANGE_BYTES

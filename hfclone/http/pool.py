@@ -10,7 +10,7 @@ import sys
 import threading
 import weakref
 
-__all__ = ["KEPT_HOSTS", "LONGEST_HEAD", "READ_BYTES", "Connection", "Kept", "Key", "is_readable"]
+__all__ = ["KEPT_HOSTS", "LONGEST_HEAD", "READ_BYTES", "Connection", "ConnectionPool", "Key", "is_readable"]
 
 READ_BYTES = 1024 * 1024
 """At most so much a receive: with 8 KiB or 10 MiB it takes five times the CPU; with a quarter of it, a tenth more."""
@@ -62,7 +62,7 @@ class Connection:
         return False
 
 
-class Kept:
+class ConnectionPool:
     """Idle connections. For all threads."""
 
     def __init__(self) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from hfclone.limits import start_thread
 from hfclone.partials.aria2control import BLOCK
-from hfclone.transfer.aria2.downloads import PER_SERVER, Downloads, Look, State
-from hfclone.transfer.aria2.failures import failure_of
+from hfclone.transfer.aria2.downloads import PER_SERVER, Downloads, DownloadState, DownloadStatus
+from hfclone.transfer.aria2.error_codes import failure_of
 from hfclone.transfer.aria2.rpc import Refused
 from hfclone.transfer.carrier import LEAST_SPLIT_BYTES, CannotRun, Load, Lost, Moved, Unfit
 from hfclone.wording import phrase
@@ -43,7 +43,7 @@ class _Flight:
     load: Load
     gid: str = ""
     """aria2's name for it; empty while aria2 has not got it."""
-    look: Look | None = None
+    look: DownloadStatus | None = None
     looks: int = 0
     refused: str = ""
     ends: bool = False
@@ -58,12 +58,12 @@ class _Flight:
     soon: bool = True
     """It may have ended at the next look."""
 
-    def see(self, look: Look, now: float, seconds: float) -> None:
+    def see(self, look: DownloadStatus, now: float, seconds: float) -> None:
         """``look`` is what aria2 says now, ``seconds`` after the look before."""
         brought = look.received - (self.look.received if self.look else 0)
         left = self.load.pointer.size - look.received
         ends = left * seconds <= 2 * POLL * brought if brought > 0 else now - self.added < YOUNG_SECONDS
-        self.soon = look.state is State.ACTIVE and ends
+        self.soon = look.state is DownloadState.ACTIVE and ends
         self.moved_at = now if brought > 0 or not self.look else self.moved_at
         self.flows = (now - self.moved_at) * look.speed < 2 * BLOCK * max(1, look.connections) and look.speed > 0
         self.look, self.looks = look, self.looks + 1
@@ -108,23 +108,23 @@ class Aria2Carrier:
         self._wake.set()
         try:
             for look in self._looks(flight):
-                if look.state is State.ENDED:
+                if look.state is DownloadState.ENDED:
                     raise failure_of(look, load)
-                if look.state is State.COMPLETE:
+                if look.state is DownloadState.COMPLETE:
                     break
                 here = None if self.outlives_us else look.whole  # what it buffers is not in the file yet
-                yield Moved(here or (), look.received, look.state is State.WAITING, flight.flows)
+                yield Moved(here or (), look.received, look.state is DownloadState.WAITING, flight.flows)
         finally:
             self._let_go(flight)
         if Path(f"{load.path}.aria2").exists():
             raise Lost(phrase("other-file-system"))
 
     def close(self) -> None:
-        """Look at nothing any more."""
+        """DownloadStatus at nothing any more."""
         self._closed = True
         self._wake.set()
 
-    def _looks(self, flight: _Flight) -> Iterator[Look]:
+    def _looks(self, flight: _Flight) -> Iterator[DownloadStatus]:
         """Each look at it as it comes. Raises Unfit, Lost."""
         seen = 0
         while True:
@@ -192,7 +192,9 @@ class Aria2Carrier:
         now = time.monotonic()
         seconds, self._looked_at = now - self._looked_at, now
         self._share_limit([flight.gid for flight in running if not flight.ends])
-        over = [flight for flight in running if looks[flight.gid].state in (State.COMPLETE, State.ENDED)]
+        over = [
+            flight for flight in running if looks[flight.gid].state in (DownloadState.COMPLETE, DownloadState.ENDED)
+        ]
         self._downloads.forget(flight.gid for flight in over)
         for flight in running:
             self._top_up(flight, looks[flight.gid], now)
@@ -211,11 +213,16 @@ class Aria2Carrier:
                 flight.gid = gid
                 flight.added = flight.topped_up = time.monotonic()
 
-    def _top_up(self, flight: _Flight, look: Look, now: float) -> None:
+    def _top_up(self, flight: _Flight, look: DownloadStatus, now: float) -> None:
         """Have connections made anew that were lost."""
         left = flight.load.pointer.size - look.received
         lacking = look.connections < min(flight.load.connections, -(-left // LEAST_SPLIT_BYTES))
-        if look.state is State.ACTIVE and lacking and not flight.ends and now - flight.topped_up > TOP_UP_SECONDS:
+        if (
+            look.state is DownloadState.ACTIVE
+            and lacking
+            and not flight.ends
+            and now - flight.topped_up > TOP_UP_SECONDS
+        ):
             flight.topped_up = now
             self._downloads.add_url(flight.gid, flight.load.url)
 
