@@ -2,7 +2,7 @@
 
 Why so: git records for each file how it looked when git wrote it. An object that takes its
 pointer's place is a change to git, and looking closer costs a hash of everything. So each placed
-file is given a past mtime, and its stat is written into git's index (``gitindex``): git then sees
+file is given a past mtime, and its stat is written into git's index (``git.index``): git then sees
 nothing to look at. What else there is was tried: ``git add`` reads all of it again and stores a copy
 (without git-lfs, as a blob of git's own); assume-unchanged and skip-worktree hide a user's edits, too.
 """

@@ -1,6 +1,6 @@
 """A filter of ours for large files, where git-lfs is not the one that git would call.
 
-Why so: an index that says how files look (``gitindex``) makes git read none of them, until one is
+Why so: an index that says how files look (``git.index``) makes git read none of them, until one is
 touched: then git asks the clean filter, and without one takes the content for the file. It would
 even commit it. So there is always a filter: git-lfs's where it is set up; else a shell script in
 ``.git/hfclone``, which outlives hfclone. git-lfs, set up later, is the filter again by itself, since

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # none is needed to show a status
     from hfclone.flows.import_ import Imported, Taken
     from hfclone.selection.choices import Choice
     from hfclone.verification import Audit
-    from hfclone.verification.expected import Finding
+    from hfclone.verification.targets import Finding
 
 __all__ = [
     "aside_line",

@@ -16,7 +16,7 @@ from hfclone.selection.choices import ALL, Choice, chosen, read_choice
 from hfclone.selection.select import select
 from hfclone.settings import Settings
 from hfclone.verification import Audit, Reading, Select, Trust, audit_checkout, audit_directory
-from hfclone.verification.expected import Problem
+from hfclone.verification.targets import Problem
 from hfclone.wording import phrase
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ The rules, and where they come from:
   over a connection that is closed then; behind a proxy that forwards plain http no two hosts share one.
 * Whatever nobody foresaw within ``Web.exchange`` is the endpoint's failure (``Unforeseen``).
 * Of a host's addresses the first that answers is taken: they are tried side by side (``connecting``).
-* No retries: ``retry`` and the pool decide about those. But a GET over a connection that was kept, which the
+* No retries: ``retry`` and the transfer decide about those. But a GET over a connection that was kept, which the
   server has closed by then, goes over another.
 
 ``web`` sends and follows, ``answer`` reads, over ``connections``. Why this is not left to requests or urllib3: each

@@ -64,7 +64,7 @@ class Connections:
         self._route = route
         self.limits = limits
         self._ways = Ways(route, connector, limits.connect)
-        self._kept = ConnectionPool()
+        self._pool = ConnectionPool()
         self._ahead = Ahead()
         self.reaches: dict[str, Reach] = {}
         """Of hosts that the user named, by what they were connected to."""
@@ -76,7 +76,7 @@ class Connections:
     def close(self) -> None:
         """Close those that are idle, and let none be kept any more."""
         self._ahead.close()
-        self._kept.close()
+        self._pool.close()
 
     def connect_ahead(self, url: str) -> None:
         """Begin to connect to the host of ``url``, for whoever asks it first; that it fails is told to them."""
@@ -112,7 +112,7 @@ class Connections:
             way = self._ways.to(url)
             ours = way.headers if body is None else {**way.headers, "content-length": str(len(body))}
             head = head_of(method, way.prefix + target_of(url), {**ours, **headers, **ours})
-            keep = Connection.close if headers.get("connection") == "close" else self._kept.give
+            keep = Connection.close if headers.get("connection") == "close" else self._pool.give
             response = self._answer(_Call(way, method, head + (body or b""), handle, on_peer, silence, keep))
         if response.status == PROXY_WANTS_PASSWORD:
             handle.hold(None)  # before its connection is anybody's
@@ -126,9 +126,7 @@ class Connections:
         try:
             yield
         except (HTTPException, OSError, ValueError) as error:
-            if (
-                isinstance(error, TimeoutError) and handle.is_held
-            ):  # TLS, which connects, has no answer to be waited for
+            if isinstance(error, TimeoutError) and handle.is_held:  # for TLS, which connects, there is no answer yet
                 raise Stalled(label, silence) from error
             if handle.late:
                 raise TooSlow(label, silence, 0) from error
@@ -140,7 +138,7 @@ class Connections:
         Only a GET is sent twice, and only where nothing came (RFC 9112, 9.3.1). Behind a proxy that forwards
         it may be the host that closes.
         """
-        kept = self._kept.take(call.way.key) or self._ahead.take(call.way.key, self.limits.connect)
+        kept = self._pool.take(call.way.key) or self._ahead.take(call.way.key, self.limits.connect)
         if kept is not None:
             try:
                 return self._over(kept, call)

@@ -1,7 +1,7 @@
 """What the user chose: flags over environment over files over defaults, parsed once. The only reader of ``os.environ``.
 
 ``table`` declares every setting; ``layers`` are the sources, ``values`` reads one value, ``reading``
-makes ``Settings`` (``chosen``) of them, ``files`` reads TOML, ``whom`` says who is asked, ``places``
+makes ``Settings`` (``chosen``) of them, ``files`` reads TOML, ``whom`` says who is asked, ``hf_paths``
 where huggingface_hub keeps its things.
 """
 

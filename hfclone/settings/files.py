@@ -1,7 +1,7 @@
 """Files of settings: TOML with the options' names as keys (the only user of a TOML reader).
 
 A project's file may have come with a download. So it is looked for in one place alone, and may not say
-what decides who is believed or who sees a secret (``Where.USER``); ``projectfile`` says where it is
+what decides who is believed or who sees a secret (``Where.USER``); ``cli.projectfile`` says where it is
 not read at all. A token stands in no file: files are shared, copied and committed.
 """
 

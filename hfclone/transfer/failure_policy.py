@@ -1,6 +1,6 @@
 """What an error, a wrong sum or the end of patience means for an object and its endpoints.
 
-Called under the coordinator's lock; knows no threads. The rules for going on are those of ``patience``.
+Called under the coordinator's lock; knows no threads. The rules for going on are those of ``retry``.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ from hfclone.lock.model import LINK_MODE, SUBMODULE_MODE, LockedRepo
 from hfclone.paths import is_aside
 from hfclone.pointer import Pointer
 from hfclone.selection.choices import ALL, Choice
-from hfclone.verification.expected import Expected, Finding, Problem, committed_targets, locked_targets
 from hfclone.verification.inspection import Looked
 from hfclone.verification.reader import Reading
+from hfclone.verification.targets import Finding, Problem, TargetFile, committed_targets, locked_targets
 from hfclone.wording import phrase
 from hfclone.worktree import Abilities, FileMode, Kind, Standing, WorkTree
 
@@ -113,7 +113,7 @@ class _Compared:
     read: int = 0
 
 
-def _sum(path: Path, commit: str, targets: Sequence[Expected], flaws: Sequence[Finding], found: _Compared) -> Audit:
+def _sum(path: Path, commit: str, targets: Sequence[TargetFile], flaws: Sequence[Finding], found: _Compared) -> Audit:
     objects = sum(target.pointer is not None for target in targets)
     findings = sorted([*flaws, *found.findings], key=lambda finding: (finding.path, finding.problem.value))
     return Audit(path, commit, len(targets), objects, found.read, tuple(findings), found.aside)
@@ -136,10 +136,10 @@ class _Run:
     able: Abilities
     _selected: Collection[bytes] = ()
     _findings: list[Finding] = field(default_factory=list)
-    _other: dict[bytes, tuple[Expected, str]] = field(default_factory=dict)
+    _other: dict[bytes, tuple[TargetFile, str]] = field(default_factory=dict)
     """Small files whose raw bytes are not git's: line ends may have been converted."""
 
-    def compare(self, targets: Sequence[Expected], repo: GitRepo) -> _Compared:
+    def compare(self, targets: Sequence[TargetFile], repo: GitRepo) -> _Compared:
         """All that is wrong, what was moved aside, and how many bytes were read."""
         self._selected = self.select({target.path: _object_size(target) for target in targets if target.selected})
         with _tree(self.root) as tree:
@@ -161,7 +161,7 @@ class _Run:
     def _tell(self, done: int, total: int) -> None:
         self.on_event(Working(phrase("verifying"), done, total))
 
-    def _needs_reading(self, target: Expected, standing: Standing) -> bool:
+    def _needs_reading(self, target: TargetFile, standing: Standing) -> bool:
         """Judge by looks alone where they tell enough."""
         match standing.kind, target.mode:
             case (Kind.ABSENT | Kind.BLOCKED, _):
@@ -179,11 +179,11 @@ class _Run:
                 self._find(target, Problem.KIND, mode, kind.value)
         return False
 
-    def _check_mode(self, target: Expected, standing: Standing) -> None:
+    def _check_mode(self, target: TargetFile, standing: Standing) -> None:
         if standing.stat is not None and not self.able.has_mode(standing.stat, target.mode):
             self._find(target, Problem.MODE, target.mode, FileMode.of(standing.stat).value)
 
-    def _is_trusted(self, target: Expected, standing: Standing) -> bool:
+    def _is_trusted(self, target: TargetFile, standing: Standing) -> bool:
         stamp = self.reading.stamps.get(target.path)
         return (
             self.trust is Trust.STAMPS
@@ -217,12 +217,12 @@ class _Run:
         damaged = self._looks_placed(looked.target, pointer, standing)
         self._find(looked.target, Problem.DAMAGED if damaged else Problem.CHANGED, pointer.oid, looked.sha256)
 
-    def _looks_placed(self, target: Expected, pointer: Pointer, standing: Standing) -> bool:
+    def _looks_placed(self, target: TargetFile, pointer: Pointer, standing: Standing) -> bool:
         stamp, known = self.reading.stamps.get(target.path), self.recorded.get(target.path)
         return standing.stat is not None and looks_placed(pointer, target.oid, standing.stat, stamp, known)
 
     def _settle_conversions(
-        self, repo: GitRepo, targets: Sequence[Expected], standing: Mapping[bytes, Standing]
+        self, repo: GitRepo, targets: Sequence[TargetFile], standing: Mapping[bytes, Standing]
     ) -> None:
         """Ask git of files that it may have written with other line ends, or in another encoding."""
         if not self._other:
@@ -238,11 +238,11 @@ class _Run:
             damaged = untouched and known is not None and known.oid == target.oid
             self._find(target, Problem.DAMAGED if damaged else Problem.CHANGED, target.oid, raw)
 
-    def _find(self, target: Expected, problem: Problem, expected: str = "", found: str = "") -> None:
+    def _find(self, target: TargetFile, problem: Problem, expected: str = "", found: str = "") -> None:
         self._findings.append(Finding(target.path, problem, expected, found))
 
 
-def _extras(repo: GitRepo, targets: Sequence[Expected]) -> list[bytes]:
+def _extras(repo: GitRepo, targets: Sequence[TargetFile]) -> list[bytes]:
     """Files that are nobody's. An index of our own: what the user staged is not the commit's."""
     with temporary_folder() as scratch:
         index = scratch / "index"
@@ -260,11 +260,11 @@ def _tree(root: Path) -> Iterator[WorkTree]:
         yield tree
 
 
-def _entry(target: Expected) -> TreeEntry:
+def _entry(target: TargetFile) -> TreeEntry:
     return TreeEntry(target.mode, target.oid, target.path)
 
 
-def _object_size(target: Expected) -> int:
+def _object_size(target: TargetFile) -> int:
     return 0 if target.pointer is None else target.pointer.size
 
 

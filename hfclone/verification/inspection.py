@@ -12,7 +12,7 @@ from hfclone.checkout.looking import holds_pointer
 from hfclone.files.hashing import blocks
 from hfclone.lock.model import LINK_MODE, git_id
 from hfclone.pointer import MAX_POINTER_BYTES
-from hfclone.verification.expected import Expected
+from hfclone.verification.targets import TargetFile
 from hfclone.worktree import Kind, WorkTree
 
 __all__ = ["Looked", "look_closely"]
@@ -22,7 +22,7 @@ __all__ = ["Looked", "look_closely"]
 class Looked:
     """What was found. An id that its target does not ask for is empty."""
 
-    target: Expected
+    target: TargetFile
     size: int = 0
     sha256: str = ""
     git_id: str = ""
@@ -31,7 +31,7 @@ class Looked:
     is_read: bool = True
 
 
-def look_closely(tree: WorkTree, target: Expected, stop: threading.Event, found: list[Looked]) -> Iterator[int]:
+def look_closely(tree: WorkTree, target: TargetFile, stop: threading.Event, found: list[Looked]) -> Iterator[int]:
     """Look at one file; yields how many bytes were read, block by block, until ``stop`` is set.
 
     What is found is added to ``found``. Raises ``OSError`` where the file cannot be read.
@@ -64,7 +64,7 @@ def look_closely(tree: WorkTree, target: Expected, stop: threading.Event, found:
     found.append(Looked(target, size, sha256, ids.get("sha1", ""), is_pointer))
 
 
-def _digests(target: Expected, size: int) -> dict[str, hashlib._Hash]:
+def _digests(target: TargetFile, size: int) -> dict[str, hashlib._Hash]:
     """Only what can tell: nothing is hashed whose size is wrong already."""
     if target.pointer is not None:
         return {"sha256": hashlib.sha256()} if size == target.pointer.size else {}

@@ -22,8 +22,8 @@ from hfclone.errors import CannotWrite
 from hfclone.files.refusals import expect_file
 from hfclone.limits import has_no_thread
 from hfclone.pointer import Pointer
-from hfclone.verification.expected import Expected
 from hfclone.verification.inspection import Looked, look_closely
+from hfclone.verification.targets import TargetFile
 from hfclone.worktree import Kind, Standing, WorkTree
 
 __all__ = ["Reading"]
@@ -42,14 +42,14 @@ class Reading:
     def __init__(self, root: Path, stamps: Stamps) -> None:
         self.stamps = stamps
         self._root = root
-        self._todo: deque[Expected] = deque()
+        self._todo: deque[TargetFile] = deque()
         self._is_all = False
         """Whether ``_todo`` is what must be there, no longer what is guessed."""
-        self._ahead: dict[bytes, tuple[Expected, Standing]] = {}
+        self._ahead: dict[bytes, tuple[TargetFile, Standing]] = {}
         """Guesses, and how each file stood before it was read."""
         self._begun: set[bytes] = set()
         """Those of them that a thread has taken."""
-        self._asked: Mapping[bytes, Expected] = {}
+        self._asked: Mapping[bytes, TargetFile] = {}
         self._kept: Collection[bytes] = ()
         """Those that were asked for, too, and need not be read again."""
         self._turn = threading.Condition()
@@ -89,7 +89,7 @@ class Reading:
                 standing = tree.look(path)
                 if stamp.size < _AHEAD_BYTES or standing.kind is not Kind.FILE:
                     continue
-                guess = Expected(path, "100644", "", Pointer(stamp.oid, stamp.size))
+                guess = TargetFile(path, "100644", "", Pointer(stamp.oid, stamp.size))
                 with self._turn:
                     self._ahead[path] = guess, standing
                     self._todo.append(guess)
@@ -100,7 +100,7 @@ class Reading:
         """How many have been read by now, also in vain."""
         return sum(self._counts)
 
-    def ask(self, targets: Sequence[Expected], standing: Mapping[bytes, Standing]) -> None:
+    def ask(self, targets: Sequence[TargetFile], standing: Mapping[bytes, Standing]) -> None:
         """Have ``targets`` read, in their order, and nothing else; ``standing`` is how they looked just now."""
         with self._turn:
             self._asked = {target.path: target for target in targets}
@@ -122,7 +122,7 @@ class Reading:
             elif path in self._kept:
                 yield replace(looked, target=self._asked[path])
 
-    def _is_ahead(self, target: Expected, standing: Standing) -> bool:
+    def _is_ahead(self, target: TargetFile, standing: Standing) -> bool:
         """Whether what is being read already is what ``target`` asks for."""
         if target.path not in self._begun:
             return False
@@ -140,7 +140,7 @@ class Reading:
                     expect_file(error)
                     self._found.append(Looked(target, is_read=False))
 
-    def _next(self) -> Expected | None:
+    def _next(self) -> TargetFile | None:
         with self._turn:
             self._turn.wait_for(lambda: self._todo or self._is_all or self._stop.is_set())
             if self._stop.is_set() or not self._todo:

@@ -11,8 +11,8 @@ import pytest
 
 from hfclone.checkout.stamps import Stamps
 from hfclone.pointer import Oid, Pointer
-from hfclone.verification.expected import Expected
 from hfclone.verification.reader import Reading
+from hfclone.verification.targets import TargetFile
 from hfclone.worktree import WorkTree
 
 SIZE = 2 * 1024 * 1024
@@ -38,7 +38,7 @@ class Place:
         fresh.rename(self.file)
         return Pointer(Oid(hashlib.sha256(data).hexdigest()), SIZE)
 
-    def answers(self, reading: Reading, target: Expected) -> dict[bytes, tuple[Expected, str, bool]]:
+    def answers(self, reading: Reading, target: TargetFile) -> dict[bytes, tuple[TargetFile, str, bool]]:
         """What is found of one target."""
         tree = WorkTree(self.path)
         reading.ask([target], {target.path: tree.look(target.path)})
@@ -58,7 +58,7 @@ def read_ahead(reading: Reading) -> None:
 
 
 def test_what_was_read_ahead_is_read_once(place: Place) -> None:
-    target = Expected(NAME, "100755", "0" * 40, place.pointer)
+    target = TargetFile(NAME, "100755", "0" * 40, place.pointer)
     with Reading.of_checkout(place.path) as reading:
         read_ahead(reading)
         assert place.answers(reading, target) == {NAME: (target, place.pointer.oid, True)}
@@ -69,7 +69,7 @@ def test_what_was_read_ahead_is_read_once(place: Place) -> None:
 def test_a_file_that_another_has_replaced_since_is_read_again(
     place: Place, age: Callable[[os.stat_result], tuple[int, int] | None]
 ) -> None:
-    target = Expected(NAME, "100644", "0" * 40, place.pointer)
+    target = TargetFile(NAME, "100644", "0" * 40, place.pointer)
     with Reading.of_checkout(place.path) as reading:
         read_ahead(reading)
         before = place.file.stat()
@@ -80,13 +80,13 @@ def test_a_file_that_another_has_replaced_since_is_read_again(
 
 
 def test_git_says_what_must_be_there_and_not_the_stamps(place: Place) -> None:
-    small = Expected(NAME, "100644", "0" * 40, None)
+    small = TargetFile(NAME, "100644", "0" * 40, None)
     with Reading.of_checkout(place.path) as reading:
         read_ahead(reading)
         assert place.answers(reading, small) == {NAME: (small, "", True)}
     with Reading.of_checkout(place.path) as reading:
         read_ahead(reading)
-        gone = Expected(b"elsewhere", "100644", "0" * 40, place.pointer)
+        gone = TargetFile(b"elsewhere", "100644", "0" * 40, place.pointer)
         assert place.answers(reading, gone) == {b"elsewhere": (gone, "", False)}
 
 

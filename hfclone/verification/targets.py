@@ -17,7 +17,7 @@ from hfclone.lock.model import LockedRepo, git_id, tree_of_commit
 from hfclone.pointer import MAX_POINTER_BYTES, Pointer
 from hfclone.wording import phrase
 
-__all__ = ["Expected", "Finding", "Problem", "committed_targets", "locked_targets"]
+__all__ = ["Finding", "Problem", "TargetFile", "committed_targets", "locked_targets"]
 
 
 class Problem(Enum):
@@ -55,7 +55,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class TargetFile:
     """What must be at a path: git's blob ``oid``, or the object that it points to. ``sha256`` where it is known."""
 
     path: bytes
@@ -66,12 +66,14 @@ class Expected:
     selected: bool = True
 
 
-def locked_targets(locked: LockedRepo) -> list[Expected]:
+def locked_targets(locked: LockedRepo) -> list[TargetFile]:
     """A lock is proven when it is read."""
-    return [Expected(file.path, file.mode, file.oid, file.pointer, file.sha256, file.selected) for file in locked.files]
+    return [
+        TargetFile(file.path, file.mode, file.oid, file.pointer, file.sha256, file.selected) for file in locked.files
+    ]
 
 
-def committed_targets(here: Existing, flaws: list[Finding]) -> list[Expected]:
+def committed_targets(here: Existing, flaws: list[Finding]) -> list[TargetFile]:
     """What HEAD holds, as far as git's objects are sound; ``flaws`` hears where they are not."""
     try:
         flaws += _unsound(here.repo, here.commit)
@@ -83,7 +85,7 @@ def committed_targets(here: Existing, flaws: list[Finding]) -> list[Expected]:
         return []
     flaws += [Finding(_object_path(oid), Problem.GIT, oid, phrase("object-of-git-missing")) for oid in missing]
     flaws += [Finding(path, Problem.GIT, phrase("a-pointer"), error.reason) for path, error in bad.items()]
-    return [Expected(entry.path, entry.mode, entry.oid, pointers.get(entry.path)) for entry in entries]
+    return [TargetFile(entry.path, entry.mode, entry.oid, pointers.get(entry.path)) for entry in entries]
 
 
 def _unsound(repo: GitRepo, commit: str) -> Iterator[Finding]:
