@@ -258,10 +258,10 @@ def tls_front(port: int, context: ssl.SSLContext) -> Iterator[int]:
         listener.close()
 
 
-def certificate(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
-    """A certificate for ``names`` and 127.0.0.1 that signs itself: what to trust, and a server's context."""
+def certificate(folder: Path, *names: str, address: str = "127.0.0.1") -> tuple[Path, ssl.SSLContext]:
+    """A certificate for ``names`` and ``address``, if any, that signs itself: what to trust, and a server's context."""
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
-    alternatives = ",".join(["IP:127.0.0.1", *(f"DNS:{name}" for name in names)])
+    alternatives = ",".join([*([f"IP:{address}"] if address else ()), *(f"DNS:{name}" for name in names)])
     words = [*command.split(), "-addext", f"subjectAltName={alternatives}"]
     subprocess.run(words, cwd=folder, check=True, capture_output=True)
     return folder / "cert.pem", context_of(folder)

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.proxies import certificate
+
 START_SECONDS = 10.0
 
 CONFIG = """
@@ -65,7 +67,7 @@ def serve_folder(root: Path, *, extra: str = "") -> Iterator[Served]:
     with tempfile.TemporaryDirectory(prefix="nginx-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # workers may run as another user when started by root
-        _make_certificate(folder)
+        trusted, _context = certificate(folder, "localhost")
         plain, secure = _free_ports(2)
         user = "user root;\n" if os.geteuid() == 0 else ""
         text = CONFIG.format(folder=folder, root=root, plain=plain, secure=secure, extra=extra)
@@ -74,17 +76,10 @@ def serve_folder(root: Path, *, extra: str = "") -> Iterator[Served]:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             _wait_for(plain, process)
-            certificate = folder / "cert.pem"
-            yield Served(f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{secure}", certificate)
+            yield Served(f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{secure}", trusted)
         finally:
             process.terminate()
             process.wait()
-
-
-def _make_certificate(folder: Path) -> None:
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
-    names = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
-    subprocess.run([*command.split(), *names], cwd=folder, check=True, capture_output=True)
 
 
 def _free_ports(count: int) -> list[int]:
